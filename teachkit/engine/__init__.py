@@ -1,0 +1,1 @@
+"""DuckDB's room: sources, tables of the store, the fused scan."""

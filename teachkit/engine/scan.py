@@ -1,0 +1,150 @@
+"""Votes of labeling functions that are SQL: many expressions in one scan, or one SELECT joined by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from teachkit.engine.session import Session, failure, parquet
+from teachkit.errors import LabelingFunctionFailed, NodeFailed, TeachkitError
+from teachkit.graph.node import Node, TaskInfo, VoterSpec
+from teachkit.graph.sql import quote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNKNOWN = -2
+_AT_ONCE = 128
+
+Codes = Mapping[str, np.ndarray]
+"""Column of the votes object -> codes in row order: ``vote``, or ``v<code>`` for each label of a multichoice task."""
+
+
+def vote_type(labels: int) -> str:
+    """The SQL type that holds the codes of so many labels."""
+    return "TINYINT" if labels <= 127 else "SMALLINT"
+
+
+def fused_sql(voters: Sequence[Node], relation: str, labels: int) -> str:
+    """One SELECT with a small integer column for each voter (and label): the scan that votes."""
+    columns = []
+    for index, node in enumerate(voters):
+        spec: VoterSpec = node.spec
+        for name, sql in _columns(spec):
+            columns.append(f"  cast({sql} as {vote_type(labels)}) as {quote(f'{index}:{name}')}")
+    return "select\n" + ",\n".join(columns) + f"\nfrom {relation}"
+
+
+def _columns(spec: VoterSpec) -> list[tuple[str, str]]:
+    return [(f"v{code}", sql) for code, sql in sorted(spec.sqls.items())] if spec.sqls else [("vote", spec.sql)]
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """What became of one voter: codes, or an error."""
+
+    node: Node
+    codes: Codes | None = None
+    error: TeachkitError | None = None
+
+
+def scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -> Iterator[Voted]:
+    """Run the expressions of ``voters`` over one part in one pass; a voter whose SQL fails fails alone."""
+    for start in range(0, len(voters), _AT_ONCE):
+        yield from _scan(session, voters[start : start + _AT_ONCE], part, task)
+
+
+def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -> Iterator[Voted]:
+    try:
+        table = session.table(fused_sql(voters, parquet([part]), len(task.labels)))
+    except duckdb.Error as error:
+        if len(voters) == 1:
+            yield Voted(voters[0], error=failure(error, voters[0]))
+            return
+        for voter in voters:
+            yield from _scan(session, [voter], part, task)
+        return
+    for index, node in enumerate(voters):
+        codes = {name: _numpy(table.column(f"{index}:{name}")) for name, _ in _columns(node.spec)}
+        bad = next((np.flatnonzero(c == UNKNOWN) for c in codes.values() if (c == UNKNOWN).any()), None)
+        if bad is None:
+            yield Voted(node, codes)
+        else:
+            yield Voted(node, error=_unknown(session, node, part, task, int(bad[0])))
+
+
+def _numpy(column: pa.ChunkedArray) -> np.ndarray:
+    return column.combine_chunks().to_numpy(zero_copy_only=False) if column.num_chunks != 1 else column.chunk(0).to_numpy(zero_copy_only=False)
+
+
+def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int) -> TeachkitError:
+    found = session.connection.execute(
+        f"select {quote(task.key)} from {parquet([part], row_number=True)} where file_row_number = {row}"
+    ).fetchone()
+    advice = f"let it result in one of: {', '.join(task.labels[:20])}, or NULL to abstain"
+    return LabelingFunctionFailed(
+        node.where, name=node.name, problem="results in something that is no label of the task", key=repr(found[0] if found else row), advice=advice
+    )
+
+
+def select_votes(session: Session, node: Node, parts: Sequence[Path], task: TaskInfo) -> list[Codes]:
+    """Votes of a SELECT of (key, label): for each part, in row order.
+
+    Raises:
+        TeachkitError: the SQL fails, a label is unknown, a key is voted on twice with different labels.
+    """
+    spec: VoterSpec = node.spec
+    key, label = spec.select_columns
+    try:
+        session.execute(f"create or replace temp table __votes as select {quote(key)} as key, cast({quote(label)} as varchar) as label from (\n{spec.sql}\n) where {quote(label)} is not null")
+        known = ", ".join("'" + name.replace("'", "''") + "'" for name in task.labels)
+        bad = session.connection.execute(f"select label, key from __votes where label not in ({known}) order by all limit 1").fetchone()
+        if bad:
+            advice = f"write one of: {', '.join(task.labels[:20])}"
+            raise LabelingFunctionFailed(node.where, name=node.name, problem="results in something that is no label of the task", key=repr(bad[1]), advice=advice)
+        twice = None if task.multi else session.connection.execute("select key from __votes group by key having count(distinct label) > 1 order by 1 limit 1").fetchone()
+        if twice:
+            raise LabelingFunctionFailed(node.where, name=node.name, problem="votes for two labels", key=repr(twice[0]), advice="let the SELECT give one label for each key")
+        return [_joined(session, part, task) for part in parts]
+    except duckdb.Error as error:
+        raise failure(error, node) from error
+
+
+def _joined(session: Session, part: Path, task: TaskInfo) -> Codes:
+    rows = f"{parquet([part], row_number=True)} d"
+    found = session.table(
+        f"select distinct d.file_row_number as row, v.label from {rows} join __votes v on v.key = d.{quote(task.key)}"
+    )
+    count = session.connection.execute(f"select count(*) from {parquet([part])}").fetchone()
+    total = int(count[0]) if count else 0
+    row = _numpy(found.column("row")) if found.num_rows else np.zeros(0, np.int64)
+    code = np.array([task.labels.index(v) for v in found.column("label").to_pylist()], dtype=np.int16)
+    return as_codes(row, code, total, task)
+
+
+def as_codes(row: np.ndarray, code: np.ndarray, total: int, task: TaskInfo) -> Codes:
+    """Rows and codes of a sparse voter as columns of a votes object."""
+    kind = np.int8 if len(task.labels) <= 127 else np.int16
+    if not task.multi:
+        votes = np.full(total, -1, dtype=kind)
+        votes[row] = code
+        return {"vote": votes}
+    columns: dict[str, np.ndarray] = {}
+    for label in sorted({int(c) for c in code}):
+        votes = np.full(total, -1, dtype=np.int8)
+        votes[row[code == label]] = 1
+        columns[f"v{label}"] = votes
+    return columns or {"v0": np.full(total, -1, dtype=np.int8)}
+
+
+def votes_table(codes: Codes) -> pa.Table:
+    """Codes as the table that a votes object holds."""
+    return pa.table({name: pa.array(values) for name, values in sorted(codes.items())})
+
+
+__all__ = ["UNKNOWN", "Codes", "NodeFailed", "Voted", "as_codes", "fused_sql", "scan", "select_votes", "vote_type", "votes_table"]

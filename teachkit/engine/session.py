@@ -1,0 +1,80 @@
+"""One DuckDB connection for a build: node ids are its views, files of the store its tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError, Where
+from teachkit.graph.node import Node
+from teachkit.graph.sql import literal, quote
+
+
+class Session:
+    """A connection with the target's threads and memory; views by node id."""
+
+    def __init__(self, *, threads: int, memory: str, scratch: Path) -> None:
+        """Temporary files that do not fit in memory go below ``scratch``."""
+        self.connection = duckdb.connect(
+            config={
+                "threads": str(threads),
+                "memory_limit": memory.replace(" ", ""),
+                "temp_directory": str(scratch),
+                "autoinstall_known_extensions": "false",
+            }
+        )
+        self.connection.execute("set preserve_insertion_order = true")
+        self.threads = threads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a query; its rows as Arrow."""
+        return self.connection.sql(sql).to_arrow_table()
+
+    def execute(self, sql: str) -> Any:
+        """Run a statement."""
+        return self.connection.execute(sql)
+
+    def view(self, name: str, relation: str) -> None:
+        """Make a relation known under a node's id."""
+        self.connection.execute(f"create or replace temp view {quote(name)} as select * from {relation}")
+
+    def serially(self, sql: str) -> None:
+        """Run a statement with one thread: sums of floating-point numbers come out the same each time."""
+        self.connection.execute("set threads = 1")
+        try:
+            self.connection.execute(sql)
+        finally:
+            self.connection.execute(f"set threads = {self.threads}")
+
+
+def parquet(paths: Sequence[Path], *, row_number: bool = False) -> str:
+    """A relation over Parquet files, in their order."""
+    files = "[" + ", ".join(literal(str(p)) for p in paths) + "]"
+    return f"read_parquet({files}{', file_row_number = true' if row_number else ''}, union_by_name = false)"
+
+
+def failure(error: duckdb.Error, node: Node) -> TeachkitError:
+    """A DuckDB error while a node ran, in our words: its place and first line, without the data."""
+    text = str(error)
+    if "No space left" in text or "Disk" in text and "full" in text:
+        return StoreUnwritable(path=node.id, problem="no space left on the disk", advice="make room, then build again")
+    first = re.sub(r"\s+", " ", text.splitlines()[0])
+    if isinstance(error, duckdb.ConversionException):
+        first = re.sub(r"'[^']*'", "'…'", re.sub(r'"[^"]*"', '"…"', first))
+    line = re.search(r"LINE (\d+):", text)
+    where = Where(node.where.path, (node.where.line or 1) + int(line[1]) - 1) if line else node.where
+    advice = "use try_cast() where a value may not convert" if isinstance(error, duckdb.ConversionException) else "check the SQL"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        advice = "raise 'memory:' in profiles.yml"
+    return NodeFailed(where, problem=f"DuckDB: {first}", advice=advice)

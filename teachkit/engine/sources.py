@@ -1,0 +1,205 @@
+"""Sources: where their rows are, how DuckDB reads them, and when they have changed."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where
+from teachkit.graph.node import SourceSpec
+from teachkit.graph.sql import literal, quote
+from teachkit.hashing import digest
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from teachkit.store import Store
+
+_REMOTE = re.compile(r"^(s3|gs|gcs|r2|https?|hf|az|azure|abfss)://")
+_EXTENSION = {"s3": "httpfs", "gs": "httpfs", "gcs": "httpfs", "r2": "httpfs", "http": "httpfs", "https": "httpfs", "hf": "httpfs"}
+
+
+def is_remote(spec: SourceSpec) -> bool:
+    """Whether the source cannot be hashed as local files: it is read again in each build."""
+    return any(_REMOTE.match(path) for path in spec.paths) or spec.table.type == "postgres"
+
+
+def local_files(spec: SourceSpec, root: Path) -> list[Path]:
+    """The source's local files in the order in which they are read."""
+    if spec.table.database is not None:
+        return [] if spec.table.type == "postgres" else [root / spec.table.database]
+    found: list[Path] = []
+    for pattern in spec.paths:
+        if not _REMOTE.match(pattern):
+            full = str(root / pattern)
+            found += [Path(p) for p in sorted(glob.glob(full, recursive=True))] if glob.has_magic(full) else [Path(full)]
+    return [path for path in dict.fromkeys(found) if path.is_file()]
+
+
+def check_there(spec: SourceSpec, root: Path, name: str, where: Where) -> list[Path]:
+    """The source's local files; ``SourceNotFound`` if a path has none."""
+    files = local_files(spec, root)
+    for pattern in spec.paths:
+        if not _REMOTE.match(pattern) and not local_files_of(pattern, root):
+            raise SourceNotFound(where, source=name, path=pattern)
+    if spec.table.database and spec.table.type != "postgres" and not files:
+        raise SourceNotFound(where, source=name, path=spec.table.database)
+    return files
+
+
+def local_files_of(pattern: str, root: Path) -> list[str]:
+    """The local files of one path or glob."""
+    full = str(root / pattern)
+    return sorted(glob.glob(full, recursive=True)) if glob.has_magic(full) else [p for p in [full] if Path(p).is_file()]
+
+
+class SourceReader:
+    """Describes sources for the compiler; what was described is remembered while the files stay as they are."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        """``root`` is what relative paths start from."""
+        self._root = root
+        self._store = store
+
+    def describe(self, spec: SourceSpec, node_id: str, where: Where) -> Mapping[str, str]:
+        """Column -> DuckDB type."""
+        name = node_id.partition(".")[2]
+        files = check_there(spec, self._root, name, where)
+        if not files:
+            return self._ask(spec, name, where)
+        stats = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        key = "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), stats])
+        found = self._store.cache.get_many([key]).get(key)
+        if found is not None:
+            return dict(json.loads(found))
+        schema = self._ask(spec, name, where)
+        self._store.cache.put_many({key: json.dumps(schema)})
+        return schema
+
+    def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
+        import duckdb
+
+        with duckdb.connect() as connection:
+            relation = open_source(connection, spec, self._root, name, where)
+            try:
+                rows = connection.execute(f"describe select * from {relation}").fetchall()
+            except duckdb.Error as error:
+                raise unreadable(error, name, where) from error
+        return {row[0]: row[1] for row in rows}
+
+
+def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: Path, name: str, where: Where) -> str:
+    """The SQL of a relation with the source's rows; attaches its database if it lies in one."""
+    import duckdb
+
+    table = spec.table
+    if table.database is None:
+        for path in spec.paths:
+            remote = _REMOTE.match(path)
+            if remote and remote[1] in _EXTENSION:
+                _load(connection, _EXTENSION[remote[1]], name, where)
+        return _reader(spec, root)
+    kind = table.type or ("sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb")
+    if kind != "duckdb":
+        _load(connection, kind, name, where)
+    place = table.database if kind == "postgres" else str(root / table.database)
+    alias = quote("db." + name)
+    try:
+        attached = {row[0] for row in connection.execute("select database_name from duckdb_databases()").fetchall()}
+        if "db." + name not in attached:
+            connection.execute(f"attach {literal(place)} as {alias} (type {kind}, read_only)")
+        if table.query is not None:
+            if kind == "duckdb":
+                return f"({_in_database(table.query, alias)})"
+            return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
+        parts = ".".join(quote(part) for part in str(table.table).split("."))
+        return f"{alias}.{parts}"
+    except duckdb.Error as error:
+        raise unreadable(error, name, where) from error
+
+
+def _in_database(query: str, alias: str) -> str:
+    """A query of a DuckDB file with its tables named within the attached database."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(query, dialect="duckdb")
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for found in tree.find_all(exp.Table):
+        if isinstance(found.this, exp.Identifier) and found.name not in ctes and not found.catalog:
+            found.set("catalog", exp.to_identifier(alias.strip('"'), quoted=True))
+            if not found.db:
+                found.set("db", exp.to_identifier("main", quoted=True))
+    return tree.sql("duckdb")
+
+
+def _load(connection: duckdb.DuckDBPyConnection, extension: str, name: str, where: Where) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"load {extension}")
+    except duckdb.Error:
+        try:
+            connection.execute(f"install {extension}")
+            connection.execute(f"load {extension}")
+        except duckdb.Error as error:
+            problem = str(error).splitlines()[0]
+            raise MissingExtension(where, source=name, extension=extension, problem=problem) from error
+
+
+def _reader(spec: SourceSpec, root: Path) -> str:
+    paths = [path if _REMOTE.match(path) else str(root / path) for path in spec.paths]
+    options: dict[str, Any] = dict(spec.table.options)
+    if spec.format in ("csv", "jsonl"):
+        options.setdefault("union_by_name", True)
+    function = {"csv": "read_csv", "jsonl": "read_json", "parquet": "read_parquet", "xlsx": "read_xlsx"}[spec.format]
+    if spec.format == "jsonl":
+        options.setdefault("format", "newline_delimited")
+    arguments = ["[" + ", ".join(literal(p) for p in paths) + "]", *(f"{k} = {_option(v)}" for k, v in sorted(options.items()))]
+    if spec.types and spec.format == "csv":
+        arguments.append("types = " + _option(dict(spec.types)))
+    relation = f"{function}({', '.join(arguments)})"
+    if spec.types and spec.format != "csv":
+        casts = ", ".join(f"cast({quote(c)} as {t}) as {quote(c)}" for c, t in spec.types.items())
+        relation = f"(select * replace ({casts}) from {relation})"
+    return relation
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(str(k))}: {_option(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(_option(v) for v in value) + "]"
+    return literal(str(value))
+
+
+def unreadable(error: BaseException, name: str, where: Where) -> TeachkitError:
+    """A DuckDB error while reading a source, in our words, without row text."""
+    text = str(error)
+    advice = "check the file, 'format:' and 'options:'"
+    if re.search(r"utf-?8|unicode|encod", text, re.IGNORECASE):
+        advice = "save the file as UTF-8, or name its encoding: options: {encoding: latin-1}"
+    elif "onver" in text or "cast" in text.lower():
+        column = re.search(r'column (?:name )?"?(\w+)"?', text, re.IGNORECASE)
+        advice = f"declare the column as text: columns: {{{column[1] if column else 'name'}: {{type: varchar}}}}"
+    line = re.search(r"Line: (\d+)", text)
+    problem = re.sub(r"\s+", " ", text.splitlines()[0].removeprefix("Invalid Input Error: ")).strip()
+    return SourceUnreadable(where, source=name, problem=problem + (f" (line {line[1]} of the file)" if line else ""), advice=advice)
+
+
+def content_key(spec: SourceSpec, root: Path, store: Store) -> str | None:
+    """What names a local source's content: the digests of its files; None if it must be read to know."""
+    if is_remote(spec):
+        return None
+    files = local_files(spec, root)
+    extra = [Path(f"{f}-wal") for f in files if spec.table.database and Path(f"{f}-wal").is_file()]
+    found = store.file_digests([*files, *extra])
+    return digest([found[f] for f in [*files, *extra]])

@@ -1,0 +1,62 @@
+"""What a kind of voter must offer, so that the graph can compile it without knowing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from teachkit.errors import Where
+from teachkit.graph.node import TaskInfo
+from teachkit.project import Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A template's outcome: text, what ``config()`` was given, the nodes that it refers to."""
+
+    text: str
+    config: Mapping[str, Any]
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A compiled voter: its meaning, what it reads, how it runs."""
+
+    name: str
+    where: Where
+    spec: Any
+    canonical: Any
+    reads: Mapping[str, tuple[str, ...] | None]
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    text: str = ""
+    compiled: str = ""
+    enabled: bool = True
+    kind: str = "lf"
+
+
+@dataclass(frozen=True, slots=True)
+class VoterContext:
+    """What a voter is compiled against."""
+
+    root: Path
+    task: TaskInfo
+    columns: tuple[str, ...]
+    schemas: Mapping[str, Sequence[str] | None]
+    render: Callable[[str, Where], Rendered]
+    remember: Callable[[str, Any, Callable[[], Any]], Any]
+    """``remember(name, inputs, make)``: the JSON-able value of ``make()``, made once for equal inputs."""
+    modules: Callable[[str], tuple[str, str] | None]
+    timeout: float
+    defaults: Any = field(default=None)
+
+
+class CompileVoter(Protocol):
+    """One definition may hold several voters (a Python file does)."""
+
+    def __call__(self, definition: Definition, context: VoterContext) -> Sequence[Voter]:
+        """Compile, or raise a ``ProjectError`` (or ``ProjectErrors``)."""
+        ...

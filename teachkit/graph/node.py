@@ -1,0 +1,201 @@
+"""The graph's plain values: a node, what each kind of node holds, the graph itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from teachkit.errors import Where
+from teachkit.project.models import AnnotationMeta, Export, Gold, HashSplits, LabelModelConfig, SourceTable, UnitTest
+
+Reads = Mapping[str, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """A task, resolved: ``dataset`` is a node id, columns are lower-case."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    dataset: str
+    key: str
+    show: tuple[str, ...]
+    guideline: str
+    gold: Gold | None
+    split_column: str | None
+    hash_splits: HashSplits | None
+    where: Where
+    description: str = ""
+    label_descriptions: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    @property
+    def multi(self) -> bool:
+        """Whether an item may have several labels."""
+        return self.kind == "multichoice"
+
+    @property
+    def secret_columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that hold answers: no voter may read them."""
+        return (self.gold.column.lower(),) if self.gold else ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """How a source is read; strings are rendered."""
+
+    table: SourceTable
+    paths: tuple[str, ...]
+    format: str
+    types: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """A SELECT to run; ``key`` is set where a task's items are its rows."""
+
+    sql: str
+    keeps_order: bool
+    aggregates: bool
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VoterSpec:
+    """How a labeling function votes.
+
+    ``mode`` is ``expression`` (``sql`` gives a code for each row, or ``sqls`` one for each label of a multichoice
+    task), ``select`` (``sql`` gives (key, label) rows) or ``python`` (``python`` says which function).
+    """
+
+    mode: str
+    columns: tuple[str, ...]
+    sql: str = ""
+    sqls: Mapping[int, str] = field(default_factory=dict)
+    label: str | None = None
+    abstain: str = "informative"
+    python: Any = None
+    select_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationsSpec:
+    """A file of people's judgments."""
+
+    path: str
+    meta: AnnotationMeta
+    abstain: str = "at_random"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetSpec:
+    """Which votes become labels, and by which algorithm."""
+
+    config: LabelModelConfig
+    voters: tuple[str, ...]
+    annotations: tuple[str, ...]
+    curators: tuple[str, ...]
+    gold: tuple[str, ...]
+    abstain: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TestSpec:
+    """A test: ``check`` with its arguments on ``target``, or ``sql`` that selects the rows at fault."""
+
+    __test__ = False
+
+    check: str
+    target: str
+    column: str | None
+    arguments: Mapping[str, Any]
+    sql: str | None
+    severity: str = "error"
+    warn_if: str | None = None
+    error_if: str | None = None
+    limit: int | None = None
+    store_failures: bool = False
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTestSpec:
+    """Rows given to a voter and what it must say."""
+
+    test: UnitTest
+    voter: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSpec:
+    """A file to write from a label set."""
+
+    config: Export
+    label_set: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing that a build brings up to date.
+
+    ``own`` is the digest of the node's meaning alone, ``fingerprint`` of its meaning and of all that is upstream.
+    ``reads`` names, for each input, the columns read (None: all); ``columns`` those offered (None: only DuckDB knows).
+    """
+
+    id: str
+    kind: str
+    name: str
+    where: Where
+    spec: Any
+    canonical: Any
+    inputs: tuple[str, ...] = ()
+    reads: Reads = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+    lineage: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    task: str | None = None
+    tags: tuple[str, ...] = ()
+    description: str = ""
+    text: str = ""
+    compiled: str = ""
+    own: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All nodes in topological order, and the tasks."""
+
+    nodes: Mapping[str, Node]
+    tasks: Mapping[str, TaskInfo]
+    children: Mapping[str, tuple[str, ...]]
+
+    def __getitem__(self, node_id: str) -> Node:
+        return self.nodes[node_id]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def of(self, *kinds: str) -> Iterator[Node]:
+        """The nodes of some kinds, in topological order."""
+        return (n for n in self if n.kind in kinds)
+
+    def upstream(self, node_id: str, depth: int | None = None) -> set[str]:
+        """The ids of all that a node depends on, itself left out."""
+        return self._walk(node_id, depth, {n.id: n.inputs for n in self})
+
+    def downstream(self, node_id: str, depth: int | None = None) -> set[str]:
+        """The ids of all that depends on a node, itself left out."""
+        return self._walk(node_id, depth, self.children)
+
+    def _walk(self, start: str, depth: int | None, edges: Mapping[str, tuple[str, ...]]) -> set[str]:
+        seen: set[str] = set()
+        front = {start}
+        while front and (depth is None or depth > 0):
+            front = {n for f in front for n in edges.get(f, ())} - seen
+            seen |= front
+            depth = None if depth is None else depth - 1
+        return seen

@@ -1,0 +1,425 @@
+"""What a person may write: one pydantic model for each kind of YAML file.
+
+Each model validates, gives the defaults, documents, and exports the JSON Schema that editors use
+(``teachkit schema``). Nothing here resolves a reference or touches data.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Severity = Literal["error", "warn"]
+Abstain = Literal["informative", "at_random"]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _not_empty(value: list[str]) -> list[str]:
+    if any(not word.strip() for word in value):
+        raise ValueError("an empty word would match every row")
+    return value
+
+
+Words = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_not_empty)]
+Strings = Annotated[list[str], BeforeValidator(_as_list)]
+TestSpec = str | dict[str, Any]
+
+
+class Model(BaseModel):
+    """Common to all: unknown keys are errors, values are not coerced from other types silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+# ---------------------------------------------------------------------------- teachkit.yml, profiles.yml
+
+
+class FolderDefaults(Model):
+    """Defaults for all definitions in one folder."""
+
+    tags: Strings = Field(default=[], description="Tags given to every definition in the folder.")
+    enabled: bool = Field(default=True, description="false leaves the whole folder out of the project.")
+    timeout: float | None = Field(default=None, gt=0, description="Seconds a batch of a Python labeling function may take.")
+    abstain: Abstain | None = Field(default=None, description="How label models treat a silent voter of this folder.")
+
+
+class Paths(Model):
+    """Where each kind of file lies, relative to the project."""
+
+    sources: str = "sources"
+    transforms: str = "transforms"
+    tasks: str = "tasks"
+    labeling_functions: str = "labeling_functions"
+    annotations: str = "annotations"
+    label_models: str = "label_models"
+    exports: str = "exports"
+    tests: str = "tests"
+    macros: str = "macros"
+    target: str = Field(default="target", description="Compiled files and artefacts; 'clean' removes it.")
+
+
+class ProjectConfig(Model):
+    """``teachkit.yml``: the project itself."""
+
+    name: Name = Field(description="The project's name.")
+    version: str = Field(default="0.0.0", description="The project's own version.")
+    vars: dict[str, Any] = Field(default={}, description="Values for var(); --vars overrides them.")
+    paths: Paths = Paths()
+    transforms: dict[str, FolderDefaults] = Field(default={}, description="Defaults per folder of transforms.")
+    labeling_functions: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
+    annotations: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
+    part_rows: int = Field(default=1_000_000, ge=1000, description="A dataset with more rows is split in parts of about so many.")
+    python_timeout: float = Field(default=60.0, gt=0, description="Seconds a batch of a Python labeling function may take.")
+
+
+class LlmProvider(Model):
+    """One endpoint that speaks the OpenAI API."""
+
+    base_url: str
+    api_key_env: str | None = Field(default=None, description="Name of the environment variable that holds the key; never the key.")
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+
+
+class LlmConfig(Model):
+    """Providers of language models."""
+
+    provider: str | None = None
+    providers: dict[str, LlmProvider] = {}
+
+
+class Target(Model):
+    """Where and with what a build runs."""
+
+    store: str = Field(default=".teachkit", description="Folder of the store, relative to the project.")
+    threads: int = Field(default=2, ge=1, le=256)
+    memory: str = Field(default="4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")
+    llm: LlmConfig = LlmConfig()
+
+
+class Profiles(Model):
+    """``profiles.yml``: the targets."""
+
+    default: str = "dev"
+    targets: dict[str, Target] = {"dev": Target()}
+
+
+# ---------------------------------------------------------------------------- sources and transforms
+
+
+class Column(Model):
+    """One column of a source or transform."""
+
+    type: str | None = Field(default=None, description="DuckDB type; for CSV and JSONL it overrides the sniffed one.")
+    description: str = ""
+    tests: list[TestSpec] = []
+
+
+class Freshness(Model):
+    """How old the newest row may be."""
+
+    column: str
+    warn_after: str | None = Field(default=None, pattern=r"^\d+ (minute|hour|day|week)s?$")
+    error_after: str | None = Field(default=None, pattern=r"^\d+ (minute|hour|day|week)s?$")
+
+
+class SourceTable(Model):
+    """One table of raw items: files, a table of a database, or a query."""
+
+    name: Name
+    description: str = ""
+    path: str | list[str] | None = Field(default=None, description="File, glob or URL: csv, jsonl, parquet (also .gz, .zst).")
+    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = Field(default=None, description="Only if the ending does not tell.")
+    options: dict[str, Any] = Field(default={}, description="Options of DuckDB's reader, such as delim or header.")
+    database: str | None = Field(default=None, description="A DuckDB or SQLite file, or a Postgres connection string.")
+    type: Literal["duckdb", "sqlite", "postgres"] | None = None
+    table: str | None = None
+    query: str | None = None
+    version: str | None = Field(default=None, description="A query whose result changes when the table does (for Postgres).")
+    key: Strings | None = Field(default=None, description="Column(s) that identify a row: tested to be unique and not null.")
+    columns: dict[str, Column | None] = {}
+    tests: list[TestSpec] = []
+    freshness: Freshness | None = None
+    tags: Strings = []
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SourceTable:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("give either 'path' (files) or 'database' with 'table' or 'query'")
+        if self.database is not None and (self.table is None) == (self.query is None):
+            raise ValueError("a database needs 'table' or 'query', one of the two")
+        return self
+
+
+class Source(Model):
+    """A group of tables."""
+
+    name: Name
+    description: str = ""
+    tables: list[SourceTable]
+    tags: Strings = []
+
+
+class SourcesFile(Model):
+    """``sources/*.yml``."""
+
+    sources: list[Source]
+
+
+class TransformNotes(Model):
+    """What is said about a transform beside its SQL."""
+
+    name: Name
+    description: str = ""
+    columns: dict[str, Column | None] = {}
+    tests: list[TestSpec] = []
+    tags: Strings = []
+
+
+class TransformsFile(Model):
+    """``transforms/*.yml``."""
+
+    transforms: list[TransformNotes]
+
+
+# ---------------------------------------------------------------------------- tasks and voters
+
+
+class Label(Model):
+    """One answer of a task."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+
+
+class Gold(Model):
+    """The column of the dataset that holds known answers."""
+
+    column: str
+    values: dict[str | int | float | bool, str] | None = Field(default=None, description="From the column's values to labels.")
+
+
+class HashSplits(Model):
+    """Splits by a hash of the key, the rest being ``train``."""
+
+    hash: dict[Literal["tune", "test"], Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s*%$")]]
+
+
+class ColumnSplits(Model):
+    """Splits named by a column: ``train``, ``tune``, ``test``."""
+
+    column: str
+
+
+class Task(Model):
+    """A question asked of every item."""
+
+    name: Name
+    description: str = ""
+    kind: Literal["choice", "multichoice"] = "choice"
+    labels: list[str | Label] = Field(min_length=1, max_length=30_000)
+    dataset: str = Field(description="ref('…') or source('…', '…').")
+    key: str
+    show: Strings = []
+    guideline: str | None = Field(default=None, description="A Markdown file beside this one.")
+    gold: Gold | None = None
+    splits: ColumnSplits | HashSplits | None = None
+    tags: Strings = []
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Task:
+        names = self.label_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"the label '{next(n for n in names if names.count(n) > 1)}' stands twice")
+        if self.kind == "choice" and len(names) < 2:
+            raise ValueError("a choice needs two labels or more")
+        return self
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels in the order that gives the codes 0..k-1."""
+        return tuple(label if isinstance(label, str) else label.name for label in self.labels)
+
+
+class TasksFile(Model):
+    """``tasks/*.yml``."""
+
+    tasks: list[Task]
+
+
+class RuleLF(Model):
+    """A labeling function written in YAML."""
+
+    name: Name
+    label: str
+    description: str = ""
+    column: str = "text"
+    any_of: Words = Field(default=[], description="Votes if one of these words or phrases stands in the column.")
+    all_of: Words = Field(default=[], description="Votes if all of these stand there.")
+    none_of: Words = Field(default=[], description="Does not vote if one of these stands there.")
+    regex: str | None = Field(default=None, description="An RE2 regular expression, taken as written.")
+    dictionary: str | None = Field(default=None, description="A text file beside this one, one word or phrase a line.")
+    min_hits: int = Field(default=1, ge=1, description="How many different words of any_of or dictionary must stand there.")
+    sql: str | None = Field(default=None, description="A boolean DuckDB expression over the dataset's columns.")
+    case_sensitive: bool = False
+    word_boundaries: bool = True
+    tags: Strings = []
+    enabled: bool = True
+    abstain: Abstain | None = None
+
+
+class RulesFile(Model):
+    """``labeling_functions/<task>/*.yml``."""
+
+    labeling_functions: list[RuleLF]
+
+
+class SqlConfig(Model):
+    """The keys of ``config(...)`` in SQL files."""
+
+    label: str | None = None
+    tags: Strings = []
+    enabled: bool = True
+    description: str = ""
+    abstain: Abstain | None = None
+    severity: Severity = "error"
+    warn_if: str | None = None
+    error_if: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+    store_failures: bool = False
+
+
+class AnnotationMeta(Model):
+    """What one annotation file is."""
+
+    role: Literal["annotator", "gold", "curator"] = "annotator"
+    annotator: str | None = Field(default=None, description="Who, if the file has no such column; default: the file's name.")
+    columns: dict[Literal["item", "label", "annotator", "at", "seconds"], str] = Field(
+        default={}, description="Names of the file's columns, if they are called otherwise."
+    )
+    values: dict[str | int | float | bool, str] | None = Field(default=None, description="From the file's values to labels.")
+    tags: Strings = []
+    description: str = ""
+    abstain: Abstain | None = None
+    enabled: bool = True
+
+
+class AnnotationsFile(Model):
+    """``annotations/<task>/_meta.yml``."""
+
+    files: dict[str, AnnotationMeta]
+
+
+# ---------------------------------------------------------------------------- label models, exports, tests
+
+
+class LabelModelConfig(Model):
+    """How the votes of a task become labels."""
+
+    name: Name
+    task: str
+    description: str = ""
+    type: str = Field(default="dawid_skene", description="An algorithm, or 'label_models/file.py:Class'.")
+    voters: Strings = Field(default=["*"], description="Names, globs, 'tag:…'; '-' in front leaves out.")
+    parameters: dict[str, Any] = Field(default={}, description="Parameters of the algorithm.")
+    class_prior: Literal["learned", "uniform"] | dict[str, float] | None = None
+    tie_policy: Literal["abstain", "prior", "first"] = "abstain"
+    abstain: dict[str, Abstain] = Field(default={}, description="From voter (or glob) to how its silence counts.")
+    gold: Literal["ignore", "tune"] = Field(default="ignore", description="'tune' holds gold of the tune split fixed in the fit.")
+    unlabeled: Literal["keep", "drop"] = Field(default="keep", description="Items without a vote: a row with label NULL, or none.")
+    curators: bool = Field(default=True, description="Decisions of curators stand above the model.")
+    prefer_gold: bool = Field(default=False, description="Known gold outside the test split stands above the model.")
+    tests: list[TestSpec] = []
+    tags: Strings = []
+
+
+class LabelModelsFile(Model):
+    """``label_models/*.yml``."""
+
+    label_models: list[LabelModelConfig]
+
+
+class Export(Model):
+    """A label set in the form that a trainer reads."""
+
+    name: Name
+    label_set: str = Field(description="ref('…').")
+    description: str = ""
+    format: Literal["parquet", "csv", "jsonl"] = "parquet"
+    path: str = Field(description="Where to write, relative to the project.")
+    columns: Strings = Field(default=[], description="Columns of the label set and of the dataset; default: all of the label set.")
+    where: str | None = Field(default=None, description="A condition over the same columns.")
+    tests: list[TestSpec] = []
+    tags: Strings = []
+    enabled: bool = True
+
+
+class ExportsFile(Model):
+    """``exports/*.yml``."""
+
+    exports: list[Export]
+
+
+class UnitTest(Model):
+    """Rows given to a voter, and the votes expected of it."""
+
+    name: Name
+    voter: str
+    rows: list[dict[str, Any]]
+    expect: list[str | list[str] | None]
+    description: str = ""
+    tags: Strings = []
+
+    @model_validator(mode="after")
+    def _same_length(self) -> UnitTest:
+        if len(self.rows) != len(self.expect):
+            raise ValueError(f"{len(self.rows)} rows, but {len(self.expect)} expected votes")
+        return self
+
+
+class NodeTests(Model):
+    """Tests on a node, kept apart from it."""
+
+    node: str
+    tests: list[TestSpec]
+
+
+class TestsFile(Model):
+    """``tests/*.yml``."""
+
+    unit_tests: list[UnitTest] = []
+    tests: list[NodeTests] = []
+
+
+class Selector(Model):
+    """A selection with a name."""
+
+    name: Name
+    definition: str
+    description: str = ""
+
+
+class SelectorsFile(Model):
+    """``selectors.yml``."""
+
+    selectors: list[Selector]
+
+
+FILE_KINDS: dict[str, type[Model]] = {
+    "project": ProjectConfig,
+    "profiles": Profiles,
+    "sources": SourcesFile,
+    "transforms": TransformsFile,
+    "tasks": TasksFile,
+    "labeling_functions": RulesFile,
+    "annotations": AnnotationsFile,
+    "label_models": LabelModelsFile,
+    "exports": ExportsFile,
+    "tests": TestsFile,
+    "selectors": SelectorsFile,
+}

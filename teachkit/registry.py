@@ -1,0 +1,71 @@
+"""Names of everything that comes in kinds, and where each is defined; loaded on use.
+
+A third party adds to a kind by an entry point in the group ``teachkit.<kind>``; a name taken twice is an error.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+TABLE: dict[str, dict[str, str]] = {
+    "voter": {
+        "lf_sql": "teachkit.voters.sql_lf:compile_sql",
+        "lf_yaml": "teachkit.voters.rule_lf:compile_rule_lf",
+        "lf_python": "teachkit.voters.python_lf:compile_python",
+        "annotations": "teachkit.voters.annotations:compile_annotations",
+    },
+    "label_model": {
+        "majority": "teachkit.label_models.majority:Majority",
+        "weighted": "teachkit.label_models.weighted:Weighted",
+        "one_coin": "teachkit.label_models.one_coin:OneCoin",
+        "dawid_skene": "teachkit.label_models.dawid_skene:DawidSkene",
+    },
+    "check": {
+        "not_null": "teachkit.checks.columns:NotNull",
+        "unique": "teachkit.checks.columns:Unique",
+        "accepted_values": "teachkit.checks.columns:AcceptedValues",
+        "relationships": "teachkit.checks.columns:Relationships",
+        "key": "teachkit.checks.rows:Key",
+        "row_count": "teachkit.checks.rows:RowCount",
+        "expression": "teachkit.checks.rows:ExpressionIsTrue",
+        "freshness": "teachkit.checks.rows:Freshness",
+        "coverage": "teachkit.checks.labels:Coverage",
+        "accuracy": "teachkit.checks.labels:Accuracy",
+        "macro_f1": "teachkit.checks.labels:MacroF1",
+        "conflict_rate": "teachkit.checks.labels:ConflictRate",
+        "class_balance": "teachkit.checks.labels:ClassBalance",
+        "agreement": "teachkit.checks.labels:Agreement",
+        "max_flips": "teachkit.checks.labels:MaxFlips",
+    },
+    "export": {
+        "parquet": "teachkit.exports.files:write_parquet",
+        "csv": "teachkit.exports.files:write_csv",
+        "jsonl": "teachkit.exports.files:write_jsonl",
+    },
+}
+
+
+@cache
+def _table(kind: str) -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    table = dict(TABLE[kind])
+    for point in entry_points(group=f"teachkit.{kind}"):
+        if point.name in table and table[point.name] != point.value:
+            raise ValueError(f"{kind} '{point.name}' is taken: {table[point.name]} and {point.value}")
+        table[point.name] = point.value
+    return table
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """All names of a kind, sorted."""
+    return tuple(sorted(_table(kind)))
+
+
+def load(kind: str, name: str) -> Any:
+    """The object behind a name; ``KeyError`` if there is none (see ``names``)."""
+    target = TABLE[kind].get(name) or _table(kind)[name]
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
