@@ -32,7 +32,7 @@ def stored_parts(store: Store, key: str) -> list[ObjectMeta] | None:
 
 def materialise(
     session: Session, store: Store, sql: str, *, key: str, node: str, split_by: str | None, part_rows: int, keeps_order: bool,
-    serial: bool,
+    serial: bool, replace: bool = False,
 ) -> list[ObjectMeta]:  # fmt: skip
     """Run a SELECT and store its rows; above ``part_rows`` rows in parts by a hash of the column ``split_by``.
 
@@ -47,6 +47,9 @@ def materialise(
         run(f"copy (\n{ordered}\n) to {literal(str(scratch))} (format parquet, compression zstd, preserve_order true)")
         rows = session.connection.execute(f"select count(*) from {parquet([scratch])}").fetchone()
         parts = _part_count(rows[0] if rows else 0, part_rows) if split_by else 1
+        if replace:
+            for part in range(parts):
+                store.discard(part_key(key, part))
         if parts == 1:
             return [store.write_file(part_key(key, 0), lambda path: _move(scratch, path), node=node, part=0, extra={"parts": 1})]
         metas = []

@@ -1,0 +1,109 @@
+"""Known answers and splits of a task's items, in the order of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from teachkit.errors import NodeFailed, did_you_mean, listing
+from teachkit.graph import TaskInfo, literal, quote
+from teachkit.votes import SPLITS
+
+if TYPE_CHECKING:
+    from teachkit.build.execute import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """``codes`` [N], -1 unknown (multichoice: [N, L] of 1, 0, -1); ``split`` [N], an index in ``SPLITS``."""
+
+    codes: Any
+    split: Any
+
+    def of_split(self, name: str, label: int | None = None) -> Any:
+        """The codes of one split (of one label), -1 elsewhere."""
+        import numpy as np
+
+        codes = self.codes if label is None else self.codes[:, label]
+        return np.where(self.split == SPLITS.index(name), codes, -1)
+
+
+def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) -> Gold:
+    """Gold of the task's column and of annotation files with the role gold (which win).
+
+    Raises:
+        NodeFailed: the column holds a value that is no label of the task.
+    """
+    import numpy as np
+
+    from teachkit.build.label_sets import annotation_rows
+    from teachkit.engine.session import parquet
+
+    paths = [run.store.path(p.key) for p in run.outputs[task.dataset].parts]
+    n = sum(p.rows for p in run.outputs[task.dataset].parts)
+    relation = parquet(paths)
+    codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
+    if task.gold is not None:
+        values = run.session.table(f"select {_text_of(task)} as v from {relation}").column("v").to_pylist()
+        _fill(codes, values, task)
+    for node_id in annotations:
+        table = annotation_rows(run, node_id, task)
+        for row, code, yes in zip(*(table.column(c).to_pylist() for c in ("row", "code", "yes")), strict=True):
+            if task.multi:
+                codes[row, code] = int(yes)
+            elif code >= 0:
+                codes[row] = code
+    return Gold(codes, _splits(run, task, relation, n))
+
+
+def _text_of(task: TaskInfo) -> str:
+    assert task.gold is not None  # noqa: S101 - asked by the caller
+    column = quote(task.gold.column.lower())
+    return column if task.multi else f"cast({column} as varchar)"
+
+
+def _fill(codes: Any, values: Sequence[Any], task: TaskInfo) -> None:
+    assert task.gold is not None  # noqa: S101 - asked by the caller
+    known = {name: code for code, name in enumerate(task.labels)}
+    if task.gold.values:
+        known = {_plain(value): known[label] for value, label in task.gold.values.items()}
+    for row, value in enumerate(values):
+        if value is None or value == "":
+            continue
+        for one in value if isinstance(value, list) else [p for p in str(value).split("|")] if task.multi else [value]:
+            code = known.get(str(one))
+            if code is None:
+                shown = listing(known, 20)
+                problem = f"gold of task '{task.name}' (column '{task.gold.column}') has the value '{one}', which is no label"
+                raise NodeFailed(task.where, problem=problem, advice=f"map it under gold: values: (known: {shown}).{did_you_mean(str(one), known)}")
+            if task.multi:
+                if (codes[row] < 0).all():
+                    codes[row] = 0
+                codes[row, code] = 1
+            else:
+                codes[row] = code
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
+    import numpy as np
+
+    if task.split_column:
+        column = f"lower(cast({quote(task.split_column)} as varchar))"
+        bad = run.session.connection.execute(f"select {column} from {relation} where {column} not in ('train', 'tune', 'test', '') limit 1").fetchone()
+        if bad:
+            problem = f"the split column '{task.split_column}' of task '{task.name}' has the value '{bad[0]}'"
+            raise NodeFailed(task.where, problem=problem, advice="write train, tune or test (map other names in a transform)")
+        sql = f"case {column} when 'tune' then 1 when 'test' then 2 else 0 end"
+    elif task.hash_splits:
+        shares = {name: float(text.rstrip("% ")) / 100 for name, text in task.hash_splits.hash.items()}
+        test, tune = shares.get("test", 0.0), shares.get("tune", 0.0)
+        place = f"(md5_number_lower({literal('split:')} || cast({quote(task.key)} as varchar)) % 1000000)"
+        sql = f"case when {place} < {round(test * 1e6)} then 2 when {place} < {round((test + tune) * 1e6)} then 1 else 0 end"
+    else:
+        return np.full(n, 2, dtype=np.int8)  # without splits all gold is for testing
+    return run.session.table(f"select cast({sql} as tinyint) as s from {relation}").column("s").to_numpy().astype(np.int8)

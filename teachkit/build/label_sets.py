@@ -1,0 +1,376 @@
+"""From votes to a label set: patterns, fit, decisions, one object of rows for each part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teachkit import registry
+from teachkit.build.gold import Gold, read_gold
+from teachkit.build.keys import node_key, output_of
+from teachkit.errors import BadValue, NodeFailed, TeachkitError
+from teachkit.graph import LabelSetSpec, Node, TaskInfo
+from teachkit.hashing import canonical_json, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.votes import Votes
+
+_ALGORITHM_ROWS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The votes of a label set: for a choice one ``Votes``; for a multichoice task one, binary, for each label."""
+
+    votes: tuple[Votes, ...]
+    policies: Mapping[str, str]
+    kinds: Mapping[str, str]
+    """Voter -> node id that it votes in."""
+
+
+def label_keys(run: Executor, node: Node) -> list[str]:
+    """The keys of the label set's parts; the last one is that of its parameters."""
+    key = node_key(node, run.outputs, _ALGORITHM_ROWS)
+    task = run.graph.tasks[node.task or ""]
+    parts = range(len(run.outputs[task.dataset].parts))
+    return [*(digest(["labels", key, part]) for part in parts), digest(["parameters", key])]
+
+
+def build_label_set(run: Executor, node: Node) -> bool:
+    """Fit the label model and decide every item; True if anything had to be done."""
+    keys = label_keys(run, node)
+    metas = [None if run.options.full_refresh else run.store.meta(key) for key in keys]
+    built = not all(metas)
+    if built:
+        task = run.graph.tasks[node.task or ""]
+        cast = cast_votes(run, node)
+        gold = read_gold(run, task, node.spec.gold) if node.spec.config.gold == "tune" or node.spec.config.prefer_gold else None
+        _say_if_compiling(run)
+        try:
+            models = [fit(node, task, cast, gold, label, votes, run.files.target.threads, run.files.root) for label, votes in enumerate(cast.votes)]
+            parameters = [_parameters(model) for model in models]
+            tables = rows(run, node, task, cast, models, gold)
+        except TeachkitError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a label model may be the user's own code
+            problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
+            raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
+        metas = [run.put(key, table, node, part, _counts(table, task)) for part, (key, table) in enumerate(zip(keys, tables, strict=False))]
+        metas.append(run.put(keys[-1], _parameter_table(parameters), node, -1))
+    run.outputs[node.id] = output_of([m for m in metas[:-1] if m is not None])
+    return built
+
+
+def _say_if_compiling(run: Executor) -> None:
+    from teachkit.votes.jit import is_compiled
+
+    if not is_compiled():
+        run.note("compiling the label models' kernels for this machine, once (some seconds)")
+
+
+# ---------------------------------------------------------------------------- votes
+
+
+def cast_votes(run: Executor, node: Node) -> Cast:
+    """Read the votes of a label set's voters from the store."""
+    import numpy as np
+
+    from teachkit.votes import Votes
+
+    spec: LabelSetSpec = node.spec
+    task = run.graph.tasks[node.task or ""]
+    n = sum(p.rows for p in run.outputs[task.dataset].parts)
+    names = [run.graph[v].name for v in spec.voters]
+    policies = {run.graph[v].name: spec.abstain[v] for v in spec.voters}
+    kinds = {run.graph[v].name: v for v in spec.voters}
+    people = _people(run, spec, task)
+    for annotator, node_id in people.nodes.items():
+        policies[annotator] = spec.abstain[node_id]
+        kinds[annotator] = node_id
+    votes = []
+    for label in range(len(task.labels)) if task.multi else [None]:
+        columns = [_column(run, v, label) for v in spec.voters]
+        k = 2 if task.multi else len(task.labels)
+        found = Votes.from_columns(names, columns, k, n_items=n)
+        if people.names:
+            chosen = people.code >= 0 if label is None else people.code == label
+            code = people.code[chosen] if label is None else people.yes[chosen].astype(np.int64)
+            long = Votes.from_long(people.row[chosen], people.voter[chosen], code, voters=people.names, n_items=n, n_labels=k)
+            found = Votes.joined(found, long)
+        votes.append(found)
+    return Cast(tuple(votes), policies, kinds)
+
+
+def _column(run: Executor, voter: str, label: int | None) -> Any:
+    import numpy as np
+
+    parts = []
+    for meta in run.outputs[voter].parts:
+        name = "vote" if label is None else f"v{label}"
+        if name in meta.columns:
+            parts.append(run.store.read(meta.key, [name]).column(0).to_numpy())
+        else:
+            parts.append(np.full(meta.rows, -1, dtype=np.int8))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    names: tuple[str, ...]
+    nodes: Mapping[str, str]
+    row: Any
+    voter: Any
+    code: Any
+    yes: Any
+
+
+def _people(run: Executor, spec: LabelSetSpec, task: TaskInfo) -> _People:
+    import numpy as np
+
+    rows, voters, codes, yes, nodes = [], [], [], [], {}
+    for node_id in spec.annotations:
+        table = annotation_rows(run, node_id, task)
+        annotators = table.column("annotator").to_pylist()
+        for annotator in annotators:
+            nodes.setdefault(annotator, node_id)
+        rows.append(table.column("row").to_numpy())
+        voters += annotators
+        codes.append(table.column("code").to_numpy())
+        yes.append(table.column("yes").to_numpy(zero_copy_only=False))
+    names = tuple(sorted(nodes))
+    index = {name: i for i, name in enumerate(names)}
+    none = np.zeros(0, np.int64)
+    return _People(
+        names, nodes, np.concatenate(rows) if rows else none, np.array([index[v] for v in voters], dtype=np.int64),
+        np.concatenate(codes) if codes else none, np.concatenate(yes) if yes else none.astype(bool),
+    )  # fmt: skip
+
+
+def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
+    """The judgments of an annotations node with ``row`` counted over the whole dataset."""
+    import numpy as np
+    import pyarrow as pa
+
+    starts = np.cumsum([0, *(p.rows for p in run.outputs[task.dataset].parts)])
+    table = run.store.read(run.outputs[node_id].parts[0].key)
+    row = starts[table.column("part").to_numpy()] + table.column("row").to_numpy()
+    return table.set_column(table.schema.get_field_index("row"), "row", pa.array(row, type=pa.int64()))
+
+
+# ---------------------------------------------------------------------------- the model
+
+
+def fit(node: Node, task: TaskInfo, cast: Cast, gold: Gold | None, label: int, votes: Votes, threads: int, root: Path) -> Any:
+    """Fit the label model of one unit (the task, or one label of a multichoice task)."""
+    spec: LabelSetSpec = node.spec
+    clamp = None
+    if gold is not None and spec.config.gold == "tune":
+        clamp = gold.of_split("tune", label if task.multi else None)
+    model = new_model(node, task, label, threads, root)
+    fitted = model.fit(votes, gold=clamp, abstain=dict(cast.policies))
+    return fitted if fitted is not None else model
+
+
+def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) -> Any:
+    """The label model with its declared parameters, not fitted."""
+    spec: LabelSetSpec = node.spec
+    parameters = dict(spec.parameters)
+    if task.multi and isinstance(parameters.get("class_prior"), list):
+        share = parameters["class_prior"][label]
+        parameters["class_prior"] = [1 - share, share]
+    if ":" in spec.config.type:
+        return _own_class(spec.config.type, root, node)(**parameters)
+    made = registry.load("label_model", spec.config.type)
+    try:
+        return made(threads=threads, **parameters)
+    except TypeError as error:
+        import inspect
+
+        known = [p for p in inspect.signature(made.__init__).parameters if p not in ("self", "threads")]
+        problem = f"{spec.config.type} does not take these: {error}"
+        raise BadValue(node.where, key="parameters", problem=problem, advice=f"its parameters: {', '.join(known)}") from error
+
+
+def _own_class(place: str, root: Path, node: Node) -> Any:
+    import importlib.util
+
+    path, _, name = place.partition(":")
+    spec = importlib.util.spec_from_file_location(f"teachkit_label_model_{digest(place)[:8]}", root / path)
+    if spec is None or spec.loader is None:
+        raise NodeFailed(node.where, problem=f"'{path}' cannot be imported", advice="name a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise NodeFailed(node.where, problem=f"'{path}' has no class '{name}'", advice="write 'label_models/file.py:Class'")
+    return getattr(module, name)
+
+
+def load_models(run: Executor, node: Node) -> list[Any]:
+    """The fitted models again, from the parameters in the store; None for classes that keep none."""
+    table = run.store.read(label_keys(run, node)[-1])
+    kept = json.loads(table.column("parameters")[0].as_py())
+    spec: LabelSetSpec = node.spec
+    return [registry.load("label_model", spec.config.type).from_parameters(p) if p is not None and ":" not in spec.config.type else None for p in kept]
+
+
+def _parameters(model: Any) -> Any:
+    return model.parameters() if hasattr(model, "parameters") else None
+
+
+def _parameter_table(parameters: Sequence[Any]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"parameters": pa.array([canonical_json(list(parameters))])})
+
+
+# ---------------------------------------------------------------------------- rows
+
+
+def rows(run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None) -> list[pa.Table]:
+    """The label set's rows, a table for each part of the dataset."""
+    import numpy as np
+
+    posterior, model_codes = _answers(node, task, cast, models)
+    n = len(posterior)
+    codes, decided_by = model_codes.copy(), np.zeros(n, dtype=np.int8)  # 0 model, 1 gold, 2 curator, 3 none
+    if gold is not None and node.spec.config.prefer_gold:
+        shown = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+        shown &= gold.split != 2
+        codes[shown], decided_by[shown] = gold.codes[shown], 1
+    curated, ruled = _curated(run, node, task, n)
+    codes[ruled], decided_by[ruled] = curated[ruled], 2
+    undecided = (codes < 0).any(axis=1) if task.multi else codes < 0
+    decided_by[undecided & (decided_by == 0)] = 3
+    count = sum(v.votes_per_pattern[v.pattern_of] > 0 for v in cast.votes) if task.multi else None
+    voted = _voted(cast, task) if count is not None else cast.votes[0].votes_per_pattern[cast.votes[0].pattern_of]
+    keys = _keys(run, task)
+    keep = (voted > 0) | (decided_by == 2) | (decided_by == 1) if node.spec.config.unlabeled == "drop" else np.ones(n, dtype=bool)
+    tables, start = [], 0
+    for part in run.outputs[task.dataset].parts:
+        chosen = np.flatnonzero(keep[start : start + part.rows]) + start
+        tables.append(_table(task, keys, chosen, codes, posterior, decided_by, voted, model_codes))
+        start += part.rows
+    return tables
+
+
+def _answers(node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any]) -> tuple[Any, Any]:
+    """Posterior [N, L] and the model's own codes [N] (multichoice: [N, L] of 1, 0, -1)."""
+    import numpy as np
+
+    policy = node.spec.config.tie_policy
+    per_label = []
+    for votes, model in zip(cast.votes, models, strict=True):
+        if hasattr(model, "pattern_proba"):
+            from teachkit.label_models.base import decide
+
+            shares = model.pattern_proba(votes)
+            found, codes = shares[votes.pattern_of], decide(shares, votes, model.prior_, policy)[votes.pattern_of]
+        else:
+            from teachkit.label_models.base import decide
+
+            found = np.asarray(model.predict_proba(votes), dtype=np.float64)
+            if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
+                raise NodeFailed(node.where, problem="predict_proba must give rows that sum to 1, one column for each label", advice=f"expected the shape {(votes.n_items, votes.n_labels)}")
+            one_by_one = type(votes)(votes.voters, votes.n_labels, votes.indptr, votes.voter, votes.code, votes.counts, np.arange(votes.n_patterns))
+            first = np.zeros(votes.n_patterns, np.int64)
+            first[votes.pattern_of[::-1]] = np.arange(votes.n_items)[::-1]
+            codes = decide(found[first], one_by_one, np.full(votes.n_labels, 1 / votes.n_labels), policy)[votes.pattern_of]
+        per_label.append((found, codes))
+    if not task.multi:
+        return per_label[0][0], per_label[0][1].astype(np.int16)
+    posterior = np.stack([found[:, 1] for found, _ in per_label], axis=1) if per_label else np.zeros((0, 0))
+    return posterior, np.stack([codes for _, codes in per_label], axis=1).astype(np.int16)
+
+
+def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, Any]:
+    """Curators' decisions: codes as in ``rows``, and which items have one; the latest decision counts."""
+    import numpy as np
+
+    codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
+    ruled = np.zeros(n, dtype=bool)
+    found = []
+    for node_id in node.spec.curators:
+        table = annotation_rows(run, node_id, task)
+        found += list(zip(*(table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes")), strict=True))
+    for _, _, row, code, yes in sorted(found):
+        if task.multi:
+            codes[row, code] = int(yes)
+            ruled[row] = True
+        elif code >= 0:
+            codes[row], ruled[row] = code, True
+    return codes, ruled
+
+
+def _voted(cast: Cast, task: TaskInfo) -> Any:
+    """For a multichoice task: how many voters said anything on an item."""
+    import numpy as np
+
+    del task
+    said: set[tuple[int, int]] = set()
+    n = cast.votes[0].n_items if cast.votes else 0
+    spoke = np.zeros((n, len(cast.votes[0].voters) if cast.votes else 0), dtype=bool)
+    for votes in cast.votes:
+        dense = np.zeros((votes.n_patterns, len(votes.voters)), dtype=bool)
+        dense[votes.entry_pattern, votes.voter] = True
+        spoke |= dense[votes.pattern_of]
+    del said
+    return spoke.sum(axis=1)
+
+
+def _keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    parts = run.outputs[task.dataset].parts
+    name = next((c for c in parts[0].columns if c.lower() == task.key), task.key) if parts else task.key
+    return pa.chunked_array([c for p in parts for c in run.store.read(p.key, [name]).column(0).chunks]) if parts else pa.chunked_array([pa.array([])])
+
+
+def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, codes: Any, posterior: Any, decided_by: Any, voted: Any, model_codes: Any) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    posterior, codes, model_codes = posterior[chosen], codes[chosen], model_codes[chosen]
+    label, model_label = _labels(task, codes), _labels(task, model_codes)
+    if task.multi:
+        sure = np.where(codes == 1, posterior, 1 - posterior)
+        confidence = pa.array(sure.min(axis=1) if sure.shape[1] else np.zeros(len(sure)), mask=(codes < 0).any(axis=1))
+    else:
+        safe = np.maximum(codes, 0)
+        confidence = pa.array(posterior[np.arange(len(safe)), safe] if len(safe) else np.zeros(0), mask=codes < 0)
+    fields = [pa.array(np.ascontiguousarray(posterior[:, k])) for k in range(len(task.labels))]
+    names = pa.array(["model", "gold", "curator", "none"])
+    return pa.table(
+        {
+            task.key: keys.take(pa.array(chosen)), "label": label, "confidence": confidence,
+            "posterior": pa.StructArray.from_arrays(fields, names=list(task.labels)),
+            "decided_by": names.take(pa.array(decided_by[chosen])), "votes": pa.array(voted[chosen].astype(np.int32)),
+            "model_label": model_label,
+        }  # fmt: skip
+    )
+
+
+def _labels(task: TaskInfo, codes: Any) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    if not task.multi:
+        return pa.array(list(task.labels)).take(pa.array(np.maximum(codes, 0), mask=codes < 0))
+    undecided = (codes < 0).any(axis=1)
+    names = task.labels
+    return pa.array([None if u else [names[i] for i in np.flatnonzero(row == 1)] for row, u in zip(codes, undecided, strict=True)], type=pa.list_(pa.string()))
+
+
+def _counts(table: pa.Table, task: TaskInfo) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    column = table.column("label")
+    flat = pc.list_flatten(column) if task.multi else column
+    found = {v["values"]: v["counts"] for v in pc.value_counts(flat).to_pylist()}
+    return {"labeled": len(column) - column.null_count, "classes": {name: found.get(name, 0) for name in task.labels}}

@@ -1,0 +1,138 @@
+"""What a build is asked, what it says while it works, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from teachkit.errors import TeachkitError
+    from teachkit.store import ObjectMeta
+
+BAD = frozenset({"failed", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """The options of ``build``, ``run`` and ``test``; also what reading a project needs to know."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    fail_fast: bool = False
+    locked: bool = False
+    dry_run: bool = False
+    store_failures: bool = False
+    kinds: frozenset[str] | None = None
+    target: str | None = None
+    profiles_dir: Path | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    command: str = "build"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    """A node begins to run."""
+
+    id: str
+    index: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished:
+    """A node has its result."""
+
+    result: NodeResult
+    index: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a user should know while waiting."""
+
+    text: str
+
+
+Event = NodeStarted | NodeFinished | Note
+Reporter = Callable[[Event], None]
+
+
+def quiet(event: Event) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a node has made: its parts in the store, and the digest of their content."""
+
+    parts: tuple[ObjectMeta, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of a node. ``status``: built reused passed warned failed error skipped."""
+
+    id: str
+    kind: str
+    status: str
+    rows: int | None = None
+    seconds: float = 0.0
+    cost: float = 0.0
+    message: str = ""
+    path: str = ""
+    line: int | None = None
+    failures: int | None = None
+    error: TeachkitError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The documented form in ``run_results.json``."""
+        return {
+            "id": self.id, "kind": self.kind, "status": self.status, "rows": self.rows, "seconds": round(self.seconds, 4),
+            "cost": self.cost, "message": self.message, "path": self.path, "line": self.line, "failures": self.failures,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One invocation, finished."""
+
+    run_id: str | None
+    command: str
+    commit: str | None
+    dirty: bool | None
+    target: str
+    seconds: float
+    cost: float
+    results: tuple[NodeResult, ...]
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    published: bool = False
+    lock_changed: bool = False
+    error: TeachkitError | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether no node and no test of severity error failed."""
+        return self.error is None and not any(r.status in BAD for r in self.results)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Results by status."""
+        found: dict[str, int] = {}
+        for result in self.results:
+            found[result.status] = found.get(result.status, 0) + 1
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """``run_results.json``."""
+        return {
+            "schema_version": 1, "run_id": self.run_id, "command": self.command, "commit": self.commit, "dirty": self.dirty,
+            "target": self.target, "seconds": round(self.seconds, 3), "cost": self.cost, "passed": self.passed,
+            "published": self.published, "message": str(self.error) if self.error else "",
+            "results": [r.as_dict() for r in self.results],
+        }  # fmt: skip

@@ -1,0 +1,8 @@
+"""From the project's files to a graph with final fingerprints. No data is touched here."""
+
+from teachkit.graph.compile import LABEL_SET_COLUMNS, Memo, NoMemo, compile_graph
+from teachkit.graph.node import Graph, LabelSetSpec, Node, TaskInfo
+from teachkit.graph.select import select
+from teachkit.graph.sql import literal, pretty, quote
+
+__all__ = ["LABEL_SET_COLUMNS", "Graph", "LabelSetSpec", "Memo", "Node", "NoMemo", "TaskInfo", "compile_graph", "literal", "pretty", "quote", "select"]

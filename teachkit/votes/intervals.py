@@ -1,0 +1,80 @@
+"""Quality figures with their denominators and intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Z95 = 1.959963984540054
+
+
+def wilson(correct: float, total: float, z: float = Z95) -> tuple[float, float] | None:
+    """The Wilson score interval of a share (Wilson 1927), None without trials."""
+    if total <= 0:
+        return None
+    share = correct / total
+    middle = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How labels compare with gold: over all items with gold (``n``), and over the labeled ones of them (``labeled``)."""
+
+    n: int
+    labeled: int
+    correct: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    accuracy_labeled: float | None
+    macro_f1: float | None
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of gold items that have a label."""
+        return self.labeled / self.n if self.n else None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """As plain values."""
+        return {
+            "n": self.n, "labeled": self.labeled, "correct": self.correct, "accuracy": self.accuracy, "low": self.low,
+            "high": self.high, "accuracy_labeled": self.accuracy_labeled, "macro_f1": self.macro_f1, "coverage": self.coverage,
+        }  # fmt: skip
+
+
+def quality(labels: Any, gold: Any, n_labels: int) -> Quality:
+    """Compare codes [N] (-1 unlabeled) with gold [N] (-1 unknown); an unlabeled item counts as wrong."""
+    known = gold >= 0
+    labels, gold = labels[known], gold[known]
+    n, labeled = len(gold), int((labels >= 0).sum())
+    correct = int((labels == gold).sum())
+    interval = wilson(correct, n)
+    return Quality(
+        n, labeled, correct, correct / n if n else None, interval[0] if interval else None, interval[1] if interval else None,
+        correct / labeled if labeled else None, macro_f1(labels, gold, n_labels),
+    )  # fmt: skip
+
+
+def macro_f1(labels: Any, gold: Any, n_labels: int) -> float | None:
+    """The mean F1 of the classes that gold or labels have; None without gold."""
+    scores = []
+    for k in range(n_labels):
+        hit = int(((labels == k) & (gold == k)).sum())
+        said, true = int((labels == k).sum()), int((gold == k).sum())
+        if said or true:
+            scores.append(2 * hit / (said + true))
+    return sum(scores) / len(scores) if scores and len(gold) else None
+
+
+def confusion(labels: Any, gold: Any, n_labels: int) -> Any:
+    """Counts [gold, label]; the last column is unlabeled."""
+    known = gold >= 0
+    said = np.where(labels[known] >= 0, labels[known], n_labels).astype(np.int64)
+    flat = np.bincount(gold[known].astype(np.int64) * (n_labels + 1) + said, minlength=n_labels * (n_labels + 1))
+    return flat.reshape(n_labels, n_labels + 1)
