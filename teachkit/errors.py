@@ -20,10 +20,12 @@ Only ``teachkit.cli`` turns errors into text on a screen; a message names a row 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import Formatter
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ class ProjectErrors(TeachkitError):
 
     def __init__(self, errors: Sequence[TeachkitError]) -> None:
         """Keep the errors in the order of their places."""
-        self.errors = sorted(errors, key=lambda e: (str(e.where.path) if e.where else "", e.where.line or 0 if e.where else 0))
+        self.errors = sorted(
+            errors, key=lambda e: (str(e.where.path) if e.where else "", e.where.line or 0 if e.where else 0)
+        )
         super().__init__(None, count=len(self.errors))
 
     def __str__(self) -> str:
@@ -311,7 +315,9 @@ class UnknownVar(ProjectError):
 
     slug = "unknown-var"
     what = "var('{name}') has no value"
-    instead = "set it under 'vars:' in teachkit.yml, pass --vars '{{{name}: ...}}', or give a default: var('{name}', ...)"
+    instead = (
+        "set it under 'vars:' in teachkit.yml, pass --vars '{{{name}: ...}}', or give a default: var('{name}', ...)"
+    )
 
 
 class MissingEnvVar(ProjectError):
@@ -423,7 +429,9 @@ class MissingExtension(ProjectError):
 
     slug = "missing-extension"
     what = "source '{source}' needs DuckDB's extension '{extension}', which is not installed: {problem}"
-    instead = "run INSTALL {extension} in DuckDB on a machine with access to its extensions, or copy the data to a local file"
+    instead = (
+        "run INSTALL {extension} in DuckDB on a machine with access to its extensions, or copy the data to a local file"
+    )
 
 
 # ---------------------------------------------------------------------------- store

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.keys import content, node_key, output_of, part_content
 from teachkit.build.run import BAD, NodeFinished, NodeResult, NodeStarted, Note, Output, Reporter
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
-from teachkit.graph import Graph, Node
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from teachkit.build.run import BuildOptions
     from teachkit.engine.session import Session
+    from teachkit.graph import Graph, Node
     from teachkit.project import ProjectFiles
     from teachkit.store import ObjectMeta, Store
 
@@ -26,7 +26,9 @@ Codes = Mapping[str, Any]
 class Executor:
     """Runs the wanted nodes of a graph; what they need and is not wanted is taken from the store."""
 
-    def __init__(self, files: ProjectFiles, graph: Graph, store: Store, options: BuildOptions, report: Reporter) -> None:
+    def __init__(
+        self, files: ProjectFiles, graph: Graph, store: Store, options: BuildOptions, report: Reporter
+    ) -> None:
         """Nothing is opened before it is needed."""
         self.files = files
         self.graph = graph
@@ -79,9 +81,13 @@ class Executor:
         for node in group:
             if node.id not in wanted:
                 self._resolve(node)
-            elif self._stop or any(i in self.failed or i in self.blocked for i in node.inputs if node.kind != "test" or i in self.failed):
+            elif self._stop or any(
+                i in self.failed or i in self.blocked for i in node.inputs if node.kind != "test" or i in self.failed
+            ):
                 self.failed.add(node.id)
-                self._finish(node, "skipped", message="an input failed" if not self._stop else "stopped at the first failure")
+                self._finish(
+                    node, "skipped", message="an input failed" if not self._stop else "stopped at the first failure"
+                )
             else:
                 runnable.append(node)
         if not runnable:
@@ -123,19 +129,36 @@ class Executor:
 
     # -- results
 
-    def _finish(self, node: Node, status: str, *, started: float | None = None, message: str = "", failures: int | None = None, error: TeachkitError | None = None) -> None:
+    def _finish(
+        self,
+        node: Node,
+        status: str,
+        *,
+        started: float | None = None,
+        message: str = "",
+        failures: int | None = None,
+        error: TeachkitError | None = None,
+    ) -> None:
         output = self.outputs.get(node.id)
         rows = sum(p.rows for p in output.parts) if output and output.parts else None
         seconds = time.perf_counter() - started if started is not None else 0.0
         where = error.where if error is not None and error.where is not None else node.where
-        result = NodeResult(node.id, node.kind, status, rows, seconds, 0.0, message, where.path, where.line, failures, error)
+        result = NodeResult(
+            node.id, node.kind, status, rows, seconds, 0.0, message, where.path, where.line, failures, error
+        )
         self.results[node.id] = result
         self.report(NodeFinished(result, len(self.results), self._total))
 
     def _fail(self, node: Node, error: TeachkitError, started: float | None = None) -> None:
         self.failed.add(node.id)
         errors = error.errors if isinstance(error, ProjectErrors) else [error]
-        self._finish(node, "error", started=started, message="\n".join(str(e) for e in errors), error=errors[0] if len(errors) == 1 else error)
+        self._finish(
+            node,
+            "error",
+            started=started,
+            message="\n".join(str(e) for e in errors),
+            error=errors[0] if len(errors) == 1 else error,
+        )
         self._stop = self._stop or self.options.fail_fast
 
     def _resolve(self, node: Node) -> None:
@@ -198,14 +221,16 @@ class Executor:
         if output.parts:
             self.session.view(node_id, relation(self.store, output.parts))
         else:
-            self.session.view(node_id, open_source(self.session.connection, node.spec, self.files.root, node.name, node.where))
+            self.session.view(
+                node_id, open_source(self.session.connection, node.spec, self.files.root, node.name, node.where)
+            )
         self._views.add(node_id)
 
     # -- sources and transforms
 
     def _source(self, node: Node) -> bool:
         from teachkit.engine.sources import check_there, content_key
-        from teachkit.engine.tables import materialise, stored_parts
+        from teachkit.engine.tables import stored_parts
 
         check_there(node.spec, self.files.root, node.name, node.where)
         found = content_key(node.spec, self.files.root, self.store)
@@ -225,19 +250,31 @@ class Executor:
 
             try:
                 relation = open_source(self.session.connection, node.spec, self.files.root, node.name, node.where)
-                parts = self._materialise(node, f"select * from {relation}", key, keyed[0] if keyed else None, True, False)
+                parts = self._materialise(
+                    node, f"select * from {relation}", key, keyed[0] if keyed else None, True, False
+                )
             except duckdb.Error as error:
                 raise unreadable(error, node.name, node.where) from error
         self.outputs[node.id] = output_of(parts)
         return built
 
-    def _materialise(self, node: Node, sql: str, key: str, split_by: str | None, keeps_order: bool, serial: bool) -> list[ObjectMeta]:
+    def _materialise(
+        self, node: Node, sql: str, key: str, split_by: str | None, keeps_order: bool, serial: bool
+    ) -> list[ObjectMeta]:
         from teachkit.engine.tables import materialise
 
         return materialise(
-            self.session, self.store, sql, key=key, node=node.id, split_by=split_by, part_rows=self.files.config.part_rows,
-            keeps_order=keeps_order, serial=serial, replace=self.options.full_refresh,
-        )  # fmt: skip
+            self.session,
+            self.store,
+            sql,
+            key=key,
+            node=node.id,
+            split_by=split_by,
+            part_rows=self.files.config.part_rows,
+            keeps_order=keeps_order,
+            serial=serial,
+            replace=self.options.full_refresh,
+        )
 
     def _transform_key(self, node: Node) -> str:
         return node_key(node, self.outputs, node.spec.key, self.files.config.part_rows)
@@ -306,10 +343,14 @@ class Executor:
                 self._fail(node, errors[node.id], taken)
             else:
                 self.outputs[node.id] = output_of(found)
-                self._finish(node, "built" if missing[node.id] else "reused", started=taken if missing[node.id] else None)
+                self._finish(
+                    node, "built" if missing[node.id] else "reused", started=taken if missing[node.id] else None
+                )
         del started
 
-    def _vote(self, nodes: Sequence[Node], parts: Sequence[ObjectMeta], part: int) -> Iterator[tuple[Node, Codes | None, TeachkitError | None]]:
+    def _vote(
+        self, nodes: Sequence[Node], parts: Sequence[ObjectMeta], part: int
+    ) -> Iterator[tuple[Node, Codes | None, TeachkitError | None]]:
         if not nodes:
             return
         from teachkit.engine.scan import scan, select_votes
@@ -332,7 +373,9 @@ class Executor:
         if python:
             yield from self._python(python, parts[part])
 
-    def _python(self, nodes: Sequence[Node], part: ObjectMeta) -> Iterator[tuple[Node, Codes | None, TeachkitError | None]]:
+    def _python(
+        self, nodes: Sequence[Node], part: ObjectMeta
+    ) -> Iterator[tuple[Node, Codes | None, TeachkitError | None]]:
         import numpy as np
 
         from teachkit.engine.session import parquet
@@ -341,10 +384,18 @@ class Executor:
 
         task = self.graph.tasks[nodes[0].task or ""]
         columns = sorted({task.key, *(c for n in nodes for c in n.spec.columns)})
-        table = self.session.table(f"select {', '.join(f'{quote(c)} as {quote(c)}' for c in columns)} from {parquet([self.store.path(part.key)])}")
+        table = self.session.table(
+            f"select {', '.join(f'{quote(c)} as {quote(c)}' for c in columns)} from {parquet([self.store.path(part.key)])}"
+        )
         by_id = {n.id: n for n in nodes}
-        with PythonPool(self.files.root, workers=min(self.files.target.threads, len(nodes)), timeout=self.files.config.python_timeout) as pool:
-            for node_id, result in pool.run([n.spec.python for n in nodes], table, key=task.key, labels=task.labels, multi=task.multi):
+        with PythonPool(
+            self.files.root,
+            workers=min(self.files.target.threads, len(nodes)),
+            timeout=self.files.config.python_timeout,
+        ) as pool:
+            for node_id, result in pool.run(
+                [n.spec.python for n in nodes], table, key=task.key, labels=task.labels, multi=task.multi
+            ):
                 node = by_id[node_id]
                 if result.error is not None:
                     yield node, None, result.error
@@ -428,7 +479,9 @@ class Executor:
 
     # -- the store
 
-    def put(self, key: str, table: pa.Table, node: Node, part: int, extra: Mapping[str, Any] | None = None) -> ObjectMeta:
+    def put(
+        self, key: str, table: pa.Table, node: Node, part: int, extra: Mapping[str, Any] | None = None
+    ) -> ObjectMeta:
         """Store an object; with --full-refresh, in place of one with other content."""
         from teachkit.store import combined_digest, table_digests
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from teachkit.graph import TaskInfo, literal, quote
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from teachkit.build.execute import Executor
 
 
@@ -58,25 +59,31 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
 
 
 def _text_of(task: TaskInfo) -> str:
-    assert task.gold is not None  # noqa: S101 - asked by the caller
+    assert task.gold is not None
     column = quote(task.gold.column.lower())
     return column if task.multi else f"cast({column} as varchar)"
 
 
 def _fill(codes: Any, values: Sequence[Any], task: TaskInfo) -> None:
-    assert task.gold is not None  # noqa: S101 - asked by the caller
+    assert task.gold is not None
     known = {name: code for code, name in enumerate(task.labels)}
     if task.gold.values:
         known = {_plain(value): known[label] for value, label in task.gold.values.items()}
     for row, value in enumerate(values):
         if value is None or value == "":
             continue
-        for one in value if isinstance(value, list) else [p for p in str(value).split("|")] if task.multi else [value]:
+        for one in value if isinstance(value, list) else list(str(value).split("|")) if task.multi else [value]:
             code = known.get(str(one))
             if code is None:
                 shown = listing(known, 20)
-                problem = f"gold of task '{task.name}' (column '{task.gold.column}') has the value '{one}', which is no label"
-                raise NodeFailed(task.where, problem=problem, advice=f"map it under gold: values: (known: {shown}).{did_you_mean(str(one), known)}")
+                problem = (
+                    f"gold of task '{task.name}' (column '{task.gold.column}') has the value '{one}', which is no label"
+                )
+                raise NodeFailed(
+                    task.where,
+                    problem=problem,
+                    advice=f"map it under gold: values: (known: {shown}).{did_you_mean(str(one), known)}",
+                )
             if task.multi:
                 if (codes[row] < 0).all():
                     codes[row] = 0
@@ -94,10 +101,14 @@ def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
 
     if task.split_column:
         column = f"lower(cast({quote(task.split_column)} as varchar))"
-        bad = run.session.connection.execute(f"select {column} from {relation} where {column} not in ('train', 'tune', 'test', '') limit 1").fetchone()
+        bad = run.session.connection.execute(
+            f"select {column} from {relation} where {column} not in ('train', 'tune', 'test', '') limit 1"
+        ).fetchone()
         if bad:
             problem = f"the split column '{task.split_column}' of task '{task.name}' has the value '{bad[0]}'"
-            raise NodeFailed(task.where, problem=problem, advice="write train, tune or test (map other names in a transform)")
+            raise NodeFailed(
+                task.where, problem=problem, advice="write train, tune or test (map other names in a transform)"
+            )
         sql = f"case {column} when 'tune' then 1 when 'test' then 2 else 0 end"
     elif task.hash_splits:
         shares = {name: float(text.rstrip("% ")) / 100 for name, text in task.hash_splits.hash.items()}
@@ -106,4 +117,6 @@ def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
         sql = f"case when {place} < {round(test * 1e6)} then 2 when {place} < {round((test + tune) * 1e6)} then 1 else 0 end"
     else:
         return np.full(n, 2, dtype=np.int8)  # without splits all gold is for testing
-    return run.session.table(f"select cast({sql} as tinyint) as s from {relation}").column("s").to_numpy().astype(np.int8)
+    return (
+        run.session.table(f"select cast({sql} as tinyint) as s from {relation}").column("s").to_numpy().astype(np.int8)
+    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.run import Output
-from teachkit.graph import Node
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from teachkit.graph import Node
     from teachkit.store import ObjectMeta
 
 

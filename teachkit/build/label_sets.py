@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.gold import Gold, read_gold
 from teachkit.build.keys import node_key, output_of
 from teachkit.errors import BadValue, NodeFailed, TeachkitError
-from teachkit.graph import LabelSetSpec, Node, TaskInfo
 from teachkit.hashing import canonical_json, digest
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.graph import LabelSetSpec, Node, TaskInfo
     from teachkit.votes import Votes
 
 _ALGORITHM_ROWS = 1
@@ -51,18 +51,28 @@ def build_label_set(run: Executor, node: Node) -> bool:
     if built:
         task = run.graph.tasks[node.task or ""]
         cast = cast_votes(run, node)
-        gold = read_gold(run, task, node.spec.gold) if node.spec.config.gold == "tune" or node.spec.config.prefer_gold else None
+        gold = (
+            read_gold(run, task, node.spec.gold)
+            if node.spec.config.gold == "tune" or node.spec.config.prefer_gold
+            else None
+        )
         _say_if_compiling(run)
         try:
-            models = [fit(node, task, cast, gold, label, votes, run.files.target.threads, run.files.root) for label, votes in enumerate(cast.votes)]
+            models = [
+                fit(node, task, cast, gold, label, votes, run.files.target.threads, run.files.root)
+                for label, votes in enumerate(cast.votes)
+            ]
             parameters = [_parameters(model) for model in models]
             tables = rows(run, node, task, cast, models, gold)
         except TeachkitError:
             raise
-        except Exception as error:  # noqa: BLE001 - a label model may be the user's own code
+        except Exception as error:
             problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
             raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
-        metas = [run.put(key, table, node, part, _counts(table, task)) for part, (key, table) in enumerate(zip(keys, tables, strict=False))]
+        metas = [
+            run.put(key, table, node, part, _counts(table, task))
+            for part, (key, table) in enumerate(zip(keys, tables, strict=False))
+        ]
         metas.append(run.put(keys[-1], _parameter_table(parameters), node, -1))
     run.outputs[node.id] = output_of([m for m in metas[:-1] if m is not None])
     return built
@@ -102,7 +112,9 @@ def cast_votes(run: Executor, node: Node) -> Cast:
         if people.names:
             chosen = people.code >= 0 if label is None else people.code == label
             code = people.code[chosen] if label is None else people.yes[chosen].astype(np.int64)
-            long = Votes.from_long(people.row[chosen], people.voter[chosen], code, voters=people.names, n_items=n, n_labels=k)
+            long = Votes.from_long(
+                people.row[chosen], people.voter[chosen], code, voters=people.names, n_items=n, n_labels=k
+            )
             found = Votes.joined(found, long)
         votes.append(found)
     return Cast(tuple(votes), policies, kinds)
@@ -148,9 +160,13 @@ def _people(run: Executor, spec: LabelSetSpec, task: TaskInfo) -> _People:
     index = {name: i for i, name in enumerate(names)}
     none = np.zeros(0, np.int64)
     return _People(
-        names, nodes, np.concatenate(rows) if rows else none, np.array([index[v] for v in voters], dtype=np.int64),
-        np.concatenate(codes) if codes else none, np.concatenate(yes) if yes else none.astype(bool),
-    )  # fmt: skip
+        names,
+        nodes,
+        np.concatenate(rows) if rows else none,
+        np.array([index[v] for v in voters], dtype=np.int64),
+        np.concatenate(codes) if codes else none,
+        np.concatenate(yes) if yes else none.astype(bool),
+    )
 
 
 def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
@@ -167,7 +183,9 @@ def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
 # ---------------------------------------------------------------------------- the model
 
 
-def fit(node: Node, task: TaskInfo, cast: Cast, gold: Gold | None, label: int, votes: Votes, threads: int, root: Path) -> Any:
+def fit(
+    node: Node, task: TaskInfo, cast: Cast, gold: Gold | None, label: int, votes: Votes, threads: int, root: Path
+) -> Any:
     """Fit the label model of one unit (the task, or one label of a multichoice task)."""
     spec: LabelSetSpec = node.spec
     clamp = None
@@ -195,7 +213,9 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
 
         known = [p for p in inspect.signature(made.__init__).parameters if p not in ("self", "threads")]
         problem = f"{spec.config.type} does not take these: {error}"
-        raise BadValue(node.where, key="parameters", problem=problem, advice=f"its parameters: {', '.join(known)}") from error
+        raise BadValue(
+            node.where, key="parameters", problem=problem, advice=f"its parameters: {', '.join(known)}"
+        ) from error
 
 
 def _own_class(place: str, root: Path, node: Node) -> Any:
@@ -208,7 +228,9 @@ def _own_class(place: str, root: Path, node: Node) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, name):
-        raise NodeFailed(node.where, problem=f"'{path}' has no class '{name}'", advice="write 'label_models/file.py:Class'")
+        raise NodeFailed(
+            node.where, problem=f"'{path}' has no class '{name}'", advice="write 'label_models/file.py:Class'"
+        )
     return getattr(module, name)
 
 
@@ -217,7 +239,12 @@ def load_models(run: Executor, node: Node) -> list[Any]:
     table = run.store.read(label_keys(run, node)[-1])
     kept = json.loads(table.column("parameters")[0].as_py())
     spec: LabelSetSpec = node.spec
-    return [registry.load("label_model", spec.config.type).from_parameters(p) if p is not None and ":" not in spec.config.type else None for p in kept]
+    return [
+        registry.load("label_model", spec.config.type).from_parameters(p)
+        if p is not None and ":" not in spec.config.type
+        else None
+        for p in kept
+    ]
 
 
 def _parameters(model: Any) -> Any:
@@ -233,7 +260,9 @@ def _parameter_table(parameters: Sequence[Any]) -> pa.Table:
 # ---------------------------------------------------------------------------- rows
 
 
-def rows(run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None) -> list[pa.Table]:
+def rows(
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+) -> list[pa.Table]:
     """The label set's rows, a table for each part of the dataset."""
     import numpy as np
 
@@ -251,7 +280,11 @@ def rows(run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence
     count = sum(v.votes_per_pattern[v.pattern_of] > 0 for v in cast.votes) if task.multi else None
     voted = _voted(cast, task) if count is not None else cast.votes[0].votes_per_pattern[cast.votes[0].pattern_of]
     keys = _keys(run, task)
-    keep = (voted > 0) | (decided_by == 2) | (decided_by == 1) if node.spec.config.unlabeled == "drop" else np.ones(n, dtype=bool)
+    keep = (
+        (voted > 0) | (decided_by == 2) | (decided_by == 1)
+        if node.spec.config.unlabeled == "drop"
+        else np.ones(n, dtype=bool)
+    )
     tables, start = [], 0
     for part in run.outputs[task.dataset].parts:
         chosen = np.flatnonzero(keep[start : start + part.rows]) + start
@@ -277,11 +310,25 @@ def _answers(node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any]) -> t
 
             found = np.asarray(model.predict_proba(votes), dtype=np.float64)
             if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
-                raise NodeFailed(node.where, problem="predict_proba must give rows that sum to 1, one column for each label", advice=f"expected the shape {(votes.n_items, votes.n_labels)}")
-            one_by_one = type(votes)(votes.voters, votes.n_labels, votes.indptr, votes.voter, votes.code, votes.counts, np.arange(votes.n_patterns))
+                raise NodeFailed(
+                    node.where,
+                    problem="predict_proba must give rows that sum to 1, one column for each label",
+                    advice=f"expected the shape {(votes.n_items, votes.n_labels)}",
+                )
+            one_by_one = type(votes)(
+                votes.voters,
+                votes.n_labels,
+                votes.indptr,
+                votes.voter,
+                votes.code,
+                votes.counts,
+                np.arange(votes.n_patterns),
+            )
             first = np.zeros(votes.n_patterns, np.int64)
             first[votes.pattern_of[::-1]] = np.arange(votes.n_items)[::-1]
-            codes = decide(found[first], one_by_one, np.full(votes.n_labels, 1 / votes.n_labels), policy)[votes.pattern_of]
+            codes = decide(found[first], one_by_one, np.full(votes.n_labels, 1 / votes.n_labels), policy)[
+                votes.pattern_of
+            ]
         per_label.append((found, codes))
     if not task.multi:
         return per_label[0][0], per_label[0][1].astype(np.int16)
@@ -298,7 +345,9 @@ def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, An
     found = []
     for node_id in node.spec.curators:
         table = annotation_rows(run, node_id, task)
-        found += list(zip(*(table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes")), strict=True))
+        found += list(
+            zip(*(table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes")), strict=True)
+        )
     for _, _, row, code, yes in sorted(found):
         if task.multi:
             codes[row, code] = int(yes)
@@ -329,10 +378,23 @@ def _keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
 
     parts = run.outputs[task.dataset].parts
     name = next((c for c in parts[0].columns if c.lower() == task.key), task.key) if parts else task.key
-    return pa.chunked_array([c for p in parts for c in run.store.read(p.key, [name]).column(0).chunks]) if parts else pa.chunked_array([pa.array([])])
+    return (
+        pa.chunked_array([c for p in parts for c in run.store.read(p.key, [name]).column(0).chunks])
+        if parts
+        else pa.chunked_array([pa.array([])])
+    )
 
 
-def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, codes: Any, posterior: Any, decided_by: Any, voted: Any, model_codes: Any) -> pa.Table:
+def _table(
+    task: TaskInfo,
+    keys: pa.ChunkedArray,
+    chosen: Any,
+    codes: Any,
+    posterior: Any,
+    decided_by: Any,
+    voted: Any,
+    model_codes: Any,
+) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
@@ -348,11 +410,14 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, codes: Any, poste
     names = pa.array(["model", "gold", "curator", "none"])
     return pa.table(
         {
-            task.key: keys.take(pa.array(chosen)), "label": label, "confidence": confidence,
+            task.key: keys.take(pa.array(chosen)),
+            "label": label,
+            "confidence": confidence,
             "posterior": pa.StructArray.from_arrays(fields, names=list(task.labels)),
-            "decided_by": names.take(pa.array(decided_by[chosen])), "votes": pa.array(voted[chosen].astype(np.int32)),
+            "decided_by": names.take(pa.array(decided_by[chosen])),
+            "votes": pa.array(voted[chosen].astype(np.int32)),
             "model_label": model_label,
-        }  # fmt: skip
+        }
     )
 
 
@@ -364,7 +429,10 @@ def _labels(task: TaskInfo, codes: Any) -> pa.Array:
         return pa.array(list(task.labels)).take(pa.array(np.maximum(codes, 0), mask=codes < 0))
     undecided = (codes < 0).any(axis=1)
     names = task.labels
-    return pa.array([None if u else [names[i] for i in np.flatnonzero(row == 1)] for row, u in zip(codes, undecided, strict=True)], type=pa.list_(pa.string()))
+    return pa.array(
+        [None if u else [names[i] for i in np.flatnonzero(row == 1)] for row, u in zip(codes, undecided, strict=True)],
+        type=pa.list_(pa.string()),
+    )
 
 
 def _counts(table: pa.Table, task: TaskInfo) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from teachkit.errors import TeachkitError
     from teachkit.store import ObjectMeta
 
@@ -93,9 +94,17 @@ class NodeResult:
     def as_dict(self) -> dict[str, Any]:
         """The documented form in ``run_results.json``."""
         return {
-            "id": self.id, "kind": self.kind, "status": self.status, "rows": self.rows, "seconds": round(self.seconds, 4),
-            "cost": self.cost, "message": self.message, "path": self.path, "line": self.line, "failures": self.failures,
-        }  # fmt: skip
+            "id": self.id,
+            "kind": self.kind,
+            "status": self.status,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 4),
+            "cost": self.cost,
+            "message": self.message,
+            "path": self.path,
+            "line": self.line,
+            "failures": self.failures,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +140,16 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """``run_results.json``."""
         return {
-            "schema_version": 1, "run_id": self.run_id, "command": self.command, "commit": self.commit, "dirty": self.dirty,
-            "target": self.target, "seconds": round(self.seconds, 3), "cost": self.cost, "passed": self.passed,
-            "published": self.published, "message": str(self.error) if self.error else "",
+            "schema_version": 1,
+            "run_id": self.run_id,
+            "command": self.command,
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "target": self.target,
+            "seconds": round(self.seconds, 3),
+            "cost": self.cost,
+            "passed": self.passed,
+            "published": self.published,
+            "message": str(self.error) if self.error else "",
             "results": [r.as_dict() for r in self.results],
-        }  # fmt: skip
+        }

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from teachkit.engine.session import Session, failure, parquet
 from teachkit.errors import LabelingFunctionFailed, NodeFailed, TeachkitError
-from teachkit.graph.node import Node, TaskInfo, VoterSpec
 from teachkit.graph.sql import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from teachkit.graph.node import Node, TaskInfo, VoterSpec
 
 UNKNOWN = -2
 _AT_ONCE = 128
@@ -79,7 +80,11 @@ def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) 
 
 
 def _numpy(column: pa.ChunkedArray) -> np.ndarray:
-    return column.combine_chunks().to_numpy(zero_copy_only=False) if column.num_chunks != 1 else column.chunk(0).to_numpy(zero_copy_only=False)
+    return (
+        column.combine_chunks().to_numpy(zero_copy_only=False)
+        if column.num_chunks != 1
+        else column.chunk(0).to_numpy(zero_copy_only=False)
+    )
 
 
 def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int) -> TeachkitError:
@@ -88,7 +93,11 @@ def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int)
     ).fetchone()
     advice = f"let it result in one of: {', '.join(task.labels[:20])}, or NULL to abstain"
     return LabelingFunctionFailed(
-        node.where, name=node.name, problem="results in something that is no label of the task", key=repr(found[0] if found else row), advice=advice
+        node.where,
+        name=node.name,
+        problem="results in something that is no label of the task",
+        key=repr(found[0] if found else row),
+        advice=advice,
     )
 
 
@@ -101,15 +110,37 @@ def select_votes(session: Session, node: Node, parts: Sequence[Path], task: Task
     spec: VoterSpec = node.spec
     key, label = spec.select_columns
     try:
-        session.execute(f"create or replace temp table __votes as select {quote(key)} as key, cast({quote(label)} as varchar) as label from (\n{spec.sql}\n) where {quote(label)} is not null")
+        session.execute(
+            f"create or replace temp table __votes as select {quote(key)} as key, cast({quote(label)} as varchar) as label from (\n{spec.sql}\n) where {quote(label)} is not null"
+        )
         known = ", ".join("'" + name.replace("'", "''") + "'" for name in task.labels)
-        bad = session.connection.execute(f"select label, key from __votes where label not in ({known}) order by all limit 1").fetchone()
+        bad = session.connection.execute(
+            f"select label, key from __votes where label not in ({known}) order by all limit 1"
+        ).fetchone()
         if bad:
             advice = f"write one of: {', '.join(task.labels[:20])}"
-            raise LabelingFunctionFailed(node.where, name=node.name, problem="results in something that is no label of the task", key=repr(bad[1]), advice=advice)
-        twice = None if task.multi else session.connection.execute("select key from __votes group by key having count(distinct label) > 1 order by 1 limit 1").fetchone()
+            raise LabelingFunctionFailed(
+                node.where,
+                name=node.name,
+                problem="results in something that is no label of the task",
+                key=repr(bad[1]),
+                advice=advice,
+            )
+        twice = (
+            None
+            if task.multi
+            else session.connection.execute(
+                "select key from __votes group by key having count(distinct label) > 1 order by 1 limit 1"
+            ).fetchone()
+        )
         if twice:
-            raise LabelingFunctionFailed(node.where, name=node.name, problem="votes for two labels", key=repr(twice[0]), advice="let the SELECT give one label for each key")
+            raise LabelingFunctionFailed(
+                node.where,
+                name=node.name,
+                problem="votes for two labels",
+                key=repr(twice[0]),
+                advice="let the SELECT give one label for each key",
+            )
         return [_joined(session, part, task) for part in parts]
     except duckdb.Error as error:
         raise failure(error, node) from error
@@ -147,4 +178,15 @@ def votes_table(codes: Codes) -> pa.Table:
     return pa.table({name: pa.array(values) for name, values in sorted(codes.items())})
 
 
-__all__ = ["UNKNOWN", "Codes", "NodeFailed", "Voted", "as_codes", "fused_sql", "scan", "select_votes", "vote_type", "votes_table"]
+__all__ = [
+    "UNKNOWN",
+    "Codes",
+    "NodeFailed",
+    "Voted",
+    "as_codes",
+    "fused_sql",
+    "scan",
+    "select_votes",
+    "vote_type",
+    "votes_table",
+]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
-import pyarrow as pa
 
 from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError, Where
-from teachkit.graph.node import Node
 from teachkit.graph.sql import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from teachkit.graph.node import Node
 
 
 class Session:
@@ -67,14 +71,18 @@ def parquet(paths: Sequence[Path], *, row_number: bool = False) -> str:
 def failure(error: duckdb.Error, node: Node) -> TeachkitError:
     """A DuckDB error while a node ran, in our words: its place and first line, without the data."""
     text = str(error)
-    if "No space left" in text or "Disk" in text and "full" in text:
+    if "No space left" in text or ("Disk" in text and "full" in text):
         return StoreUnwritable(path=node.id, problem="no space left on the disk", advice="make room, then build again")
     first = re.sub(r"\s+", " ", text.splitlines()[0])
     if isinstance(error, duckdb.ConversionException):
         first = re.sub(r"'[^']*'", "'…'", re.sub(r'"[^"]*"', '"…"', first))
     line = re.search(r"LINE (\d+):", text)
     where = Where(node.where.path, (node.where.line or 1) + int(line[1]) - 1) if line else node.where
-    advice = "use try_cast() where a value may not convert" if isinstance(error, duckdb.ConversionException) else "check the SQL"
+    advice = (
+        "use try_cast() where a value may not convert"
+        if isinstance(error, duckdb.ConversionException)
+        else "check the SQL"
+    )
     if isinstance(error, duckdb.OutOfMemoryException):
         advice = "raise 'memory:' in profiles.yml"
     return NodeFailed(where, problem=f"DuckDB: {first}", advice=advice)

@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where
-from teachkit.graph.node import SourceSpec
 from teachkit.graph.sql import literal, quote
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
     import duckdb
 
+    from teachkit.graph.node import SourceSpec
     from teachkit.store import Store
 
 _REMOTE = re.compile(r"^(s3|gs|gcs|r2|https?|hf|az|azure|abfss)://")
-_EXTENSION = {"s3": "httpfs", "gs": "httpfs", "gcs": "httpfs", "r2": "httpfs", "http": "httpfs", "https": "httpfs", "hf": "httpfs"}
+_EXTENSION = {
+    "s3": "httpfs",
+    "gs": "httpfs",
+    "gcs": "httpfs",
+    "r2": "httpfs",
+    "http": "httpfs",
+    "https": "httpfs",
+    "hf": "httpfs",
+}
 
 
 def is_remote(spec: SourceSpec) -> bool:
@@ -36,7 +44,9 @@ def local_files(spec: SourceSpec, root: Path) -> list[Path]:
     for pattern in spec.paths:
         if not _REMOTE.match(pattern):
             full = str(root / pattern)
-            found += [Path(p) for p in sorted(glob.glob(full, recursive=True))] if glob.has_magic(full) else [Path(full)]
+            found += (
+                [Path(p) for p in sorted(glob.glob(full, recursive=True))] if glob.has_magic(full) else [Path(full)]
+            )
     return [path for path in dict.fromkeys(found) if path.is_file()]
 
 
@@ -159,7 +169,10 @@ def _reader(spec: SourceSpec, root: Path) -> str:
     function = {"csv": "read_csv", "jsonl": "read_json", "parquet": "read_parquet", "xlsx": "read_xlsx"}[spec.format]
     if spec.format == "jsonl":
         options.setdefault("format", "newline_delimited")
-    arguments = ["[" + ", ".join(literal(p) for p in paths) + "]", *(f"{k} = {_option(v)}" for k, v in sorted(options.items()))]
+    arguments = [
+        "[" + ", ".join(literal(p) for p in paths) + "]",
+        *(f"{k} = {_option(v)}" for k, v in sorted(options.items())),
+    ]
     if spec.types and spec.format == "csv":
         arguments.append("types = " + _option(dict(spec.types)))
     relation = f"{function}({', '.join(arguments)})"
@@ -192,7 +205,9 @@ def unreadable(error: BaseException, name: str, where: Where) -> TeachkitError:
         advice = f"declare the column as text: columns: {{{column[1] if column else 'name'}: {{type: varchar}}}}"
     line = re.search(r"Line: (\d+)", text)
     problem = re.sub(r"\s+", " ", text.splitlines()[0].removeprefix("Invalid Input Error: ")).strip()
-    return SourceUnreadable(where, source=name, problem=problem + (f" (line {line[1]} of the file)" if line else ""), advice=advice)
+    return SourceUnreadable(
+        where, source=name, problem=problem + (f" (line {line[1]} of the file)" if line else ""), advice=advice
+    )
 
 
 def content_key(spec: SourceSpec, root: Path, store: Store) -> str | None:

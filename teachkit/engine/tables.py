@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teachkit.engine.session import Session, parquet
@@ -13,6 +11,9 @@ from teachkit.graph.sql import literal, quote
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from teachkit.store import ObjectMeta, Store
 
 
@@ -31,9 +32,18 @@ def stored_parts(store: Store, key: str) -> list[ObjectMeta] | None:
 
 
 def materialise(
-    session: Session, store: Store, sql: str, *, key: str, node: str, split_by: str | None, part_rows: int, keeps_order: bool,
-    serial: bool, replace: bool = False,
-) -> list[ObjectMeta]:  # fmt: skip
+    session: Session,
+    store: Store,
+    sql: str,
+    *,
+    key: str,
+    node: str,
+    split_by: str | None,
+    part_rows: int,
+    keeps_order: bool,
+    serial: bool,
+    replace: bool = False,
+) -> list[ObjectMeta]:
     """Run a SELECT and store its rows; above ``part_rows`` rows in parts by a hash of the column ``split_by``.
 
     The rows keep the order of the one table that a plain projection reads; any other query's are sorted by all
@@ -51,13 +61,19 @@ def materialise(
             for part in range(parts):
                 store.discard(part_key(key, part))
         if parts == 1:
-            return [store.write_file(part_key(key, 0), lambda path: _move(scratch, path), node=node, part=0, extra={"parts": 1})]
+            return [
+                store.write_file(
+                    part_key(key, 0), lambda path: _move(scratch, path), node=node, part=0, extra={"parts": 1}
+                )
+            ]
         metas = []
         for part in reversed(range(parts)):
             chosen = f"select * from {parquet([scratch])} where {part_of(split_by or '', parts)} = {part}"
 
             def write(path: Path, chosen: str = chosen) -> None:
-                session.execute(f"copy ({chosen}) to {literal(str(path))} (format parquet, compression zstd, preserve_order true)")
+                session.execute(
+                    f"copy ({chosen}) to {literal(str(path))} (format parquet, compression zstd, preserve_order true)"
+                )
 
             metas.append(store.write_file(part_key(key, part), write, node=node, part=part, extra={"parts": parts}))
         return metas[::-1]

@@ -5,4 +5,17 @@ from teachkit.graph.node import Graph, LabelSetSpec, Node, TaskInfo
 from teachkit.graph.select import select
 from teachkit.graph.sql import literal, pretty, quote
 
-__all__ = ["LABEL_SET_COLUMNS", "Graph", "LabelSetSpec", "Memo", "Node", "NoMemo", "TaskInfo", "compile_graph", "literal", "pretty", "quote", "select"]
+__all__ = [
+    "LABEL_SET_COLUMNS",
+    "Graph",
+    "LabelSetSpec",
+    "Memo",
+    "NoMemo",
+    "Node",
+    "TaskInfo",
+    "compile_graph",
+    "literal",
+    "pretty",
+    "quote",
+    "select",
+]

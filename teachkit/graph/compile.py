@@ -30,16 +30,7 @@ from teachkit.errors import (
 )
 from teachkit.graph.data_tests import test_nodes
 from teachkit.graph.kinds import Voter, VoterContext
-from teachkit.graph.node import (
-    ExportSpec,
-    Graph,
-    LabelSetSpec,
-    Node,
-    SourceSpec,
-    TaskInfo,
-    TransformSpec,
-    UnitTestSpec,
-)
+from teachkit.graph.node import ExportSpec, Graph, LabelSetSpec, Node, SourceSpec, TaskInfo, TransformSpec, UnitTestSpec
 from teachkit.graph.render import Renderer
 from teachkit.graph.sql import Columns, Select, pretty, understand_select
 from teachkit.hashing import canonical_json, digest
@@ -47,7 +38,9 @@ from teachkit.project import Definition, ProjectFiles, has_jinja
 from teachkit.project.models import ColumnSplits, HashSplits, LabelModelConfig, SourceTable
 
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
-_REF = re.compile(r"^\s*ref\(\s*['\"](?P<ref>[^'\"]+)['\"]\s*\)\s*$|^\s*source\(\s*['\"](?P<group>[^'\"]+)['\"]\s*,\s*['\"](?P<table>[^'\"]+)['\"]\s*\)\s*$")
+_REF = re.compile(
+    r"^\s*ref\(\s*['\"](?P<ref>[^'\"]+)['\"]\s*\)\s*$|^\s*source\(\s*['\"](?P<group>[^'\"]+)['\"]\s*,\s*['\"](?P<table>[^'\"]+)['\"]\s*\)\s*$"
+)
 
 
 class Memo(Protocol):
@@ -199,13 +192,27 @@ class _Compiler:
                     hint=did_you_mean(name, schema),
                 )
         self.schemas[node_id] = columns
-        reading = {"format": spec.format, "options": table.options, "types": types, "table": table.table, "query": table.query, "type": table.type}
+        reading = {
+            "format": spec.format,
+            "options": table.options,
+            "types": types,
+            "table": table.table,
+            "query": table.query,
+            "type": table.type,
+        }
         self.add(
             Node(
-                node_id, "source", f"{definition.group}.{definition.name}", definition.where, spec, {"source": reading},
-                columns=columns, lineage={c: ((node_id, c),) for c in columns},
-                tags=tuple(table.tags), description=table.description,
-            )  # fmt: skip
+                node_id,
+                "source",
+                f"{definition.group}.{definition.name}",
+                definition.where,
+                spec,
+                {"source": reading},
+                columns=columns,
+                lineage={c: ((node_id, c),) for c in columns},
+                tags=tuple(table.tags),
+                description=table.description,
+            )
         )
 
     def _rendered(self, definition: Definition) -> SourceTable:
@@ -227,7 +234,11 @@ class _Compiler:
         for name, note in notes.items():
             if name not in definitions:
                 known = list(definitions)
-                self.errors.append(UnknownNode(note.where, kind="transform", name=name, known=listing(known), hint=did_you_mean(name, known)))
+                self.errors.append(
+                    UnknownNode(
+                        note.where, kind="transform", name=name, known=listing(known), hint=did_you_mean(name, known)
+                    )
+                )
         rendered = {}
         for name, definition in definitions.items():
 
@@ -254,21 +265,40 @@ class _Compiler:
             for name in notes.config.columns:
                 if name.lower() not in select.columns:
                     owner, hint = f"transform '{definition.name}'", did_you_mean(name, select.columns)
-                    raise UnknownColumn(notes.at("columns", name, key=True), column=name, owner=owner, known=listing(select.columns, 30), hint=hint)
+                    raise UnknownColumn(
+                        notes.at("columns", name, key=True),
+                        column=name,
+                        owner=owner,
+                        known=listing(select.columns, 30),
+                        hint=hint,
+                    )
         defaults = _defaults(self.files.config.transforms, definition.group)
         tags = (*defaults.tags, *config.tags, *(notes.config.tags if notes else ()))
         self.add(
             Node(
-                node_id, "transform", definition.name, definition.where,
-                TransformSpec(rendered.text, select.keeps_order, select.aggregates, None), {"select": select.canonical},
-                tuple(select.reads), select.reads, select.columns, select.lineage, None, tags,
-                notes.config.description if notes else config.description, definition.text, rendered.text,
-            )  # fmt: skip
+                node_id,
+                "transform",
+                definition.name,
+                definition.where,
+                TransformSpec(rendered.text, select.keeps_order, select.aggregates, None),
+                {"select": select.canonical},
+                tuple(select.reads),
+                select.reads,
+                select.columns,
+                select.lineage,
+                None,
+                tags,
+                notes.config.description if notes else config.description,
+                definition.text,
+                rendered.text,
+            )
         )
 
     def select(self, sql: str, refs: Sequence[str], where: Where) -> Select:
         schemas = {ref: self.schemas.get(ref) for ref in refs}
-        found = self.remember("select", [sql, sorted(schemas.items())], lambda: understand_select(sql, schemas, where).plain())
+        found = self.remember(
+            "select", [sql, sorted(schemas.items())], lambda: understand_select(sql, schemas, where).plain()
+        )
         return Select.from_plain(found)
 
     # -- tasks
@@ -291,28 +321,52 @@ class _Compiler:
                     from teachkit.errors import UnknownLabel
 
                     hint = did_you_mean(label, task.label_names)
-                    raise UnknownLabel(definition.at("gold", "values", str(value)), label=label, task=task.name, known=listing(task.label_names), hint=hint)
+                    raise UnknownLabel(
+                        definition.at("gold", "values", str(value)),
+                        label=label,
+                        task=task.name,
+                        known=listing(task.label_names),
+                        hint=hint,
+                    )
         split_column = task.splits.column if isinstance(task.splits, ColumnSplits) else None
         if split_column:
             named.append((("splits", "column"), split_column))
         for path, column in named:
             if columns is not None and column.lower() not in columns:
                 raise UnknownColumn(
-                    definition.at(*path), column=column, owner=f"the dataset '{dataset.partition('.')[2]}'",
-                    known=listing(columns, 30), hint=did_you_mean(column, columns),
-                )  # fmt: skip
+                    definition.at(*path),
+                    column=column,
+                    owner=f"the dataset '{dataset.partition('.')[2]}'",
+                    known=listing(columns, 30),
+                    hint=did_you_mean(column, columns),
+                )
         self.tasks[task.name] = TaskInfo(
-            task.name, task.kind, task.label_names, dataset, task.key.lower(), tuple(c.lower() for c in task.show), definition.text,
-            task.gold, split_column.lower() if split_column else None,
-            task.splits if isinstance(task.splits, HashSplits) else None, definition.where, task.description,
-            {label.name: label.description for label in task.labels if not isinstance(label, str)}, tuple(task.tags),
-        )  # fmt: skip
+            task.name,
+            task.kind,
+            task.label_names,
+            dataset,
+            task.key.lower(),
+            tuple(c.lower() for c in task.show),
+            definition.text,
+            task.gold,
+            split_column.lower() if split_column else None,
+            task.splits if isinstance(task.splits, HashSplits) else None,
+            definition.where,
+            task.description,
+            {label.name: label.description for label in task.labels if not isinstance(label, str)},
+            tuple(task.tags),
+        )
 
     def reference(self, text: str, where: Where) -> str:
         """The node that a YAML value ``ref('…')`` or ``source('…', '…')`` means."""
         match = _REF.match(text)
         if match is None:
-            raise BadValue(where, key="reference", problem=f"'{text}' is not a reference", advice="write ref('name') or source('group', 'table')")
+            raise BadValue(
+                where,
+                key="reference",
+                problem=f"'{text}' is not a reference",
+                advice="write ref('name') or source('group', 'table')",
+            )
         if match["ref"]:
             return self.renderer.resolve_ref(match["ref"], where)
         return self.renderer.resolve_source(match["group"], match["table"], where)
@@ -332,9 +386,16 @@ class _Compiler:
         if not defaults.enabled:
             return
         context = VoterContext(
-            self.files.root, task, tuple(self.schemas.get(task.dataset) or ()), self.schemas, self.renderer.sql,
-            self.remember, modules, defaults.timeout or self.files.config.python_timeout, defaults,
-        )  # fmt: skip
+            self.files.root,
+            task,
+            tuple(self.schemas.get(task.dataset) or ()),
+            self.schemas,
+            self.renderer.sql,
+            self.remember,
+            modules,
+            defaults.timeout or self.files.config.python_timeout,
+            defaults,
+        )
         for voter in registry.load("voter", kind)(definition, context):
             if voter.enabled:
                 self._check_gold(voter, task)
@@ -345,10 +406,22 @@ class _Compiler:
         prefix = "annotations" if voter.kind == "annotations" else "lf"
         self.add(
             Node(
-                f"{prefix}.{task.name}.{voter.name}", prefix, voter.name, voter.where, voter.spec, canonical,
-                tuple(voter.reads), voter.reads, ("vote",), {}, task.name, (*tags, *voter.tags),
-                voter.description, voter.text, voter.compiled,
-            )  # fmt: skip
+                f"{prefix}.{task.name}.{voter.name}",
+                prefix,
+                voter.name,
+                voter.where,
+                voter.spec,
+                canonical,
+                tuple(voter.reads),
+                voter.reads,
+                ("vote",),
+                {},
+                task.name,
+                (*tags, *voter.tags),
+                voter.description,
+                voter.text,
+                voter.compiled,
+            )
         )
 
     def _check_gold(self, voter: Voter, task: TaskInfo) -> None:
@@ -362,7 +435,9 @@ class _Compiler:
                 touched = ({(relation, column)} | self._origins(relation, column)) & secret
                 if touched:
                     via = " and ".join(sorted(f"column '{c}' of {r}" for r, c in touched))
-                    raise ReadsGold(voter.where, voter=f"labeling function '{voter.name}'", column=column, task=task.name, via=via)
+                    raise ReadsGold(
+                        voter.where, voter=f"labeling function '{voter.name}'", column=column, task=task.name, via=via
+                    )
 
     def _origins(self, relation: str, column: str) -> set[tuple[str, str]]:
         """Every (relation, column) upstream that the value of a column is made of."""
@@ -402,17 +477,33 @@ class _Compiler:
         gold_columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
         uses_gold = config.gold == "tune" or config.prefer_gold
         abstain = {n.id: _abstain(n, config) for n in chosen}
-        parameters = {**config.parameters, **({"class_prior": config.class_prior} if config.class_prior is not None else {})}
+        parameters = {
+            **config.parameters,
+            **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
+        }
         parameters = self._prior_in_order(parameters, task, definition)
         spec = LabelSetSpec(
-            config, tuple(n.id for n in chosen if n.kind == "lf"), tuple(n.id for n in chosen if n.kind == "annotations"),
-            curators, gold if uses_gold else (), abstain, parameters,
-        )  # fmt: skip
+            config,
+            tuple(n.id for n in chosen if n.kind == "lf"),
+            tuple(n.id for n in chosen if n.kind == "annotations"),
+            curators,
+            gold if uses_gold else (),
+            abstain,
+            parameters,
+        )
         canonical = {
-            "algorithm": algorithm, "parameters": parameters, "tie_policy": config.tie_policy, "gold": config.gold,
-            "prefer_gold": config.prefer_gold, "unlabeled": config.unlabeled, "labels": task.labels, "kind": task.kind,
-            "abstain": abstain, "curators": config.curators, "splits": _splits(task) if uses_gold else None,
-        }  # fmt: skip
+            "algorithm": algorithm,
+            "parameters": parameters,
+            "tie_policy": config.tie_policy,
+            "gold": config.gold,
+            "prefer_gold": config.prefer_gold,
+            "unlabeled": config.unlabeled,
+            "labels": task.labels,
+            "kind": task.kind,
+            "abstain": abstain,
+            "curators": config.curators,
+            "splits": _splits(task) if uses_gold else None,
+        }
         inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
         reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
         reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
@@ -420,9 +511,21 @@ class _Compiler:
         lineage = {task.key: ((task.dataset, task.key),)}
         self.add(
             Node(
-                node_id, "label_set", config.name, definition.where, spec, canonical, inputs, reads, self.schemas[node_id],
-                lineage, task.name, tuple(config.tags), config.description, _entry_text(definition),
-            )  # fmt: skip
+                node_id,
+                "label_set",
+                config.name,
+                definition.where,
+                spec,
+                canonical,
+                inputs,
+                reads,
+                self.schemas[node_id],
+                lineage,
+                task.name,
+                tuple(config.tags),
+                config.description,
+                _entry_text(definition),
+            )
         )
 
     def _algorithm(self, config: LabelModelConfig, definition: Definition) -> Any:
@@ -430,11 +533,22 @@ class _Compiler:
             path, _, name = config.type.partition(":")
             file = self.files.root / path
             if not file.is_file():
-                raise BadValue(definition.at("type"), key="type", problem=f"there is no file '{path}'", advice="write 'label_models/file.py:Class'")
+                raise BadValue(
+                    definition.at("type"),
+                    key="type",
+                    problem=f"there is no file '{path}'",
+                    advice="write 'label_models/file.py:Class'",
+                )
             return {"python": name, "text": digest(file.read_text(encoding="utf-8"))}
         known = registry.names("label_model")
         if config.type not in known:
-            raise UnknownType(definition.at("type"), kind="label model", name=config.type, known=listing(known), hint=did_you_mean(config.type, known))
+            raise UnknownType(
+                definition.at("type"),
+                kind="label model",
+                name=config.type,
+                known=listing(known),
+                hint=did_you_mean(config.type, known),
+            )
         return {"name": config.type, "version": _algorithm_version(config.type)}
 
     def _prior_in_order(self, parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
@@ -446,9 +560,20 @@ class _Compiler:
                 from teachkit.errors import UnknownLabel
 
                 place = definition.at("class_prior", label, key=True)
-                raise UnknownLabel(place, label=label, task=task.name, known=listing(task.labels), hint=did_you_mean(label, task.labels))
+                raise UnknownLabel(
+                    place,
+                    label=label,
+                    task=task.name,
+                    known=listing(task.labels),
+                    hint=did_you_mean(label, task.labels),
+                )
         if set(prior) != set(task.labels) or abs(sum(prior.values()) - 1) > 1e-6:
-            raise BadValue(definition.at("class_prior"), key="class_prior", problem="it must name every label and sum to 1", advice=f"labels: {listing(task.labels)}")
+            raise BadValue(
+                definition.at("class_prior"),
+                key="class_prior",
+                problem="it must name every label and sum to 1",
+                advice=f"labels: {listing(task.labels)}",
+            )
         return {**parameters, "class_prior": [prior[label] for label in task.labels]}
 
     # -- exports, unit tests, data tests
@@ -463,7 +588,12 @@ class _Compiler:
             return
         label_set = self.reference(config.label_set, definition.at("label_set"))
         if not label_set.startswith("label_set."):
-            raise BadValue(definition.at("label_set"), key="label_set", problem=f"'{config.label_set}' is no label set", advice="name a label model: ref('…')")
+            raise BadValue(
+                definition.at("label_set"),
+                key="label_set",
+                problem=f"'{config.label_set}' is no label set",
+                advice="name a label model: ref('…')",
+            )
         if label_set not in self.nodes:
             return  # its own error was reported
         task = self.tasks[self.nodes[label_set].task or ""]
@@ -471,22 +601,43 @@ class _Compiler:
         known = [*(self.schemas[label_set] or ()), *dataset_columns]
         for index, column in enumerate(config.columns):
             if column.lower() not in known:
-                raise UnknownColumn(definition.at("columns", index), column=column, owner=f"'{config.label_set}' and its dataset", known=listing(known, 30), hint=did_you_mean(column, known))
+                raise UnknownColumn(
+                    definition.at("columns", index),
+                    column=column,
+                    owner=f"'{config.label_set}' and its dataset",
+                    known=listing(known, 30),
+                    hint=did_you_mean(column, known),
+                )
         columns = tuple(c.lower() for c in config.columns)
         read = set(columns)
         if config.where:
             from teachkit.graph.sql import understand_expression
 
-            read |= set(understand_expression(config.where, label_set, tuple(dict.fromkeys(known)), definition.at("where")).columns)
+            read |= set(
+                understand_expression(
+                    config.where, label_set, tuple(dict.fromkeys(known)), definition.at("where")
+                ).columns
+            )
         path = self.renderer.value(config.path, definition.at("path"))
         canonical = {"export": config.format, "columns": columns, "where": config.where}
         from_dataset = tuple(sorted((read - set(self.schemas[label_set] or ())) | {task.key}))
         self.add(
             Node(
-                f"export.{config.name}", "export", config.name, definition.where, ExportSpec(config, label_set, path), canonical,
-                (label_set, task.dataset), {label_set: None, task.dataset: from_dataset},
-                columns or self.schemas[label_set], {}, task.name, tuple(config.tags), config.description, _entry_text(definition),
-            )  # fmt: skip
+                f"export.{config.name}",
+                "export",
+                config.name,
+                definition.where,
+                ExportSpec(config, label_set, path),
+                canonical,
+                (label_set, task.dataset),
+                {label_set: None, task.dataset: from_dataset},
+                columns or self.schemas[label_set],
+                {},
+                task.name,
+                tuple(config.tags),
+                config.description,
+                _entry_text(definition),
+            )
         )
 
     def _unit_tests(self) -> None:
@@ -502,13 +653,30 @@ class _Compiler:
                 if label not in task.labels:
                     from teachkit.errors import UnknownLabel
 
-                    raise UnknownLabel(definition.at("expect", index), label=label, task=task.name, known=listing(task.labels), hint=did_you_mean(label, task.labels))
+                    raise UnknownLabel(
+                        definition.at("expect", index),
+                        label=label,
+                        task=task.name,
+                        known=listing(task.labels),
+                        hint=did_you_mean(label, task.labels),
+                    )
         self.add(
             Node(
-                f"unit_test.{unit.name}", "unit_test", unit.name, definition.where, UnitTestSpec(unit, voter.id),
-                {"rows": [_plain(r) for r in unit.rows], "expect": unit.expect}, (voter.id,), {voter.id: ()}, (),
-                {}, voter.task, tuple(unit.tags), unit.description, _entry_text(definition),
-            )  # fmt: skip
+                f"unit_test.{unit.name}",
+                "unit_test",
+                unit.name,
+                definition.where,
+                UnitTestSpec(unit, voter.id),
+                {"rows": [_plain(r) for r in unit.rows], "expect": unit.expect},
+                (voter.id,),
+                {voter.id: ()},
+                (),
+                {},
+                voter.task,
+                tuple(unit.tags),
+                unit.description,
+                _entry_text(definition),
+            )
         )
 
     def find(self, name: str, kinds: Sequence[str], noun: str, where: Where) -> Node:
@@ -531,9 +699,16 @@ class _Compiler:
 
 
 _NOUN = {
-    "source": "source table", "transform": "transform", "lf": "labeling function", "annotations": "annotations file",
-    "label_set": "label model", "label_model": "label model or transform", "export": "export", "unit_test": "unit test", "test": "test",
-}  # fmt: skip
+    "source": "source table",
+    "transform": "transform",
+    "lf": "labeling function",
+    "annotations": "annotations file",
+    "label_set": "label model",
+    "label_model": "label model or transform",
+    "export": "export",
+    "unit_test": "unit test",
+    "test": "test",
+}
 
 
 def read_config(model: Any, values: Mapping[str, Any], where: Where) -> Any:
@@ -548,10 +723,23 @@ def _format(paths: Sequence[str], definition: Definition) -> str:
     if not paths:
         return "database"
     name = re.sub(r"\.(gz|zst)$", "", paths[0].lower())
-    for ending, found in {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".xlsx": "xlsx"}.items():
+    for ending, found in {
+        ".csv": "csv",
+        ".tsv": "csv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".json": "jsonl",
+        ".parquet": "parquet",
+        ".xlsx": "xlsx",
+    }.items():
         if name.endswith(ending):
             return found
-    raise BadValue(definition.at("path"), key="path", problem=f"the ending of '{paths[0]}' does not tell its format", advice="add 'format: csv' (or jsonl, parquet)")
+    raise BadValue(
+        definition.at("path"),
+        key="path",
+        problem=f"the ending of '{paths[0]}' does not tell its format",
+        advice="add 'format: csv' (or jsonl, parquet)",
+    )
 
 
 def _defaults(folders: Mapping[str, Any], name: str) -> Any:
@@ -573,14 +761,26 @@ def _choose(patterns: Sequence[str], voters: Sequence[Node], task: TaskInfo, def
         matching = [n for n in voters if _matches(n, wanted)]
         if not matching and wanted != "*" and not wanted.startswith("tag:"):
             known = [n.name for n in voters]
-            raise UnknownVoter(definition.at("voters", index), pattern=pattern, task=task.name, known=listing(known, 40), hint=did_you_mean(wanted, known))
+            raise UnknownVoter(
+                definition.at("voters", index),
+                pattern=pattern,
+                task=task.name,
+                known=listing(known, 40),
+                hint=did_you_mean(wanted, known),
+            )
         for node in matching:
             if out:
                 chosen.pop(node.id, None)
             else:
                 chosen[node.id] = node
     if not chosen:
-        raise UnknownVoter(definition.at("voters"), pattern=", ".join(patterns), task=task.name, known=listing([n.name for n in voters]), hint="")
+        raise UnknownVoter(
+            definition.at("voters"),
+            pattern=", ".join(patterns),
+            task=task.name,
+            known=listing([n.name for n in voters]),
+            hint="",
+        )
     return sorted(chosen.values(), key=lambda n: n.id)
 
 
@@ -661,7 +861,9 @@ def _finish(nodes: Mapping[str, Node], tasks: Mapping[str, TaskInfo]) -> Graph:
     for node_id in order:
         node = nodes[node_id]
         own = digest(node.canonical)
-        fingerprint = digest([own, [final[i].fingerprint for i in node.inputs], sorted((k, v) for k, v in node.reads.items())])
+        fingerprint = digest(
+            [own, [final[i].fingerprint for i in node.inputs], sorted((k, v) for k, v in node.reads.items())]
+        )
         final[node_id] = dataclasses.replace(node, own=own, fingerprint=fingerprint)
     children: dict[str, list[str]] = {}
     for node in final.values():
@@ -670,4 +872,4 @@ def _finish(nodes: Mapping[str, Node], tasks: Mapping[str, TaskInfo]) -> Graph:
     return Graph(final, dict(tasks), {k: tuple(v) for k, v in children.items()})
 
 
-__all__ = ["BadSql", "LABEL_SET_COLUMNS", "DescribeSource", "Memo", "NoMemo", "compile_graph", "pretty", "read_config"]
+__all__ = ["LABEL_SET_COLUMNS", "BadSql", "DescribeSource", "Memo", "NoMemo", "compile_graph", "pretty", "read_config"]

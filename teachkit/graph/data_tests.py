@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from teachkit import registry
 from teachkit.errors import BadValue, ProjectErrors, TeachkitError, UnknownType, Where, did_you_mean, listing
 from teachkit.graph.node import Node, TaskInfo, TestSpec
-from teachkit.graph.render import Renderer
 from teachkit.graph.sql import Columns, Select, quote
 from teachkit.project import Definition, GenericTest, ProjectFiles
 from teachkit.project.models import Severity, SqlConfig
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from teachkit.graph.render import Renderer
 
 
 class Compiler(Protocol):
@@ -98,7 +101,9 @@ def _declared(files: ProjectFiles, compiler: Compiler) -> Iterator[Declared]:
                 target = f"export.{definition.name}"
             case "node_tests":
                 try:
-                    node = compiler.find(config.node, ("source", "transform", "label_set", "export"), "node", definition.at("node"))
+                    node = compiler.find(
+                        config.node, ("source", "transform", "label_set", "export"), "node", definition.at("node")
+                    )
                 except TeachkitError as error:
                     compiler.errors.append(error)
                     continue
@@ -106,13 +111,23 @@ def _declared(files: ProjectFiles, compiler: Compiler) -> Iterator[Declared]:
             case "task":
                 if definition.name in compiler.tasks:
                     task = compiler.tasks[definition.name]
-                    yield definition, task.dataset, None, ("key",), {"key": {"columns": [task.key], "name": f"{task.name}_key"}}
+                    yield (
+                        definition,
+                        task.dataset,
+                        None,
+                        ("key",),
+                        {"key": {"columns": [task.key], "name": f"{task.name}_key"}},
+                    )
                 continue
             case _:
                 continue
         for index, spec in enumerate(config.tests):
             yield definition, target, None, ("tests", index), spec
-        for column, notes in getattr(config, "columns", None) and dict(getattr(config, "columns")).items() if isinstance(getattr(config, "columns", None), dict) else ():
+        for column, notes in (
+            getattr(config, "columns", None) and dict(config.columns).items()
+            if isinstance(getattr(config, "columns", None), dict)
+            else ()
+        ):
             for index, spec in enumerate(notes.tests if notes else ()):
                 yield definition, target, column.lower(), ("columns", column, "tests", index), spec
 
@@ -123,7 +138,9 @@ class _Maker:
         self.compiler = compiler
         self.taken: set[str] = set()
 
-    def make(self, definition: Definition, target_id: str, column: str | None, place: tuple[str | int, ...], spec: Any) -> Node:
+    def make(
+        self, definition: Definition, target_id: str, column: str | None, place: tuple[str | int, ...], spec: Any
+    ) -> Node:
         where = definition.at(*place)
         check, arguments = _split(spec, where)
         common, own = self._arguments(check, arguments, where)
@@ -138,38 +155,85 @@ class _Maker:
             raise UnknownType(where, kind="test", name=check, known=listing(known, 40), hint=did_you_mean(check, known))
         made = registry.load("check", check)
         if target.kind not in made.kinds:
-            raise BadValue(where, key=check, problem=f"this test is for {listing(made.kinds)}, not for a {target.kind}", advice="move it there")
+            raise BadValue(
+                where,
+                key=check,
+                problem=f"this test is for {listing(made.kinds)}, not for a {target.kind}",
+                advice="move it there",
+            )
         if made.needs_column and column is None and not own.get("column"):
-            raise BadValue(where, key=check, problem="this test is for a column", advice="declare it under columns: <name>: tests:")
-        model = validate(made.Arguments, YamlFile(where.path, own, {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)}))
+            raise BadValue(
+                where, key=check, problem="this test is for a column", advice="declare it under columns: <name>: tests:"
+            )
+        model = validate(
+            made.Arguments,
+            YamlFile(where.path, own, {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)}),
+        )
         column = column or own.get("column")
         if column is not None:
             known_columns = self.compiler.schemas.get(target.id)
             if known_columns is not None and column.lower() not in known_columns:
                 from teachkit.errors import UnknownColumn
 
-                raise UnknownColumn(where, column=column, owner=f"'{target.name}'", known=listing(known_columns, 30), hint=did_you_mean(column, known_columns))
+                raise UnknownColumn(
+                    where,
+                    column=column,
+                    owner=f"'{target.name}'",
+                    known=listing(known_columns, 30),
+                    hint=did_you_mean(column, known_columns),
+                )
         values = model.model_dump(mode="json")
         reads = made.reads(model, column, target, self.compiler)
-        return self._node(check, target, column, values, None, common, where, reads, {"check": check, "version": made.version})
+        return self._node(
+            check, target, column, values, None, common, where, reads, {"check": check, "version": made.version}
+        )
 
-    def _generic(self, generic: GenericTest, target: Node, column: str | None, own: Mapping[str, Any], common: Common, where: Where) -> Node:
+    def _generic(
+        self,
+        generic: GenericTest,
+        target: Node,
+        column: str | None,
+        own: Mapping[str, Any],
+        common: Common,
+        where: Where,
+    ) -> Node:
         names = _parameters(generic.arguments)
         unknown = [n for n in own if n not in names]
         if unknown:
             from teachkit.errors import UnknownKey
 
             allowed = [n for n in names if n not in ("model", "column_name")]
-            raise UnknownKey(where, key=unknown[0], owner=f"test '{generic.name}'", known=listing(allowed), hint=did_you_mean(unknown[0], allowed))
+            raise UnknownKey(
+                where,
+                key=unknown[0],
+                owner=f"test '{generic.name}'",
+                known=listing(allowed),
+                hint=did_you_mean(unknown[0], allowed),
+            )
         if "column_name" in names and column is None:
-            raise BadValue(where, key=generic.name, problem="this test is for a column", advice="declare it under columns: <name>: tests:")
+            raise BadValue(
+                where,
+                key=generic.name,
+                problem="this test is for a column",
+                advice="declare it under columns: <name>: tests:",
+            )
         values = {**own, "model": quote(target.id), "column_name": quote(column or "")}
         text = "{% macro __test(" + generic.arguments + ") %}" + generic.body + "{% endmacro %}{{ __test("
         text += ", ".join(f"{n}=__values['{n}']" for n in names if n in values) + ") }}"
         rendered = self.compiler.renderer.sql(text, generic.where, extra={"__values": values})
         refs = tuple(dict.fromkeys((target.id, *rendered.refs)))
         select = self.compiler.select(rendered.text, refs, generic.where)
-        return self._node(generic.name, target, column, dict(own), rendered.text, common, where, select.reads, {"sql": select.canonical})
+        return self._node(
+            generic.name,
+            target,
+            column,
+            dict(own),
+            rendered.text,
+            common,
+            where,
+            select.reads,
+            {"sql": select.canonical},
+        )
 
     def singular(self, definition: Definition) -> Node:
         from teachkit.graph.compile import read_config
@@ -178,30 +242,74 @@ class _Maker:
         config = read_config(SqlConfig, rendered.config, definition.where)
         select = self.compiler.select(rendered.text, rendered.refs, definition.where)
         spec = TestSpec(
-            "sql", rendered.refs[0] if rendered.refs else "", None, {}, rendered.text, config.severity, config.warn_if,
-            config.error_if, config.limit, config.store_failures,
-        )  # fmt: skip
+            "sql",
+            rendered.refs[0] if rendered.refs else "",
+            None,
+            {},
+            rendered.text,
+            config.severity,
+            config.warn_if,
+            config.error_if,
+            config.limit,
+            config.store_failures,
+        )
         _check_conditions(spec.warn_if, spec.error_if, definition.where)
         return Node(
-            f"test.{definition.name}", "test", definition.name, definition.where, spec, _canonical(spec, {"sql": select.canonical}),
-            tuple(select.reads), select.reads, tags=tuple(config.tags), description=config.description,
-            text=definition.text, compiled=rendered.text,
-        )  # fmt: skip
+            f"test.{definition.name}",
+            "test",
+            definition.name,
+            definition.where,
+            spec,
+            _canonical(spec, {"sql": select.canonical}),
+            tuple(select.reads),
+            select.reads,
+            tags=tuple(config.tags),
+            description=config.description,
+            text=definition.text,
+            compiled=rendered.text,
+        )
 
     def _node(
-        self, check: str, target: Node, column: str | None, arguments: dict[str, Any], sql: str | None, common: Common, where: Where,
-        reads: Mapping[str, tuple[str, ...] | None], meaning: Any,
-    ) -> Node:  # fmt: skip
+        self,
+        check: str,
+        target: Node,
+        column: str | None,
+        arguments: dict[str, Any],
+        sql: str | None,
+        common: Common,
+        where: Where,
+        reads: Mapping[str, tuple[str, ...] | None],
+        meaning: Any,
+    ) -> Node:
         spec = TestSpec(
-            check, target.id, column, arguments, sql, common.severity, common.warn_if, common.error_if, common.limit,
-            common.store_failures, common.where,
-        )  # fmt: skip
+            check,
+            target.id,
+            column,
+            arguments,
+            sql,
+            common.severity,
+            common.warn_if,
+            common.error_if,
+            common.limit,
+            common.store_failures,
+            common.where,
+        )
         _check_conditions(spec.warn_if, spec.error_if, where)
         name = common.name or ".".join([target.name, check, *([column] if column else [])])
         return Node(
-            self._free(f"test.{name}"), "test", name, where, spec, _canonical(spec, meaning), tuple(reads), reads, task=target.task,
-            tags=tuple(common.tags), description=common.description, compiled=sql or "",
-        )  # fmt: skip
+            self._free(f"test.{name}"),
+            "test",
+            name,
+            where,
+            spec,
+            _canonical(spec, meaning),
+            tuple(reads),
+            reads,
+            task=target.task,
+            tags=tuple(common.tags),
+            description=common.description,
+            compiled=sql or "",
+        )
 
     def _free(self, name: str) -> str:
         number, found = 1, name
@@ -212,7 +320,9 @@ class _Maker:
         return found
 
     def _arguments(self, check: str, arguments: Mapping[str, Any], where: Where) -> tuple[Common, dict[str, Any]]:
-        file = YamlFile(where.path, dict(arguments), {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)})
+        file = YamlFile(
+            where.path, dict(arguments), {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)}
+        )
         common = validate(Common, file)
         return common, {k: v for k, v in arguments.items() if k not in Common.model_fields}
 
@@ -221,25 +331,47 @@ def _split(spec: Any, where: Where) -> tuple[str, Mapping[str, Any]]:
     if isinstance(spec, str):
         return spec, {}
     if len(spec) != 1:
-        raise BadValue(where, key="tests", problem=f"one test has one name; here stand {listing(spec)}", advice="write '- name: {arguments}'; indent the arguments more than the name")
+        raise BadValue(
+            where,
+            key="tests",
+            problem=f"one test has one name; here stand {listing(spec)}",
+            advice="write '- name: {arguments}'; indent the arguments more than the name",
+        )
     check, arguments = next(iter(spec.items()))
     if arguments is not None and not isinstance(arguments, dict):
-        raise BadValue(where, key=check, problem=f"arguments of a test are keys with values, not {arguments!r}", advice=f"write '{check}: {{argument: value}}'")
+        raise BadValue(
+            where,
+            key=check,
+            problem=f"arguments of a test are keys with values, not {arguments!r}",
+            advice=f"write '{check}: {{argument: value}}'",
+        )
     return check, arguments or {}
 
 
 def _canonical(spec: TestSpec, meaning: Any) -> Any:
     return {
-        "test": meaning, "target": spec.target, "column": spec.column, "arguments": spec.arguments, "where": spec.where,
-        "severity": spec.severity, "warn_if": spec.warn_if, "error_if": spec.error_if, "limit": spec.limit,
-    }  # fmt: skip
+        "test": meaning,
+        "target": spec.target,
+        "column": spec.column,
+        "arguments": spec.arguments,
+        "where": spec.where,
+        "severity": spec.severity,
+        "warn_if": spec.warn_if,
+        "error_if": spec.error_if,
+        "limit": spec.limit,
+    }
 
 
 def _check_conditions(*conditions: Any) -> None:
     *texts, where = conditions
     for text in texts:
         if text is not None and not _CONDITION.match(text):
-            raise BadValue(where, key="warn_if or error_if", problem=f"'{text}' is no condition on the number of failures", advice="write for example '> 10' or '!= 0'")
+            raise BadValue(
+                where,
+                key="warn_if or error_if",
+                problem=f"'{text}' is no condition on the number of failures",
+                advice="write for example '> 10' or '!= 0'",
+            )
 
 
 def _parameters(signature: str) -> list[str]:

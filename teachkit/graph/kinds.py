@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from teachkit.errors import Where
-from teachkit.graph.node import TaskInfo
-from teachkit.project import Definition
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from teachkit.errors import Where
+    from teachkit.graph.node import TaskInfo
+    from teachkit.project import Definition
 
 
 @dataclass(frozen=True, slots=True)

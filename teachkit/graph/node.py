@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import Where
-from teachkit.project.models import AnnotationMeta, Export, Gold, HashSplits, LabelModelConfig, SourceTable, UnitTest
+if TYPE_CHECKING:
+    from teachkit.errors import Where
+    from teachkit.project.models import (
+        AnnotationMeta,
+        Export,
+        Gold,
+        HashSplits,
+        LabelModelConfig,
+        SourceTable,
+        UnitTest,
+    )
 
 Reads = Mapping[str, tuple[str, ...] | None]
 

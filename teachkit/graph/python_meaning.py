@@ -36,28 +36,118 @@ Modules = Callable[[str], tuple[str, str] | None]
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _Comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_TRICKS = frozenset({
-    "__annotations__", "__builtins__", "__code__", "__dict__", "__doc__", "__import__",
-    "__subclasses__", "_getframe", "builtins", "compile", "dir", "eval", "exec", "get_type_hints",
-    "globals", "import_module", "importlib", "inspect", "locals", "runpy", "vars",
-})  # fmt: skip
+_TRICKS = frozenset(
+    {
+        "__annotations__",
+        "__builtins__",
+        "__code__",
+        "__dict__",
+        "__doc__",
+        "__import__",
+        "__subclasses__",
+        "_getframe",
+        "builtins",
+        "compile",
+        "dir",
+        "eval",
+        "exec",
+        "get_type_hints",
+        "globals",
+        "import_module",
+        "importlib",
+        "inspect",
+        "locals",
+        "runpy",
+        "vars",
+    }
+)
 _PLACES = frozenset({"__file__", "__name__", "__spec__", "__package__", "__path__"})
-_PURE_CALLS = frozenset({
-    "abs", "all", "any", "bool", "bytes", "chr", "complex", "dict", "enumerate", "float", "frozenset",
-    "int", "iter", "len", "list", "max", "min", "object", "ord", "range", "repr", "reversed", "round",
-    "set", "slice", "sorted", "str", "sum", "tuple", "zip",
-})  # fmt: skip
-_PURE_METHODS = frozenset({
-    "capitalize", "casefold", "copy", "decode", "difference", "encode", "endswith", "format",
-    "intersection", "items", "join", "keys", "lower", "lstrip", "replace", "rsplit", "rstrip", "split",
-    "splitlines", "startswith", "strip", "title", "union", "upper", "values",
-})  # fmt: skip
-_PURE_DECORATORS = frozenset({
-    "abc.abstractmethod", "abstractmethod", "cache", "cached_property", "classmethod",
-    "contextlib.contextmanager", "contextmanager", "dataclass", "dataclasses.dataclass", "final",
-    "functools.cache", "functools.cached_property", "functools.lru_cache", "functools.total_ordering",
-    "lru_cache", "property", "staticmethod", "total_ordering", "typing.final",
-})  # fmt: skip
+_PURE_CALLS = frozenset(
+    {
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "bytes",
+        "chr",
+        "complex",
+        "dict",
+        "enumerate",
+        "float",
+        "frozenset",
+        "int",
+        "iter",
+        "len",
+        "list",
+        "max",
+        "min",
+        "object",
+        "ord",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "slice",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+        "zip",
+    }
+)
+_PURE_METHODS = frozenset(
+    {
+        "capitalize",
+        "casefold",
+        "copy",
+        "decode",
+        "difference",
+        "encode",
+        "endswith",
+        "format",
+        "intersection",
+        "items",
+        "join",
+        "keys",
+        "lower",
+        "lstrip",
+        "replace",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "title",
+        "union",
+        "upper",
+        "values",
+    }
+)
+_PURE_DECORATORS = frozenset(
+    {
+        "abc.abstractmethod",
+        "abstractmethod",
+        "cache",
+        "cached_property",
+        "classmethod",
+        "contextlib.contextmanager",
+        "contextmanager",
+        "dataclass",
+        "dataclasses.dataclass",
+        "final",
+        "functools.cache",
+        "functools.cached_property",
+        "functools.lru_cache",
+        "functools.total_ordering",
+        "lru_cache",
+        "property",
+        "staticmethod",
+        "total_ordering",
+        "typing.final",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +171,7 @@ def parse_python(path: str, text: str) -> ast.Module:
     except SyntaxError as error:
         advice = "correct the line; 'python -m py_compile' shows it as well"
         raise BadPython(
-            Where(path, error.lineno, error.offset),
-            problem=f"this is not valid Python: {error.msg}",
-            advice=advice,
+            Where(path, error.lineno, error.offset), problem=f"this is not valid Python: {error.msg}", advice=advice
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise BadPython(
@@ -137,11 +225,7 @@ def marker_names(tree: ast.Module) -> frozenset[str]:
                 if alias.name.partition(".")[0] == "teachkit":
                     root = alias.asname or "teachkit"
                     names |= {f"{root}.labeling_function", f"{root}.labeling.labeling_function"}
-        elif (
-            isinstance(node, ast.ImportFrom)
-            and node.module in ("teachkit", "teachkit.labeling")
-            and not node.level
-        ):
+        elif isinstance(node, ast.ImportFrom) and node.module in ("teachkit", "teachkit.labeling") and not node.level:
             for alias in node.names:
                 if alias.name == "labeling_function":
                     names.add(alias.asname or alias.name)
@@ -271,11 +355,7 @@ def _strip(tree: ast.Module, markers: frozenset[str], *, verbatim: bool) -> None
 
 def _strip_docstring(node: _Function | ast.ClassDef) -> None:
     first = node.body[0]
-    if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    ):
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         node.body = node.body[1:] or [ast.Pass()]
 
 
@@ -310,11 +390,7 @@ def _bound_names(node: ast.AST, *, comprehensions: bool = True) -> set[str]:
                 names.add(name)
             case ast.alias():
                 names.add(node.asname or node.name.partition(".")[0])
-            case (
-                ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ):
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 names.add(name)
             case ast.MatchMapping(rest=str(name)):
                 names.add(name)
@@ -332,16 +408,7 @@ def _mentioned(node: ast.AST) -> set[str]:
             names.add(child.id)
         elif isinstance(child, ast.Attribute):
             # re.compile and friends are no tricks: only a bare compile is
-            names |= {child.attr} - {
-                "compile",
-                "eval",
-                "exec",
-                "dir",
-                "vars",
-                "locals",
-                "builtins",
-                "inspect",
-            }
+            names |= {child.attr} - {"compile", "eval", "exec", "dir", "vars", "locals", "builtins", "inspect"}
             names.add(_dotted(child) or "")
         elif isinstance(child, ast.alias):
             names |= {part for part in child.name.split(".") if part != "compile"}
@@ -365,9 +432,7 @@ def _references(root: ast.AST) -> Iterator[tuple[str, tuple[str, ...]] | ast.Imp
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             body = node.body if isinstance(node.body, list) else [node.body]
             inner = hidden | _own_names(node.args, body)
-            inner -= {
-                name for part in body for n in ast.walk(part) if isinstance(n, ast.Global) for name in n.names
-            }
+            inner -= {name for part in body for n in ast.walk(part) if isinstance(n, ast.Global) for name in n.names}
             stack.extend((part, inner) for part in body)
             stack.extend((child, hidden) for child in ast.iter_child_nodes(node) if child not in body)
         else:
@@ -429,8 +494,7 @@ def _is_pure_class(node: ast.ClassDef, module: _Module, finder: _Finder) -> bool
     if any(not _is_foreign(base, module, finder) for base in node.bases):
         return False
     return all(
-        (isinstance(s, ast.Expr | ast.Pass) and _does_nothing(s)) or not _acts(s, module, finder)
-        for s in node.body
+        (isinstance(s, ast.Expr | ast.Pass) and _does_nothing(s)) or not _acts(s, module, finder) for s in node.body
     )
 
 
@@ -601,9 +665,7 @@ class _Closure:
             else:
                 self._take_all(member)
 
-    def _from(
-        self, module: _Module, statement: ast.ImportFrom, name: str
-    ) -> tuple[_Module | None, _Module | None]:
+    def _from(self, module: _Module, statement: ast.ImportFrom, name: str) -> tuple[_Module | None, _Module | None]:
         """The module that ``from … import name`` names, and the submodule ``name`` of it."""
         if not statement.level:
             base = statement.module or ""
@@ -626,11 +688,7 @@ class _Closure:
             else:
                 base, member = self._from(module, statement, alias.name)
                 found = [
-                    *(
-                        self.finder.absolute(p)
-                        for p in _prefixes(statement.module or "")
-                        if not statement.level
-                    ),
+                    *(self.finder.absolute(p) for p in _prefixes(statement.module or "") if not statement.level),
                     base,
                     member,
                 ]
@@ -660,22 +718,14 @@ class _Closure:
             self.tricky = True
             self._take_all(module)
             for node in (n for s in module.statements for n in ast.walk(s)):
-                if (
-                    isinstance(node, ast.Constant)
-                    and isinstance(node.value, str)
-                    and _is_dotted_name(node.value)
-                ):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_dotted_name(node.value):
                     self._take_all(self.finder.absolute(node.value))
 
     def _load_only(self, module: _Module, statement: ast.Import | ast.ImportFrom) -> None:
         if isinstance(statement, ast.Import):
             found = [self.finder.absolute(prefix) for prefix in _prefixes(statement.names[0].name)]
         else:
-            found = [
-                self.finder.absolute(p)
-                for p in _prefixes(statement.module or "")
-                if p and not statement.level
-            ]
+            found = [self.finder.absolute(p) for p in _prefixes(statement.module or "") if p and not statement.level]
             found += self._from(module, statement, statement.names[0].name)
         for loaded in found:
             if loaded is not None:
@@ -730,7 +780,7 @@ def _write(root: ast.AST) -> str:
         elif isinstance(item, list):
             stack += ["]", *(part for element in reversed(item) for part in (_value(element), " ")), "["]
         else:
-            assert isinstance(item, ast.AST)  # noqa: S101 - nothing else is ever put on the stack
+            assert isinstance(item, ast.AST)
             name, fields = _fields(item)
             stack.append(")")
             for key, value in reversed(fields):

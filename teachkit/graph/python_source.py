@@ -194,9 +194,7 @@ def _literal(option: str, node: ast.expr, place: Where) -> Any:
         good = isinstance(value, str)
     if not good:
         raise BadPython(
-            place,
-            problem=f"{option}= must be {wanted}",
-            advice=f"write {wanted}, not {ast.unparse(node)[:60]}",
+            place, problem=f"{option}= must be {wanted}", advice=f"write {wanted}, not {ast.unparse(node)[:60]}"
         )
     return value
 
@@ -216,9 +214,7 @@ def _parameters(path: str, node: ast.FunctionDef) -> list[ast.arg]:
         if default is None:
             problem = f"parameter '{argument.arg}' of labeling function '{node.name}' stands after the *"
             raise BadPython(
-                _at(path, argument),
-                problem=problem,
-                advice="columns are passed by position: write it before the *",
+                _at(path, argument), problem=problem, advice="columns are passed by position: write it before the *"
             )
     positional = [*arguments.posonlyargs, *arguments.args]
     columns = positional[: len(positional) - len(arguments.defaults)]
@@ -233,19 +229,10 @@ def _parameters(path: str, node: ast.FunctionDef) -> list[ast.arg]:
 
 def _misplaced(path: str, tree: ast.Module, markers: frozenset[str]) -> Iterable[BadPython]:
     """Every use of the decorator that is not above a function of the file's top level."""
-    top = {
-        d
-        for n in tree.body
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-        for d in n.decorator_list
-    }
+    top = {d for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for d in n.decorator_list}
     allowed = {id(d.func if isinstance(d, ast.Call) else d) for d in top if is_marker(d, markers)}
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Name | ast.Attribute)
-            and id(node) not in allowed
-            and is_marker(node, markers)
-        ):
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in allowed and is_marker(node, markers):
             yield BadPython(
                 _at(path, node),
                 problem="labeling_function is used on something else than a function of the file's top level",
@@ -257,15 +244,11 @@ def _taken_names(path: str, tree: ast.Module, found: list[PythonLF]) -> Iterable
     names: dict[str, PythonLF] = {}
     for lf in found:
         if lf.name in names:
-            problem = (
-                f"labeling function '{lf.name}' is defined twice; the other is in line {names[lf.name].line}"
-            )
+            problem = f"labeling function '{lf.name}' is defined twice; the other is in line {names[lf.name].line}"
             yield BadPython(lf.where, problem=problem, advice="rename one of the two")
         names.setdefault(lf.name, lf)
     last: Mapping[str, int] = {
-        n.name: n.lineno
-        for n in tree.body
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        n.name: n.lineno for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
     for lf in found:
         if last[lf.function] != lf.line and lf.function not in [

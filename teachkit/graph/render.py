@@ -61,7 +61,9 @@ class Renderer:
 
         before = dict(self._templates.environment_read)
         self._templates.environment_read.clear()
-        rendered = self._templates.render(text, where, ref=ref, source=source, config=configure, this=quote(this), **extra)
+        rendered = self._templates.render(
+            text, where, ref=ref, source=source, config=configure, this=quote(this), **extra
+        )
         environment = dict(self._templates.environment_read)
         self._templates.environment_read.update(before)
         return {"text": rendered, "config": config, "refs": list(refs.items()), "environment": environment}
@@ -79,5 +81,7 @@ class Renderer:
         if name not in self._names:
             known = [n for n in self._names if "." in n]
             shown = [f"source('{n.replace('.', chr(39) + ', ' + chr(39))}')" for n in sorted(known)]
-            raise UnknownSource(where, source=group, table=table, known=listing(shown, 30), hint=did_you_mean(name, known))
+            raise UnknownSource(
+                where, source=group, table=table, known=listing(shown, 30), hint=did_you_mean(name, known)
+            )
         return self._names[name]

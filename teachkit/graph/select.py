@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadSelector, did_you_mean, listing
-from teachkit.graph.node import Graph, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from teachkit.graph.node import Graph, Node
 
 _ATOM = re.compile(r"^(?P<at>@)?(?:(?P<up>\d*)(?P<plus>\+))?(?P<body>.*?)(?:(?P<plus2>\+)(?P<down>\d*))?$")
 _TYPES = {
-    "source": ("source",), "transform": ("transform",), "model": ("transform",), "lf": ("lf",), "labeling_function": ("lf",),
-    "annotations": ("annotations",), "label_set": ("label_set",), "label_model": ("label_set",), "export": ("export",),
-    "test": ("test", "unit_test"), "unit_test": ("unit_test",), "data_test": ("test",), "voter": ("lf", "annotations"),
-}  # fmt: skip
+    "source": ("source",),
+    "transform": ("transform",),
+    "model": ("transform",),
+    "lf": ("lf",),
+    "labeling_function": ("lf",),
+    "annotations": ("annotations",),
+    "label_set": ("label_set",),
+    "label_model": ("label_set",),
+    "export": ("export",),
+    "test": ("test", "unit_test"),
+    "unit_test": ("unit_test",),
+    "data_test": ("test",),
+    "voter": ("lf", "annotations"),
+}
 METHODS = ("tag", "path", "source", "task", "type", "voter", "state", "result", "selector", "test_type")
 
 
@@ -43,7 +56,11 @@ def select(graph: Graph, include: Sequence[str], exclude: Sequence[str] = (), kn
     """
     known = known or Known()
     chosen = _union(graph, include, known) if include else {n.id for n in graph}
-    chosen |= {n.id for n in graph.of("test", "unit_test") if include and n.inputs and set(n.inputs) <= chosen | _tables(graph, n, chosen)}
+    chosen |= {
+        n.id
+        for n in graph.of("test", "unit_test")
+        if include and n.inputs and set(n.inputs) <= chosen | _tables(graph, n, chosen)
+    }
     return chosen - _union(graph, exclude, known)
 
 
@@ -65,11 +82,18 @@ def _union(graph: Graph, texts: Sequence[str], known: Known) -> set[str]:
 def _atom(graph: Graph, text: str, known: Known) -> set[str]:
     match = _ATOM.match(text)
     if not match or not match["body"]:
-        raise BadSelector(None, text=text, problem="a name is missing", advice="write for example spam_labels, +spam_labels, tag:url")
+        raise BadSelector(
+            None, text=text, problem="a name is missing", advice="write for example spam_labels, +spam_labels, tag:url"
+        )
     found = _matching(graph, match["body"], known)
     if not found and ":" not in match["body"] and not any(c in match["body"] for c in "*?["):
         names = sorted({n.name for n in graph} | {n.id for n in graph})
-        raise BadSelector(None, text=text, problem="no node has this name", advice=f"'teachkit ls' lists them.{did_you_mean(match['body'], names)}")
+        raise BadSelector(
+            None,
+            text=text,
+            problem="no node has this name",
+            advice=f"'teachkit ls' lists them.{did_you_mean(match['body'], names)}",
+        )
     result = set(found)
     for node in found:
         if match["plus"]:
@@ -91,9 +115,17 @@ def _matching(graph: Graph, body: str, known: Known) -> set[str]:
             return {n.id for n in graph if any(fnmatch.fnmatchcase(t, value) for t in n.tags)}
         case "path":
             folder = value.rstrip("/")
-            return {n.id for n in graph if fnmatch.fnmatchcase(n.where.path, value) or n.where.path.startswith(folder + "/") or n.where.path == value}
+            return {
+                n.id
+                for n in graph
+                if fnmatch.fnmatchcase(n.where.path, value)
+                or n.where.path.startswith(folder + "/")
+                or n.where.path == value
+            }
         case "source":
-            return {n.id for n in graph.of("source") if fnmatch.fnmatchcase(n.name, value) or n.name.split(".")[0] == value}
+            return {
+                n.id for n in graph.of("source") if fnmatch.fnmatchcase(n.name, value) or n.name.split(".")[0] == value
+            }
         case "task":
             _known_value(value, graph.tasks, body)
             return {n.id for n in graph if n.task == value}
@@ -116,16 +148,28 @@ def _matching(graph: Graph, body: str, known: Known) -> set[str]:
         case "selector":
             _known_value(value, known.selectors, body)
             return _union(graph, [known.selectors[value].definition], known)
-    raise BadSelector(None, text=body, problem=f"there is no method '{method}'", advice=f"write one of: {listing(METHODS)}.{did_you_mean(method, METHODS)}")
+    raise BadSelector(
+        None,
+        text=body,
+        problem=f"there is no method '{method}'",
+        advice=f"write one of: {listing(METHODS)}.{did_you_mean(method, METHODS)}",
+    )
 
 
 def _known_value(value: str, known: Any, text: str) -> None:
     if value not in known:
-        raise BadSelector(None, text=text, problem=f"'{value}' is unknown", advice=f"write one of: {listing(known, 30)}.{did_you_mean(value, known)}")
+        raise BadSelector(
+            None,
+            text=text,
+            problem=f"'{value}' is unknown",
+            advice=f"write one of: {listing(known, 30)}.{did_you_mean(value, known)}",
+        )
 
 
 def _state(graph: Graph, value: str, known: Known) -> set[str]:
-    _known_value(value, ("new", "old", "modified", "modified.definition", "modified.inputs", "unmodified"), f"state:{value}")
+    _known_value(
+        value, ("new", "old", "modified", "modified.definition", "modified.inputs", "unmodified"), f"state:{value}"
+    )
     before = known.fingerprints
     new = {n.id for n in graph if n.id not in before}
     definition = {n.id for n in graph if n.id in before and before[n.id][0] != n.own}
@@ -145,5 +189,10 @@ def _state(graph: Graph, value: str, known: Known) -> set[str]:
 
 
 def _named(node: Node, pattern: str) -> bool:
-    names = (node.id, node.name, f"{node.task}.{node.name}", node.name.split(".")[-1] if node.kind == "source" else node.name)
+    names = (
+        node.id,
+        node.name,
+        f"{node.task}.{node.name}",
+        node.name.split(".")[-1] if node.kind == "source" else node.name,
+    )
     return any(fnmatch.fnmatchcase(name, pattern) for name in names)

@@ -18,12 +18,36 @@ if TYPE_CHECKING:
 
 Columns = Sequence[str] | None
 _NOT_FIXED = {
-    "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "now", "today", "current_timestamp", "get_current_time",
-    "current_date", "current_time", "get_current_timestamp", "transaction_timestamp", "setseed", "nextval", "currval",
-    "getenv", "current_setting", "rand", "currentdate", "currenttimestamp", "currenttime", "localtimestamp", "localtime",
-    "rands", "generateuuid",
-}  # fmt: skip
-_FROM_OUTSIDE = re.compile(r"^(read_|parquet_|sniff_|glob$|sqlite_|postgres_|mysql_|duckdb_|pragma_|query|query_table$)")
+    "random",
+    "uuid",
+    "gen_random_uuid",
+    "uuidv4",
+    "uuidv7",
+    "now",
+    "today",
+    "current_timestamp",
+    "get_current_time",
+    "current_date",
+    "current_time",
+    "get_current_timestamp",
+    "transaction_timestamp",
+    "setseed",
+    "nextval",
+    "currval",
+    "getenv",
+    "current_setting",
+    "rand",
+    "currentdate",
+    "currenttimestamp",
+    "currenttime",
+    "localtimestamp",
+    "localtime",
+    "rands",
+    "generateuuid",
+}
+_FROM_OUTSIDE = re.compile(
+    r"^(read_|parquet_|sniff_|glob$|sqlite_|postgres_|mysql_|duckdb_|pragma_|query|query_table$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +125,9 @@ def parse_one(sql: str, where: Where) -> exp.Expression:
         problem = details[0].get("description") or re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0]
         near = f" near '{details[0].get('highlight')}'" if details[0].get("highlight") else ""
         place = Where(where.path, (where.line or 1) + line - 1 if line else where.line)
-        raise BadSql(place, problem=f"this SQL cannot be parsed: {problem}{near}", advice="check the syntax (DuckDB's dialect)") from error
+        raise BadSql(
+            place, problem=f"this SQL cannot be parsed: {problem}{near}", advice="check the syntax (DuckDB's dialect)"
+        ) from error
     if not parsed:
         raise BadSql(where, problem="there is no SQL here", advice="write one SELECT, or one expression")
     if len(parsed) > 1:
@@ -131,10 +157,14 @@ def understand_select(sql: str, schemas: Mapping[str, Columns], where: Where) ->
     tree = parse_one(sql, where)
     if not is_select(tree):
         kind = tree.key.upper() if isinstance(tree, exp.DDL | exp.DML | exp.Command | exp.Drop) else "an expression"
-        raise BadSql(where, problem=f"a SELECT belongs here, not {kind}", advice="teachkit only reads: write one SELECT statement")
+        raise BadSql(
+            where,
+            problem=f"a SELECT belongs here, not {kind}",
+            advice="teachkit only reads: write one SELECT statement",
+        )
     _check_functions(tree, where)
     _check_relations(tree, schemas, where)
-    known = {quote(name): {c: "unknown" for c in columns} for name, columns in schemas.items() if columns is not None}
+    known = {quote(name): dict.fromkeys(columns, "unknown") for name, columns in schemas.items() if columns is not None}
     complete = all(schemas.get(t.name) is not None for t in tree.find_all(exp.Table) if t.name in schemas)
     try:
         tree = qualify(tree, dialect="duckdb", schema=known, validate_qualify_columns=False)
@@ -169,8 +199,10 @@ def understand_expression(sql: str, relation: str, columns: Sequence[str], where
         raise BadSql(where, problem=problem, advice="write a SELECT of (key, label) instead")
     is_list = isinstance(tree.unnest(), exp.Array) or any(True for _ in tree.find_all(exp.Array, exp.List))
     known = {c.lower() for c in columns}
-    select = exp.select(exp.alias_(exp.paren(tree), "v")).from_(exp.to_table(quote(relation), dialect="duckdb", alias="d"))
-    schema = {quote(relation): {c: "unknown" for c in columns}}
+    select = exp.select(exp.alias_(exp.paren(tree), "v")).from_(
+        exp.to_table(quote(relation), dialect="duckdb", alias="d")
+    )
+    schema = {quote(relation): dict.fromkeys(columns, "unknown")}
     select = qualify(select, dialect="duckdb", schema=schema, validate_qualify_columns=False)
     value = select.expressions[0].this
     read: set[str] = set()
@@ -217,7 +249,9 @@ def check_labels(sql: str, labels: Sequence[str], task: str, where: Where) -> No
     """Raise ``UnknownLabel`` if an expression can result in a string that is no label of the task."""
     for label, place in result_literals(sql, where):
         if label not in labels:
-            raise UnknownLabel(place, label=label, task=task, known=listing(labels, 30), hint=did_you_mean(label, labels))
+            raise UnknownLabel(
+                place, label=label, task=task, known=listing(labels, 30), hint=did_you_mean(label, labels)
+            )
 
 
 def pretty(sql: str) -> str:
@@ -236,7 +270,10 @@ def _text(tree: exp.Expression) -> str:
 
 
 def _at(node: exp.Expression, where: Where) -> Where:
-    meta = next((n.meta for n in (node, node.this, *node.find_all(type(node.this))) if hasattr(n, "meta") and "line" in n.meta), None)
+    meta = next(
+        (n.meta for n in (node, node.this, *node.find_all(type(node.this))) if hasattr(n, "meta") and "line" in n.meta),
+        None,
+    )
     if meta is None:
         return where
     width = meta["end"] - meta["start"] + 1
@@ -250,7 +287,11 @@ def _locate(sql: str, text: str, where: Where) -> Where:
 
 def _unknown_column(column: exp.Column, owner: str, known: Sequence[str], where: Where) -> TeachkitError:
     return UnknownColumn(
-        _at(column, where), column=column.name, owner=owner, known=listing(known, 30), hint=did_you_mean(column.name, known)
+        _at(column, where),
+        column=column.name,
+        owner=owner,
+        known=listing(known, 30),
+        hint=did_you_mean(column.name, known),
     )
 
 
@@ -261,10 +302,16 @@ def _check_functions(tree: exp.Expression, where: Where) -> None:
         name = (node.name if isinstance(node, exp.Anonymous) else node.key).lower()
         if name in _NOT_FIXED:
             problem = f"{node.sql('duckdb')} gives another result each time"
-            raise BadSql(_at(node, where), problem=problem, advice="labels must come out the same again: pass a value with var() instead")
+            raise BadSql(
+                _at(node, where),
+                problem=problem,
+                advice="labels must come out the same again: pass a value with var() instead",
+            )
         if _FROM_OUTSIDE.match(name):
             problem = f"{name}() reads from outside the project"
-            raise BadSql(_at(node, where), problem=problem, advice="declare the data in sources/*.yml and write source('…', '…')")
+            raise BadSql(
+                _at(node, where), problem=problem, advice="declare the data in sources/*.yml and write source('…', '…')"
+            )
 
 
 def _check_relations(tree: exp.Expression, schemas: Mapping[str, Columns], where: Where) -> None:
@@ -276,7 +323,9 @@ def _check_relations(tree: exp.Expression, schemas: Mapping[str, Columns], where
             name = (table.this.name or table.this.key or "").lower()
             if name and _FROM_OUTSIDE.match(name):
                 problem = f"{name}() reads from outside the project"
-                raise BadSql(where, problem=problem, advice="declare the data in sources/*.yml and write source('…', '…')")
+                raise BadSql(
+                    where, problem=problem, advice="declare the data in sources/*.yml and write source('…', '…')"
+                )
             continue
         if table.name not in schemas and table.name.lower() not in ctes:
             advice = f"write ref('{table.name}') for a transform, or source('…', '{table.name}') for a table of a source, in {{{{ }}}}"
@@ -323,17 +372,25 @@ def _is_opaque(source: Any, schemas: Mapping[str, Columns]) -> bool:
     return not isinstance(source.expression, exp.Query) or source.expression.is_star or bool(source.pivots)
 
 
-def _reads(tree: exp.Expression, scopes: Sequence[Any], schemas: Mapping[str, Columns]) -> dict[str, tuple[str, ...] | None]:
+def _reads(
+    tree: exp.Expression, scopes: Sequence[Any], schemas: Mapping[str, Columns]
+) -> dict[str, tuple[str, ...] | None]:
     from sqlglot import exp
 
     reads: dict[str, set[str] | None] = {t.name: set() for t in tree.find_all(exp.Table) if t.name in schemas}
     for scope in scopes:
         for source in scope.sources.values():
-            if isinstance(source, exp.Table) and source.name in reads and (schemas[source.name] is None or scope.expression.is_star):
+            if (
+                isinstance(source, exp.Table)
+                and source.name in reads
+                and (schemas[source.name] is None or scope.expression.is_star)
+            ):
                 reads[source.name] = None
         for column in scope.columns:
             source = scope.sources.get(column.table)
-            names = [source] if isinstance(source, exp.Table) else list(scope.sources.values()) if not column.table else []
+            names = (
+                [source] if isinstance(source, exp.Table) else list(scope.sources.values()) if not column.table else []
+            )
             for table in names:
                 if isinstance(table, exp.Table):
                     found = reads.get(table.name)
@@ -382,6 +439,12 @@ def _keeps_order(tree: exp.Expression) -> bool:
     """Whether DuckDB gives the rows in the order of the one relation read: a plain projection and filter."""
     from sqlglot import exp
 
-    if not isinstance(tree, exp.Select) or any(tree.args.get(k) for k in ("group", "distinct", "having", "qualify", "joins", "laterals", "order", "limit", "offset", "sample")):
+    if not isinstance(tree, exp.Select) or any(
+        tree.args.get(k)
+        for k in ("group", "distinct", "having", "qualify", "joins", "laterals", "order", "limit", "offset", "sample")
+    ):
         return False
-    return not any(True for _ in tree.find_all(exp.AggFunc, exp.Window, exp.Subquery, exp.SetOperation, exp.Unnest, exp.Join, exp.With))
+    return not any(
+        True
+        for _ in tree.find_all(exp.AggFunc, exp.Window, exp.Subquery, exp.SetOperation, exp.Unnest, exp.Join, exp.With)
+    )

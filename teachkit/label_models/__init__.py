@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 VERSIONS = {"majority": 1, "weighted": 1, "one_coin": 1, "dawid_skene": 1}
 """The version of each algorithm: raised when its results change, part of a label set's fingerprint."""
 
-_PLACES = {"Majority": "majority", "Weighted": "weighted", "OneCoin": "one_coin", "DawidSkene": "dawid_skene", "LabelModel": "base"}
+_PLACES = {
+    "Majority": "majority",
+    "Weighted": "weighted",
+    "OneCoin": "one_coin",
+    "DawidSkene": "dawid_skene",
+    "LabelModel": "base",
+}
 
 __all__ = ["VERSIONS", "DawidSkene", "LabelModel", "Majority", "OneCoin", "Weighted"]
 

@@ -7,15 +7,17 @@ leaving one vote out (``leave_one_out``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from teachkit.label_models.kernels import em_step, log_all
 from teachkit.votes import Votes
 from teachkit.votes.intervals import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 TIE = 1e-9
 
@@ -114,7 +116,15 @@ def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     lengths = votes.votes_per_pattern[old]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     entries = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(votes.indptr[old], lengths)
-    split = Votes(votes.voters, votes.n_labels, indptr, votes.voter[entries], votes.code[entries], counts.astype(np.int64), pattern_of)
+    split = Votes(
+        votes.voters,
+        votes.n_labels,
+        indptr,
+        votes.voter[entries],
+        votes.code[entries],
+        counts.astype(np.int64),
+        pattern_of,
+    )
     return split, clamp.astype(np.int64)
 
 
@@ -129,9 +139,14 @@ class LikelihoodModel(LabelModel):
     informative_: Any
 
     def __init__(
-        self, *, class_prior: Any = "learned", prior_strength: float = 1.0, n_iter: int | None = None, tolerance: float = 1e-6,
+        self,
+        *,
+        class_prior: Any = "learned",
+        prior_strength: float = 1.0,
+        n_iter: int | None = None,
+        tolerance: float = 1e-6,
         threads: int = 1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.class_prior = class_prior
         self.prior_strength = prior_strength
         self.n_iter = n_iter
@@ -173,9 +188,12 @@ class LikelihoodModel(LabelModel):
         majority, mine = decide(share, votes, self.prior_, "abstain"), decide(posterior, votes, self.prior_, "abstain")
         flips = int(votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
         self.diagnostics_ = {
-            "iterations": done, "converged": change <= self.tolerance, "max_change": change, "log_likelihood": likelihood,
+            "iterations": done,
+            "converged": change <= self.tolerance,
+            "max_change": change,
+            "log_likelihood": likelihood,
             "flips_against_majority": flips,
-        }  # fmt: skip
+        }
 
     def _iterations(self, votes: Votes) -> int:
         """How many EM steps: to convergence where people overlap; few where labeling functions hardly do.
@@ -252,11 +270,16 @@ class LikelihoodModel(LabelModel):
     def parameters(self) -> dict[str, Any]:
         """Prior and likelihoods, as exact hexadecimal numbers."""
         return {
-            "model": self.name, "version": self.version, "voters": list(self.voters_), "informative": [bool(i) for i in self.informative_],
-            "prior": [float(x).hex() for x in self.prior_], "shape": list(self.likelihood_.shape),
-            "likelihood": [float(x).hex() for x in self.likelihood_.ravel()], "diagnostics": self.diagnostics_,
+            "model": self.name,
+            "version": self.version,
+            "voters": list(self.voters_),
+            "informative": [bool(i) for i in self.informative_],
+            "prior": [float(x).hex() for x in self.prior_],
+            "shape": list(self.likelihood_.shape),
+            "likelihood": [float(x).hex() for x in self.likelihood_.ravel()],
+            "diagnostics": self.diagnostics_,
             "learned": [found.as_dict() for found in self.voter_report()],
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -284,7 +307,12 @@ def leave_one_out(model: Any, votes: Votes, pattern: int) -> dict[str, Any]:
 
 def _single(model: Any, votes: Votes, entries: Sequence[Any]) -> Any:
     one = Votes(
-        votes.voters, votes.n_labels, np.array([0, len(entries)]), np.array([e[0] for e in entries], np.int32),
-        np.array([e[1] for e in entries], np.int16), np.ones(1, np.int64), np.zeros(1, np.int64),
-    )  # fmt: skip
+        votes.voters,
+        votes.n_labels,
+        np.array([0, len(entries)]),
+        np.array([e[0] for e in entries], np.int32),
+        np.array([e[1] for e in entries], np.int16),
+        np.ones(1, np.int64),
+        np.zeros(1, np.int64),
+    )
     return np.asarray(model.predict_proba(one))[0]

@@ -22,10 +22,19 @@ class DawidSkene(LikelihoodModel):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, *, class_prior: Any = "learned", prior_strength: float = 1.0, row_strength: float = 3.0, accuracy_strength: float = 4.0,
-        n_iter: int | None = None, tolerance: float = 1e-6, threads: int = 1,
-    ) -> None:  # fmt: skip
-        super().__init__(class_prior=class_prior, prior_strength=prior_strength, n_iter=n_iter, tolerance=tolerance, threads=threads)
+        self,
+        *,
+        class_prior: Any = "learned",
+        prior_strength: float = 1.0,
+        row_strength: float = 3.0,
+        accuracy_strength: float = 4.0,
+        n_iter: int | None = None,
+        tolerance: float = 1e-6,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(
+            class_prior=class_prior, prior_strength=prior_strength, n_iter=n_iter, tolerance=tolerance, threads=threads
+        )
         self.row_strength = row_strength
         self.accuracy_strength = accuracy_strength
 
@@ -56,7 +65,9 @@ def one_coin_rows(sums: Any, mass: Any, prior: Any, informative: Any, strength: 
     right, total = np.trace(sums, axis1=1, axis2=2), sums.sum(axis=(1, 2))
     votes = total.sum()
     common = (right.sum() + strength * 0.7) / (votes + strength) if votes + strength > 0 else 0.7
-    accuracy = np.where(total + strength > 0, (right + strength * common) / np.where(total + strength > 0, total + strength, 1), common)
+    accuracy = np.where(
+        total + strength > 0, (right + strength * common) / np.where(total + strength > 0, total + strength, 1), common
+    )
     accuracy = np.minimum(np.maximum(accuracy, 1.0 / (2 * k)), 0.995)
     items = max(float(mass.sum()), 1e-12)
     out = np.ones((voters, k + 1, k))

@@ -8,13 +8,15 @@ in the order of the chunks: the same bits for any number of threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from teachkit.votes.jit import jit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 65_536
 _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 with its last 32 bits cleared, so that n * _LN2_HIGH is exact
@@ -65,9 +67,19 @@ def log_all(values: Any) -> Any:  # pragma: no cover - compiled
 
 @jit
 def _step(
-    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, clamp: Any, base: Any, table: Any, posterior: Any, sums: Any,
+    start: int,
+    stop: int,
+    indptr: Any,
+    voter: Any,
+    code: Any,
+    counts: Any,
+    clamp: Any,
+    base: Any,
+    table: Any,
+    posterior: Any,
+    sums: Any,
     mass: Any,
-) -> float:  # fmt: skip  # pragma: no cover - compiled
+) -> float:  # pragma: no cover - compiled
     labels = base.shape[0]
     likelihood = 0.0
     for p in range(start, stop):
@@ -118,7 +130,9 @@ def em_step(votes: Any, clamp: Any, base: Any, table: Any, *, threads: int = 1) 
     def one(start: int) -> tuple[Any, Any, float]:
         sums, mass = np.zeros(shape), np.zeros(len(base))
         stop = min(start + CHUNK, votes.n_patterns)
-        found = _step(start, stop, votes.indptr, votes.voter, votes.code, votes.counts, clamp, base, table, posterior, sums, mass)
+        found = _step(
+            start, stop, votes.indptr, votes.voter, votes.code, votes.counts, clamp, base, table, posterior, sums, mass
+        )
         return sums, mass, found
 
     sums, mass, likelihood = np.zeros(shape), np.zeros(len(base)), 0.0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from teachkit.label_models.base import LabelModel, Learned, as_votes, leave_one_out, majority_shares
-from teachkit.votes import Votes
 from teachkit.votes.intervals import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from teachkit.votes import Votes
 
 
 class Majority(LabelModel):
@@ -71,9 +74,13 @@ class Majority(LabelModel):
     def parameters(self) -> dict[str, Any]:
         """The prior, exactly."""
         return {
-            "model": self.name, "version": self.version, "voters": list(self.voters_), "prior": [float(x).hex() for x in self.prior_],
-            "diagnostics": self.diagnostics_, "learned": [found.as_dict() for found in self.learned_],
-        }  # fmt: skip
+            "model": self.name,
+            "version": self.version,
+            "voters": list(self.voters_),
+            "prior": [float(x).hex() for x in self.prior_],
+            "diagnostics": self.diagnostics_,
+            "learned": [found.as_dict() for found in self.learned_],
+        }
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:

@@ -21,10 +21,18 @@ class OneCoin(LikelihoodModel):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, *, class_prior: Any = "learned", prior_strength: float = 1.0, accuracy_strength: float = 4.0, n_iter: int | None = None,
-        tolerance: float = 1e-6, threads: int = 1,
-    ) -> None:  # fmt: skip
-        super().__init__(class_prior=class_prior, prior_strength=prior_strength, n_iter=n_iter, tolerance=tolerance, threads=threads)
+        self,
+        *,
+        class_prior: Any = "learned",
+        prior_strength: float = 1.0,
+        accuracy_strength: float = 4.0,
+        n_iter: int | None = None,
+        tolerance: float = 1e-6,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(
+            class_prior=class_prior, prior_strength=prior_strength, n_iter=n_iter, tolerance=tolerance, threads=threads
+        )
         self.accuracy_strength = accuracy_strength
 
     def _likelihood(self, sums: Any, mass: Any) -> Any:

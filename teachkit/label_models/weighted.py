@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from teachkit.label_models.base import LikelihoodModel
-from teachkit.votes import Votes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from teachkit.votes import Votes
 
 
 class Weighted(LikelihoodModel):
@@ -23,7 +26,12 @@ class Weighted(LikelihoodModel):
     version: ClassVar[int] = 1
 
     def __init__(
-        self, *, weights: Mapping[str, float] | None = None, class_prior: Any = "learned", prior_strength: float = 1.0, threads: int = 1
+        self,
+        *,
+        weights: Mapping[str, float] | None = None,
+        class_prior: Any = "learned",
+        prior_strength: float = 1.0,
+        threads: int = 1,
     ) -> None:
         super().__init__(class_prior=class_prior, prior_strength=prior_strength, n_iter=1, threads=threads)
         self.weights = weights
@@ -37,7 +45,11 @@ class Weighted(LikelihoodModel):
         out = np.ones((voters, k + 1, k))
         for v, name in enumerate(self.voters_):
             right, total = float(np.trace(sums[v])), float(sums[v].sum())
-            learned = (right + self.prior_strength) / (total + 2 * self.prior_strength) if total + self.prior_strength > 0 else 0.5
+            learned = (
+                (right + self.prior_strength) / (total + 2 * self.prior_strength)
+                if total + self.prior_strength > 0
+                else 0.5
+            )
             a = min(max((self.weights or {}).get(name, learned), 1e-3), 1 - 1e-3)
             out[v, :k] = (1 - a) / max(k - 1, 1)
             out[v, np.arange(k), np.arange(k)] = a

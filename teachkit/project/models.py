@@ -44,7 +44,9 @@ class FolderDefaults(Model):
 
     tags: Strings = Field(default=[], description="Tags given to every definition in the folder.")
     enabled: bool = Field(default=True, description="false leaves the whole folder out of the project.")
-    timeout: float | None = Field(default=None, gt=0, description="Seconds a batch of a Python labeling function may take.")
+    timeout: float | None = Field(
+        default=None, gt=0, description="Seconds a batch of a Python labeling function may take."
+    )
     abstain: Abstain | None = Field(default=None, description="How label models treat a silent voter of this folder.")
 
 
@@ -73,15 +75,21 @@ class ProjectConfig(Model):
     transforms: dict[str, FolderDefaults] = Field(default={}, description="Defaults per folder of transforms.")
     labeling_functions: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
     annotations: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
-    part_rows: int = Field(default=1_000_000, ge=1000, description="A dataset with more rows is split in parts of about so many.")
-    python_timeout: float = Field(default=60.0, gt=0, description="Seconds a batch of a Python labeling function may take.")
+    part_rows: int = Field(
+        default=1_000_000, ge=1000, description="A dataset with more rows is split in parts of about so many."
+    )
+    python_timeout: float = Field(
+        default=60.0, gt=0, description="Seconds a batch of a Python labeling function may take."
+    )
 
 
 class LlmProvider(Model):
     """One endpoint that speaks the OpenAI API."""
 
     base_url: str
-    api_key_env: str | None = Field(default=None, description="Name of the environment variable that holds the key; never the key.")
+    api_key_env: str | None = Field(
+        default=None, description="Name of the environment variable that holds the key; never the key."
+    )
     requests_per_minute: int | None = Field(default=None, gt=0)
     tokens_per_minute: int | None = Field(default=None, gt=0)
 
@@ -133,15 +141,23 @@ class SourceTable(Model):
 
     name: Name
     description: str = ""
-    path: str | list[str] | None = Field(default=None, description="File, glob or URL: csv, jsonl, parquet (also .gz, .zst).")
-    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = Field(default=None, description="Only if the ending does not tell.")
+    path: str | list[str] | None = Field(
+        default=None, description="File, glob or URL: csv, jsonl, parquet (also .gz, .zst)."
+    )
+    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = Field(
+        default=None, description="Only if the ending does not tell."
+    )
     options: dict[str, Any] = Field(default={}, description="Options of DuckDB's reader, such as delim or header.")
     database: str | None = Field(default=None, description="A DuckDB or SQLite file, or a Postgres connection string.")
     type: Literal["duckdb", "sqlite", "postgres"] | None = None
     table: str | None = None
     query: str | None = None
-    version: str | None = Field(default=None, description="A query whose result changes when the table does (for Postgres).")
-    key: Strings | None = Field(default=None, description="Column(s) that identify a row: tested to be unique and not null.")
+    version: str | None = Field(
+        default=None, description="A query whose result changes when the table does (for Postgres)."
+    )
+    key: Strings | None = Field(
+        default=None, description="Column(s) that identify a row: tested to be unique and not null."
+    )
     columns: dict[str, Column | None] = {}
     tests: list[TestSpec] = []
     freshness: Freshness | None = None
@@ -201,7 +217,9 @@ class Gold(Model):
     """The column of the dataset that holds known answers."""
 
     column: str
-    values: dict[str | int | float | bool, str] | None = Field(default=None, description="From the column's values to labels.")
+    values: dict[str | int | float | bool, str] | None = Field(
+        default=None, description="From the column's values to labels."
+    )
 
 
 class HashSplits(Model):
@@ -264,7 +282,9 @@ class RuleLF(Model):
     none_of: Words = Field(default=[], description="Does not vote if one of these stands there.")
     regex: str | None = Field(default=None, description="An RE2 regular expression, taken as written.")
     dictionary: str | None = Field(default=None, description="A text file beside this one, one word or phrase a line.")
-    min_hits: int = Field(default=1, ge=1, description="How many different words of any_of or dictionary must stand there.")
+    min_hits: int = Field(
+        default=1, ge=1, description="How many different words of any_of or dictionary must stand there."
+    )
     sql: str | None = Field(default=None, description="A boolean DuckDB expression over the dataset's columns.")
     case_sensitive: bool = False
     word_boundaries: bool = True
@@ -298,11 +318,15 @@ class AnnotationMeta(Model):
     """What one annotation file is."""
 
     role: Literal["annotator", "gold", "curator"] = "annotator"
-    annotator: str | None = Field(default=None, description="Who, if the file has no such column; default: the file's name.")
+    annotator: str | None = Field(
+        default=None, description="Who, if the file has no such column; default: the file's name."
+    )
     columns: dict[Literal["item", "label", "annotator", "at", "seconds"], str] = Field(
         default={}, description="Names of the file's columns, if they are called otherwise."
     )
-    values: dict[str | int | float | bool, str] | None = Field(default=None, description="From the file's values to labels.")
+    values: dict[str | int | float | bool, str] | None = Field(
+        default=None, description="From the file's values to labels."
+    )
     tags: Strings = []
     description: str = ""
     abstain: Abstain | None = None
@@ -330,8 +354,12 @@ class LabelModelConfig(Model):
     class_prior: Literal["learned", "uniform"] | dict[str, float] | None = None
     tie_policy: Literal["abstain", "prior", "first"] = "abstain"
     abstain: dict[str, Abstain] = Field(default={}, description="From voter (or glob) to how its silence counts.")
-    gold: Literal["ignore", "tune"] = Field(default="ignore", description="'tune' holds gold of the tune split fixed in the fit.")
-    unlabeled: Literal["keep", "drop"] = Field(default="keep", description="Items without a vote: a row with label NULL, or none.")
+    gold: Literal["ignore", "tune"] = Field(
+        default="ignore", description="'tune' holds gold of the tune split fixed in the fit."
+    )
+    unlabeled: Literal["keep", "drop"] = Field(
+        default="keep", description="Items without a vote: a row with label NULL, or none."
+    )
     curators: bool = Field(default=True, description="Decisions of curators stand above the model.")
     prefer_gold: bool = Field(default=False, description="Known gold outside the test split stands above the model.")
     tests: list[TestSpec] = []
@@ -352,7 +380,9 @@ class Export(Model):
     description: str = ""
     format: Literal["parquet", "csv", "jsonl"] = "parquet"
     path: str = Field(description="Where to write, relative to the project.")
-    columns: Strings = Field(default=[], description="Columns of the label set and of the dataset; default: all of the label set.")
+    columns: Strings = Field(
+        default=[], description="Columns of the label set and of the dataset; default: all of the label set."
+    )
     where: str | None = Field(default=None, description="A condition over the same columns.")
     tests: list[TestSpec] = []
     tags: Strings = []

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -28,6 +27,9 @@ from teachkit.project import models
 from teachkit.project.templates import Templates, has_jinja
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -160,7 +162,9 @@ def _profile(reader: _Reader, root: Path, options: ReadOptions) -> tuple[str, mo
         raise ProjectErrors(reader.errors)
     name = options.target or profiles.default
     if name not in profiles.targets:
-        raise UnknownTarget(None, target=name, known=listing(profiles.targets), hint=did_you_mean(name, profiles.targets))
+        raise UnknownTarget(
+            None, target=name, known=listing(profiles.targets), hint=did_you_mean(name, profiles.targets)
+        )
     target = profiles.targets[name]
     return name, target.model_copy(update={"threads": options.threads}) if options.threads else target
 
@@ -239,7 +243,9 @@ class _Reader:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
-    def _entries(self, path: Path, model: type[BaseModel], key: str, kind: str, task: str | None = None) -> Iterator[Definition]:
+    def _entries(
+        self, path: Path, model: type[BaseModel], key: str, kind: str, task: str | None = None
+    ) -> Iterator[Definition]:
         found = self.yaml_file(path, model)
         if found is None:
             return
@@ -279,8 +285,22 @@ class _Reader:
                         text = self.text(guideline) or ""
                     else:
                         problem = f"the guideline '{definition.config.guideline}' is not beside this file"
-                        self.errors.append(BadYaml(definition.at("guideline"), problem=problem, advice="write the file, or remove the key"))
-                yield Definition("task", definition.name, definition.where, definition.config, text, None, "", definition.file, definition.base)
+                        self.errors.append(
+                            BadYaml(
+                                definition.at("guideline"), problem=problem, advice="write the file, or remove the key"
+                            )
+                        )
+                yield Definition(
+                    "task",
+                    definition.name,
+                    definition.where,
+                    definition.config,
+                    text,
+                    None,
+                    "",
+                    definition.file,
+                    definition.base,
+                )
 
     def _labeling_functions(self, folder: str) -> Iterator[Definition]:
         kinds = {".sql": "lf_sql", ".py": "lf_python"}
@@ -298,7 +318,17 @@ class _Reader:
                     yield Definition(kinds[path.suffix], path.stem, Where(self._name(path), 1), None, text, task)
                 continue
             for definition in self._entries(path, models.RulesFile, "labeling_functions", "lf_yaml", task):
-                yield Definition("lf_yaml", definition.name, definition.where, definition.config, self._dictionary(path, definition), task, "", definition.file, definition.base)
+                yield Definition(
+                    "lf_yaml",
+                    definition.name,
+                    definition.where,
+                    definition.config,
+                    self._dictionary(path, definition),
+                    task,
+                    "",
+                    definition.file,
+                    definition.base,
+                )
 
     def _dictionary(self, path: Path, definition: Definition) -> str:
         from teachkit.errors import BadDictionary
@@ -309,7 +339,12 @@ class _Reader:
         dictionary = path.parent / name
         if not dictionary.is_file():
             self.errors.append(
-                BadDictionary(definition.at("dictionary"), dictionary=name, problem="no such file beside this one", advice="write it, one word or phrase a line")
+                BadDictionary(
+                    definition.at("dictionary"),
+                    dictionary=name,
+                    problem="no such file beside this one",
+                    advice="write it, one word or phrase a line",
+                )
             )
             return ""
         return self.text(dictionary) or ""
@@ -327,15 +362,30 @@ class _Reader:
                 for name in found[1].files:
                     if not any(fnmatch.fnmatch(f.name, name) for f in path.parent.iterdir()):
                         problem, advice = f"no file here is called '{name}'", "remove the entry, or mend the name"
-                        self.errors.append(BadYaml(found[0].where(("files", name), key=True), problem=problem, advice=advice))
+                        self.errors.append(
+                            BadYaml(found[0].where(("files", name), key=True), problem=problem, advice=advice)
+                        )
         for path in self.files(folder, ".jsonl", ".csv"):
             parts = path.relative_to(self.root / folder).parts
             if len(parts) < 2:
                 advice = f"move it to {folder}/<task>/{path.name}"
-                self.errors.append(BadYaml(Where(self._name(path)), problem="annotations lie in the folder of their task", advice=advice))
+                self.errors.append(
+                    BadYaml(
+                        Where(self._name(path)), problem="annotations lie in the folder of their task", advice=advice
+                    )
+                )
                 continue
-            meta = next((m for name, m in getattr(notes.get(path.parent), "files", {}).items() if fnmatch.fnmatch(path.name, name)), None)
-            yield Definition("annotations", path.stem, Where(self._name(path)), meta or models.AnnotationMeta(), "", parts[0])
+            meta = next(
+                (
+                    m
+                    for name, m in getattr(notes.get(path.parent), "files", {}).items()
+                    if fnmatch.fnmatch(path.name, name)
+                ),
+                None,
+            )
+            yield Definition(
+                "annotations", path.stem, Where(self._name(path)), meta or models.AnnotationMeta(), "", parts[0]
+            )
 
     def _tests(self, folder: str) -> Iterator[Definition]:
         for path in self.files(folder, ".sql"):

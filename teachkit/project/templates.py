@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import (
@@ -23,6 +22,8 @@ from teachkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jinja2.sandbox import SandboxedEnvironment
 
 _MISSING = object()
@@ -37,7 +38,9 @@ def has_jinja(text: str) -> bool:
 class Templates:
     """Renders templates with ``var``, ``env_var``, ``target`` and macros; keeps which environment variables were read."""
 
-    def __init__(self, *, variables: Mapping[str, Any], target: Mapping[str, Any], macros: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, *, variables: Mapping[str, Any], target: Mapping[str, Any], macros: Mapping[str, tuple[str, str]]
+    ) -> None:
         """``macros`` maps a macro's name to (path of its file, text of its definition)."""
         self.variables = variables
         self.target = target
@@ -57,25 +60,33 @@ class Templates:
         try:
             wanted = self._macros_for(text)
             if wanted:
-                module = environment.from_string("\n".join(self.macros[name][1] for name in wanted)).make_module(context)
+                module = environment.from_string("\n".join(self.macros[name][1] for name in wanted)).make_module(
+                    context
+                )
                 context |= {name: getattr(module, name) for name in wanted}
             return environment.from_string(text).render(context)
         except jinja2.exceptions.SecurityError as error:
             raise UnsafeTemplate(_line(where, error, first), problem=str(error)) from error
         except jinja2.exceptions.TemplateSyntaxError as error:
             place = Where(where.path, first + (error.lineno or 1) - 1)
-            raise BadTemplate(place, problem=error.message or "syntax error", advice="check the braces and the block's end") from error
+            raise BadTemplate(
+                place, problem=error.message or "syntax error", advice="check the braces and the block's end"
+            ) from error
         except jinja2.exceptions.UndefinedError as error:
             name = (re.findall(r"'([^']+)'", str(error)) or ["?"])[-1]
             known = sorted([*context, *self.macros])
-            raise UnknownMacro(_line(where, error, first), name=name, known=listing(known, 30), hint=did_you_mean(name, known)) from error
+            raise UnknownMacro(
+                _line(where, error, first), name=name, known=listing(known, 30), hint=did_you_mean(name, known)
+            ) from error
         except TeachkitError as error:
             if error.where is None:
                 raise type(error)(_line(where, error, first), **error.facts) from error
             raise
         except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            raise BadTemplate(_line(where, error, first), problem=problem, advice="check the call's arguments") from error
+            raise BadTemplate(
+                _line(where, error, first), problem=problem, advice="check the call's arguments"
+            ) from error
 
     def _sandbox(self) -> SandboxedEnvironment:
         if self._environment is None:

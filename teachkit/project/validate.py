@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from teachkit.errors import BadValue, MissingKey, ProjectErrors, TeachkitError, UnknownKey, did_you_mean, listing
-from teachkit.project.yaml_file import YamlFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.project.yaml_file import YamlFile
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,7 +41,11 @@ def _place(issue: Any, model: type[BaseModel], file: YamlFile) -> TeachkitError:
         case "extra_forbidden":
             known = _known_keys(model, issue["loc"][:-1])
             return UnknownKey(
-                file.where(path, key=True), key=key, owner=owner, known=listing(known, 30), hint=did_you_mean(key, known)
+                file.where(path, key=True),
+                key=key,
+                owner=owner,
+                known=listing(known, 30),
+                hint=did_you_mean(key, known),
             )
         case "missing":
             return MissingKey(file.where(path[:-1]), key=issue["loc"][-1], owner=owner)
@@ -56,9 +63,15 @@ def _place(issue: Any, model: type[BaseModel], file: YamlFile) -> TeachkitError:
             advice = f"it must match {issue['ctx']['pattern']}"
             return BadValue(file.where(path), key=key, problem=f"{issue['input']!r} is not allowed", advice=advice)
         case "model_type" | "dict_type":
-            problem, advice = f"found {_kind(issue['input'])}, not keys with values", "write 'key: value' lines below it"
+            problem, advice = (
+                f"found {_kind(issue['input'])}, not keys with values",
+                "write 'key: value' lines below it",
+            )
         case "list_type":
-            problem, advice = f"found {_kind(issue['input'])}, not a list", "write a list: [a, b], or lines that start with '- '"
+            problem, advice = (
+                f"found {_kind(issue['input'])}, not a list",
+                "write a list: [a, b], or lines that start with '- '",
+            )
         case "string_type":
             problem, advice = f"found {_kind(issue['input'])}, not text", f"put it in quotes: '{issue['input']}'"
         case _:
@@ -71,7 +84,14 @@ def _literals(issue: Any) -> list[str]:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "keys with values", list: "a list", str: "text", int: "a number", float: "a number", bool: "true/false"}
+    names = {
+        dict: "keys with values",
+        list: "a list",
+        str: "text",
+        int: "a number",
+        float: "a number",
+        bool: "true/false",
+    }
     return "nothing" if value is None else names.get(type(value), type(value).__name__)
 
 
@@ -113,7 +133,12 @@ def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
         if named:
             current = named
             continue
-        found = [inner for m in current if step in m.model_fields for inner in _models_in(m.model_fields[str(step)].annotation)]
+        found = [
+            inner
+            for m in current
+            if step in m.model_fields
+            for inner in _models_in(m.model_fields[str(step)].annotation)
+        ]
         current = found or current
     return sorted({name for m in current for name in m.model_fields})
 

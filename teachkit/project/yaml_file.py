@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadYaml, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Path = tuple[str | int, ...]
 
@@ -87,7 +89,7 @@ def _advice(text: str, where: Where) -> str:
     if "\t" in line:
         return "a tab stands in this line: YAML is indented with spaces only"
     if "{{" in line or "{%" in line:
-        return "put a value that starts with Jinja in quotes: \"{{ ... }}\""
+        return 'put a value that starts with Jinja in quotes: "{{ ... }}"'
     if "%" in line or "@" in line or "`" in line:
         return "put a value that starts with %, @ or ` in quotes"
     return "check indentation, colons and quotes here"

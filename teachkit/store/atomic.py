@@ -32,9 +32,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(
-            error.errno or 0, "check the disk, or name another folder ('store:' in profiles.yml)"
-        )
+        advice = _ADVICE.get(error.errno or 0, "check the disk, or name another folder ('store:' in profiles.yml)")
         problem = error.strerror or str(error)
         raise StoreUnwritable(path=error.filename or path, problem=problem, advice=advice) from error
 

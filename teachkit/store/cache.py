@@ -88,8 +88,7 @@ class Cache:
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         pages, free, size = (
-            connection.execute(f"pragma {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
+            connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         if (pages - free) * size > self._max_bytes:
             connection.execute(_DELETE_OLDER_HALF)

@@ -194,9 +194,7 @@ def _view(buffer: pa.Buffer, start: int, count: int) -> np.ndarray[Any, Any]:
     """Bytes of an Arrow buffer, not copied."""
     import numpy as np
 
-    return (
-        np.frombuffer(buffer, dtype=np.uint8, count=count, offset=start) if count else np.empty(0, np.uint8)
-    )
+    return np.frombuffer(buffer, dtype=np.uint8, count=count, offset=start) if count else np.empty(0, np.uint8)
 
 
 def _within(child: pa.Array, offsets: pa.Array) -> pa.Array:

@@ -27,9 +27,7 @@ _HEADER = """\
 # A change here is a change of labels. 'teachkit build --locked' proves that they still come out the same.
 """
 _LINE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[^\s":#][^":]*):(?: (.*))?')
-_PLAIN = re.compile(
-    r"(?!(?:yes|no|on|off|true|false|null)$)[a-z_][\w.-]*|[0-9a-f]{64}", re.IGNORECASE | re.ASCII
-)
+_PLAIN = re.compile(r"(?!(?:yes|no|on|off|true|false|null)$)[a-z_][\w.-]*|[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _METRICS = ("accuracy", "low", "high", "n", "macro_f1")
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
@@ -156,9 +154,7 @@ def _quality_changes(split: str, was: Mapping[str, Number], now: Mapping[str, Nu
 
 
 def _entries(labels: LockedLabels) -> dict[str, Any]:
-    quality = {
-        split: {m: figures[m] for m in _metrics(figures)} for split, figures in sorted(labels.quality.items())
-    }
+    quality = {split: {m: figures[m] for m in _metrics(figures)} for split, figures in sorted(labels.quality.items())}
     return {
         "task": labels.task,
         "fingerprint": labels.fingerprint,
@@ -239,9 +235,7 @@ def _read_scalar(text: str, where: Where) -> Any:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise BadLock(
-            where, problem=f"line {where.line} holds no value that teachkit writes: {text}"
-        ) from error
+        raise BadLock(where, problem=f"line {where.line} holds no value that teachkit writes: {text}") from error
     if isinstance(value, list | bool) or value != value or (isinstance(value, dict) and value):
         raise BadLock(where, problem=f"line {where.line} holds no value that teachkit writes: {text}")
     return value
@@ -249,9 +243,7 @@ def _read_scalar(text: str, where: Where) -> Any:
 
 def _labels(name: str, tree: object) -> LockedLabels:
     if not isinstance(tree, dict) or set(tree) != set(LockedLabels.__slots__):
-        raise BadLock(
-            Where(_NAME), problem=f"label set '{name}' needs exactly {', '.join(LockedLabels.__slots__)}"
-        )
+        raise BadLock(Where(_NAME), problem=f"label set '{name}' needs exactly {', '.join(LockedLabels.__slots__)}")
     wrong = [key for key, value in tree.items() if not _fits(key, value)]
     if wrong:
         raise BadLock(Where(_NAME), problem=f"label set '{name}' has no usable value for {', '.join(wrong)}")

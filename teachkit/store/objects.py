@@ -102,13 +102,7 @@ class Objects:
             temporary.unlink(missing_ok=True)
 
     def write_file(
-        self,
-        key: str,
-        write: Callable[[Path], None],
-        *,
-        node: str,
-        part: int,
-        extra: Mapping[str, Any] | None = None,
+        self, key: str, write: Callable[[Path], None], *, node: str, part: int, extra: Mapping[str, Any] | None = None
     ) -> ObjectMeta:
         """Store the Parquet file that ``write`` makes at the path it is given; else as ``write_table``."""
         if (there := self.meta(key)) is not None:
@@ -132,9 +126,7 @@ class Objects:
             return error.message
         wrong = [name for name, found in columns.digests.items() if meta.columns.get(name) != found]
         if wrong or combined_digest(columns.rows, columns.digests) != meta.digest:
-            return (
-                f"{self._layout.table(key)} holds other content than it was stored with: {', '.join(wrong)}"
-            )
+            return f"{self._layout.table(key)} holds other content than it was stored with: {', '.join(wrong)}"
         return None
 
     def keys(self) -> Iterator[str]:
@@ -211,9 +203,7 @@ class Objects:
             raise KeyError(key)
         path = self._layout.table(key)
         if path.stat().st_size != meta.bytes:
-            raise StoreDamaged(
-                path=path, problem=f"it has {path.stat().st_size} bytes instead of {meta.bytes}"
-            )
+            raise StoreDamaged(path=path, problem=f"it has {path.stat().st_size} bytes instead of {meta.bytes}")
         return path
 
 

@@ -63,6 +63,4 @@ class Refs:
 
 
 def _node(value: EnvironmentNode) -> EnvironmentNode:
-    return EnvironmentNode(
-        fingerprint=value["fingerprint"], objects=list(value["objects"]), digest=value["digest"]
-    )
+    return EnvironmentNode(fingerprint=value["fingerprint"], objects=list(value["objects"]), digest=value["digest"])

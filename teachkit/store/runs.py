@@ -102,9 +102,7 @@ class Runs:
         while self._layout.run(number := newest.number + 1 if newest else 1).exists():
             following = self._read(number)
             if following.previous != (newest.hash if newest else None):
-                raise StoreDamaged(
-                    path=self._layout.run(number), problem="it does not follow the run before it"
-                )
+                raise StoreDamaged(path=self._layout.run(number), problem="it does not follow the run before it")
             newest = following
         return newest
 

@@ -88,13 +88,7 @@ class Store:
         return self._objects.write_table(key, table, node=node, part=part, extra=extra)
 
     def write_file(
-        self,
-        key: str,
-        write: Callable[[Path], None],
-        *,
-        node: str,
-        part: int,
-        extra: Mapping[str, Any] | None = None,
+        self, key: str, write: Callable[[Path], None], *, node: str, part: int, extra: Mapping[str, Any] | None = None
     ) -> ObjectMeta:
         """Store the Parquet file that ``write`` makes at the path it is given; else as ``write_table``."""
         return self._objects.write_file(key, write, node=node, part=part, extra=extra)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.node import AnnotationsSpec, TaskInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import pyarrow as pa
 
     from teachkit.project import Definition
@@ -51,12 +52,26 @@ def compile_annotations(definition: Definition, context: VoterContext) -> Sequen
     content = digest_file(context.root / path)
     spec = AnnotationsSpec(path, meta, meta.abstain or context.defaults.abstain or "at_random")
     settings = meta.model_dump(mode="json", exclude={"tags", "description", "enabled", "abstain"})
-    canonical = {"annotations": content, "settings": settings, "annotator": meta.annotator or definition.name, "version": VERSION}
+    canonical = {
+        "annotations": content,
+        "settings": settings,
+        "annotator": meta.annotator or definition.name,
+        "version": VERSION,
+    }
     return [
         Voter(
-            definition.name, definition.where, spec, canonical, {context.task.dataset: (context.task.key,)}, tuple(meta.tags),
-            meta.description, "", "", meta.enabled, "annotations",
-        )  # fmt: skip
+            definition.name,
+            definition.where,
+            spec,
+            canonical,
+            {context.task.dataset: (context.task.key,)},
+            tuple(meta.tags),
+            meta.description,
+            "",
+            "",
+            meta.enabled,
+            "annotations",
+        )
     ]
 
 
@@ -85,7 +100,9 @@ def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: 
     return [found for _, (_, found) in sorted(standing.items()) if found is not None]
 
 
-def judgments_table(judgments: Sequence[Judgment], rows: Mapping[str, tuple[int, int]], path: str, task: TaskInfo) -> pa.Table:
+def judgments_table(
+    judgments: Sequence[Judgment], rows: Mapping[str, tuple[int, int]], path: str, task: TaskInfo
+) -> pa.Table:
     """Judgments as rows of (part, row, annotator, code, line, at, seconds); a multichoice judgment has a row for each label.
 
     ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1; in a multichoice
@@ -102,7 +119,13 @@ def judgments_table(judgments: Sequence[Judgment], rows: Mapping[str, tuple[int,
         place = rows.get(judgment.item)
         if place is None:
             problem = f"there is no item '{judgment.item}' in the dataset of task '{task.name}'"
-            errors.append(BadAnnotation(Where(path, judgment.line), problem=problem, advice=f"'item' holds values of '{task.key}'; remove the line if the item is gone"))
+            errors.append(
+                BadAnnotation(
+                    Where(path, judgment.line),
+                    problem=problem,
+                    advice=f"'item' holds values of '{task.key}'; remove the line if the item is gone",
+                )
+            )
             if len(errors) >= _MOST_ERRORS:
                 break
             continue
@@ -132,10 +155,22 @@ def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[
         try:
             row = json.loads(line)
         except ValueError as error:
-            errors.append(BadAnnotation(Where(path, number), problem=f"this line is not JSON: {error}", advice="write one object a line; look for conflict markers"))
+            errors.append(
+                BadAnnotation(
+                    Where(path, number),
+                    problem=f"this line is not JSON: {error}",
+                    advice="write one object a line; look for conflict markers",
+                )
+            )
             continue
         if not isinstance(row, dict):
-            errors.append(BadAnnotation(Where(path, number), problem="this line is not an object", advice='write {"item": "…", "label": "…"}'))
+            errors.append(
+                BadAnnotation(
+                    Where(path, number),
+                    problem="this line is not an object",
+                    advice='write {"item": "…", "label": "…"}',
+                )
+            )
             continue
         yield number, row
 
@@ -144,22 +179,38 @@ def _csv(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[in
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
         if None in row or None in row.values():
-            errors.append(BadAnnotation(Where(path, reader.line_num), problem="this line has another number of fields than the header", advice="quote fields that hold commas"))
+            errors.append(
+                BadAnnotation(
+                    Where(path, reader.line_num),
+                    problem="this line has another number of fields than the header",
+                    advice="quote fields that hold commas",
+                )
+            )
             continue
         yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == "label"}
 
 
-def _judgment(row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> tuple[Judgment, bool]:
+def _judgment(
+    row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo
+) -> tuple[Judgment, bool]:
     where = Where(path, line)
     names = {key: meta.columns.get(key, key) for key in ("item", "label", "annotator", "at", "seconds")}
     op = row.get("op", "set")
     if op not in ("set", "undo"):
         raise BadAnnotation(where, problem=f"op is {op!r}", advice="write 'set' or 'undo'")
     if row.get(names["item"]) is None:
-        advice = "name the column of _meta.yml: columns: {item: …}" if names["item"] == "item" else "check columns: in _meta.yml"
+        advice = (
+            "name the column of _meta.yml: columns: {item: …}"
+            if names["item"] == "item"
+            else "check columns: in _meta.yml"
+        )
         raise BadAnnotation(where, problem=f"there is no '{names['item']}' (found: {listing(row)})", advice=advice)
     if op == "set" and names["label"] not in row:
-        raise BadAnnotation(where, problem=f"there is no '{names['label']}' (found: {listing(row)})", advice="write a label, or null to decline")
+        raise BadAnnotation(
+            where,
+            problem=f"there is no '{names['label']}' (found: {listing(row)})",
+            advice="write a label, or null to decline",
+        )
     annotator = str(row.get(names["annotator"]) or meta.annotator or name)
     seconds = row.get(names["seconds"])
     try:
@@ -167,15 +218,25 @@ def _judgment(row: Mapping[str, Any], line: int, path: str, name: str, meta: Ann
     except (TypeError, ValueError):
         raise BadAnnotation(where, problem=f"seconds is {seconds!r}", advice="write a number") from None
     labels = () if op == "undo" else _labels(row[names["label"]], where, meta, task)
-    return Judgment(str(row[names["item"]]), annotator, labels, str(row.get(names["at"]) or ""), taken, line), op == "undo"
+    return Judgment(
+        str(row[names["item"]]), annotator, labels, str(row.get(names["at"]) or ""), taken, line
+    ), op == "undo"
 
 
 def _labels(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> tuple[str, ...]:
     if value is None or value == "":
         return ()
-    values = value if isinstance(value, list) else str(value).split("|") if task.multi and isinstance(value, str) else [value]
+    values = (
+        value
+        if isinstance(value, list)
+        else str(value).split("|")
+        if task.multi and isinstance(value, str)
+        else [value]
+    )
     if len(values) > 1 and not task.multi:
-        raise BadAnnotation(where, problem=f"{len(values)} labels stand here", advice=f"task '{task.name}' asks for one")
+        raise BadAnnotation(
+            where, problem=f"{len(values)} labels stand here", advice=f"task '{task.name}' asks for one"
+        )
     mapping = {str(k): v for k, v in (meta.values or {}).items()}
     found = []
     for item in values:

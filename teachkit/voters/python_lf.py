@@ -93,18 +93,12 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
     for name, where in zip(lf.parameters, lf.parameter_where, strict=True):
         if context.columns and name.lower() not in context.columns:
             owner, hint = f"the dataset of task '{task.name}'", did_you_mean(name, context.columns)
-            raise UnknownColumn(
-                where, column=name, owner=owner, known=listing(context.columns, 30), hint=hint
-            )
+            raise UnknownColumn(where, column=name, owner=owner, known=listing(context.columns, 30), hint=hint)
     if lf.label is not None and lf.label not in task.labels:
         hint = did_you_mean(lf.label, task.labels)
-        raise UnknownLabel(
-            lf.label_where, label=lf.label, task=task.name, known=listing(task.labels), hint=hint
-        )
+        raise UnknownLabel(lf.label_where, label=lf.label, task=task.name, known=listing(task.labels), hint=hint)
     timeout = lf.timeout or context.timeout
-    job = PythonJob(
-        f"lf.{task.name}.{lf.name}", lf.path, lf.function, columns, lf.label, lf.batch, timeout, lf.line
-    )
+    job = PythonJob(f"lf.{task.name}.{lf.name}", lf.path, lf.function, columns, lf.label, lf.batch, timeout, lf.line)
     return Voter(
         name=lf.name,
         where=lf.where,
@@ -132,13 +126,7 @@ class PythonPool:
     """
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        workers: int,
-        timeout: float = 60.0,
-        batch_rows: int = 20_000,
-        scratch: Path | None = None,
+        self, root: Path, *, workers: int, timeout: float = 60.0, batch_rows: int = 20_000, scratch: Path | None = None
     ) -> None:
         """Prepare; children start when there is work.
 
@@ -170,13 +158,7 @@ class PythonPool:
         self._folder.cleanup()
 
     def run(
-        self,
-        lfs: Sequence[PythonJob],
-        table: pyarrow.Table,
-        *,
-        key: str,
-        labels: Sequence[str],
-        multi: bool = False,
+        self, lfs: Sequence[PythonJob], table: pyarrow.Table, *, key: str, labels: Sequence[str], multi: bool = False
     ) -> Iterator[tuple[str, PythonResult]]:
         """Run every job on all rows; yield each job's id and result, in the order of ``lfs``.
 
@@ -187,9 +169,7 @@ class PythonPool:
             labels: The task's labels in the order of their codes.
             multi: Whether a row may have several labels.
         """
-        shared = _share(
-            Path(self._folder.name) / f"rows-{self._runs}.arrow", lfs, table, rows=self._batch_rows
-        )
+        shared = _share(Path(self._folder.name) / f"rows-{self._runs}.arrow", lfs, table, rows=self._batch_rows)
         self._runs += 1
         run = _Run(self, shared, lfs, _Question(table, key, tuple(labels), multi))
         try:
@@ -275,16 +255,12 @@ def _share(path: Path, lfs: Sequence[PythonJob], table: pyarrow.Table, *, rows: 
 class _Run:
     """The loop over one table: give work to idle children, wait, take answers, judge the silent."""
 
-    def __init__(
-        self, pool: PythonPool, shared: _Shared, lfs: Sequence[PythonJob], question: _Question
-    ) -> None:
+    def __init__(self, pool: PythonPool, shared: _Shared, lfs: Sequence[PythonJob], question: _Question) -> None:
         self._pool = pool
         self._shared = shared
         self._question = question
         self._jobs = [_Progress(job, len(shared.sizes)) for job in lfs]
-        self._units = deque(
-            _Unit(progress, batch) for progress in self._jobs for batch in range(len(shared.sizes))
-        )
+        self._units = deque(_Unit(progress, batch) for progress in self._jobs for batch in range(len(shared.sizes)))
 
     def results(self) -> Iterator[tuple[str, PythonResult]]:
         """Each job's result, as soon as it and those before it are done."""
@@ -340,9 +316,7 @@ class _Run:
 
     def _died(self, child: _Child) -> None:
         code = child.process.wait()
-        self._lost(
-            child, _exit_problem(code), "run the function on that row in a Python of your own to see why"
-        )
+        self._lost(child, _exit_problem(code), "run the function on that row in a Python of your own to see why")
 
     def _late(self, child: _Child) -> None:
         seconds = f"{child.seconds:g} s"
@@ -376,9 +350,7 @@ class _Run:
         progress.open -= len(self._units) - len(kept)
         self._units = deque(kept)
 
-    def _failed(
-        self, unit: _Unit, problem: str, advice: str, *, row: int, line: int | None = None
-    ) -> RunError:
+    def _failed(self, unit: _Unit, problem: str, advice: str, *, row: int, line: int | None = None) -> RunError:
         job = unit.progress.job
         if job.batch and row == 0:
             problem = f"{problem}, in the batch of {self._shared.sizes[unit.batch]:,} rows starting"
@@ -469,7 +441,7 @@ class _Child:
         home = Path(__file__).parents[2]
         arguments = [commands, answers, os.getpid(), root, root / folder, self._progress, home]
         try:
-            self.process = subprocess.Popen(  # noqa: S603 - our own script, no shell
+            self.process = subprocess.Popen(
                 [sys.executable, "-P", str(home / "teachkit/voters/python_worker.py"), *map(str, arguments)],
                 cwd=root,
                 env={**os.environ, "PYTHONHASHSEED": "0"},

@@ -91,9 +91,7 @@ class _SourceOnly(importlib.machinery.SourceFileLoader):
 
 def _find_modules_in(root: Path, folder: Path, home: str) -> None:
     """Make the folder and the project importable: after the standard library, before what is installed."""
-    installed = [
-        i for i, entry in enumerate(sys.path) if {"site-packages", "dist-packages"} & set(Path(entry).parts)
-    ]
+    installed = [i for i, entry in enumerate(sys.path) if {"site-packages", "dist-packages"} & set(Path(entry).parts)]
     place = installed[0] if installed else len(sys.path)
     sys.path[place:place] = [str(folder), str(root)]
     if home not in sys.path:
@@ -130,9 +128,7 @@ def _load(root: Path, path: str) -> ModuleType:
 
 def _execute(name: str, file: Path, search: list[str] | None) -> ModuleType:
     loader = _SourceOnly(name, str(file))
-    spec = importlib.util.spec_from_file_location(
-        name, file, loader=loader, submodule_search_locations=search
-    )
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader, submodule_search_locations=search)
     if spec is None:
         raise ImportError(f"cannot import {file.name}")
     module = importlib.util.module_from_spec(spec)
@@ -163,10 +159,8 @@ class Worker:
         self.progress[0] = -1
         try:
             function = self._function(request["path"], request["function"])
-        except BaseException as error:  # noqa: BLE001 - all that user code raises is its own failure
-            self._answer(
-                {"state": "failed", "stage": "import", **_raised(error, self.root / request["path"], ())}
-            )
+        except BaseException as error:
+            self._answer({"state": "failed", "stage": "import", **_raised(error, self.root / request["path"], ())})
             return
         self._answer({"state": "loaded"})
         values: list[Any] = []
@@ -184,11 +178,9 @@ class Worker:
             row = mistake.facts.pop("row", self.progress[0])
             facts = mistake.facts
             if "value" in facts:
-                facts["value"] = _presentable(
-                    facts["value"], list(_texts(values, row, arrow=request["arrow"]))
-                )
+                facts["value"] = _presentable(facts["value"], list(_texts(values, row, arrow=request["arrow"])))
             self._answer({"state": "failed", "stage": "row", "row": row, **facts})
-        except BaseException as error:  # noqa: BLE001 - see above
+        except BaseException as error:
             row = self.progress[0]
             facts = _raised(error, self.root / request["path"], _texts(values, row, arrow=request["arrow"]))
             self._answer({"state": "failed", "stage": "row", "row": row, **facts})
@@ -293,9 +285,7 @@ class Codes:
     def _yes(self, value: Any) -> int:
         if isinstance(value, bool):
             return int(value)
-        raise Mistake(
-            "type", f"returned a dict with {_a(value)} as a value, which is neither True, False nor None"
-        )
+        raise Mistake("type", f"returned a dict with {_a(value)} as a value, which is neither True, False nor None")
 
     def _code(self, label: Any) -> int:
         code = self._codes.get(label) if isinstance(label, str) else None
@@ -388,9 +378,7 @@ def _without(message: str, texts: Iterable[str]) -> str:
     def hide(match: re.Match[str]) -> str:
         inner = match[0][1:-1]
         return (
-            f"{match[0][0]}…{match[0][-1]}"
-            if any(inner in text or inner in repr(text) for text in texts)
-            else match[0]
+            f"{match[0][0]}…{match[0][-1]}" if any(inner in text or inner in repr(text) for text in texts) else match[0]
         )
 
     return re.sub(r"'[^']+'|\"[^\"]+\"", hide, message)

@@ -27,7 +27,12 @@ def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[V
         used = [key for key in _TEXT if getattr(config, key)]
         if used:
             problem = f"'sql' stands beside '{used[0]}'"
-            raise BadRule(definition.at(used[0], key=True), name=config.name, problem=problem, advice="write one of them, or two labeling functions")
+            raise BadRule(
+                definition.at(used[0], key=True),
+                name=config.name,
+                problem=problem,
+                advice="write one of them, or two labeling functions",
+            )
         sql, canonical = rendered.text, None
     else:
         rule = _rule(definition, context)
@@ -38,9 +43,17 @@ def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[V
     meaning = {"expression": found.canonical} if canonical is None else {"rule": canonical}
     return [
         Voter(
-            config.name, definition.where, spec, {**meaning, "label": config.label}, {context.task.dataset: found.columns},
-            tuple(config.tags), config.description, _text(config, definition), sql, config.enabled,
-        )  # fmt: skip
+            config.name,
+            definition.where,
+            spec,
+            {**meaning, "label": config.label},
+            {context.task.dataset: found.columns},
+            tuple(config.tags),
+            config.description,
+            _text(config, definition),
+            sql,
+            config.enabled,
+        )
     ]
 
 
@@ -49,23 +62,36 @@ def _rule(definition: Definition, context: VoterContext) -> Rule:
     if context.columns and config.column.lower() not in context.columns:
         hint = did_you_mean(config.column, context.columns)
         owner = f"the dataset of task '{context.task.name}'"
-        raise UnknownColumn(definition.at("column"), column=config.column, owner=owner, known=listing(context.columns, 30), hint=hint)
+        raise UnknownColumn(
+            definition.at("column"), column=config.column, owner=owner, known=listing(context.columns, 30), hint=hint
+        )
     if not any(getattr(config, key) for key in ("any_of", "all_of", "regex", "dictionary")):
         advice = "give one of: any_of, all_of, regex, dictionary, sql"
         raise BadRule(definition.where, name=config.name, problem="it says nothing about when to vote", advice=advice)
     words = read_dictionary(definition.text) if config.dictionary else ()
     if config.dictionary and not words:
-        raise BadDictionary(definition.at("dictionary"), dictionary=config.dictionary, problem="it holds no word", advice="write one word or phrase a line")
+        raise BadDictionary(
+            definition.at("dictionary"),
+            dictionary=config.dictionary,
+            problem="it holds no word",
+            advice="write one word or phrase a line",
+        )
     if config.regex is not None:
         problem = context.remember("regex", [config.regex], lambda: check_regex(config.regex or ""))
         if problem:
             advice = "RE2 has no look-around and no back references; write (?i) in front for any case"
             raise BadRegex(definition.at("regex"), pattern=config.regex, problem=problem, advice=advice)
     return Rule(
-        column=config.column.lower(), any_of=tuple(config.any_of), all_of=tuple(config.all_of), none_of=tuple(config.none_of),
-        regex=config.regex, words=words, min_hits=config.min_hits, case_sensitive=config.case_sensitive,
+        column=config.column.lower(),
+        any_of=tuple(config.any_of),
+        all_of=tuple(config.all_of),
+        none_of=tuple(config.none_of),
+        regex=config.regex,
+        words=words,
+        min_hits=config.min_hits,
+        case_sensitive=config.case_sensitive,
         word_boundaries=config.word_boundaries,
-    )  # fmt: skip
+    )
 
 
 def _text(config: RuleLF, definition: Definition) -> str:

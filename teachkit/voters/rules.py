@@ -51,10 +51,16 @@ def rule_canonical(rule: Rule) -> Any:
         return sorted({_normal(word, rule) for word in found})
 
     return {
-        "column": rule.column, "any_of": words((*rule.any_of, *rule.words)), "all_of": words(rule.all_of), "none_of": words(rule.none_of),
-        "regex": rule.regex, "min_hits": rule.min_hits, "case_sensitive": rule.case_sensitive, "word_boundaries": rule.word_boundaries,
+        "column": rule.column,
+        "any_of": words((*rule.any_of, *rule.words)),
+        "all_of": words(rule.all_of),
+        "none_of": words(rule.none_of),
+        "regex": rule.regex,
+        "min_hits": rule.min_hits,
+        "case_sensitive": rule.case_sensitive,
+        "word_boundaries": rule.word_boundaries,
         "version": VERSION,
-    }  # fmt: skip
+    }
 
 
 def check_regex(pattern: str) -> str | None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from teachkit.errors import BadSql, UnknownLabel, Where, did_you_mean, listing
 from teachkit.graph.compile import read_config
 from teachkit.graph.kinds import Rendered, Voter, VoterContext
 from teachkit.graph.node import TaskInfo, VoterSpec
-from teachkit.graph.sql import Expression, Select, check_labels, is_select, literal, parse_one, understand_expression, understand_select
-from teachkit.project import Definition
+from teachkit.graph.sql import (
+    Expression,
+    Select,
+    check_labels,
+    is_select,
+    literal,
+    parse_one,
+    understand_expression,
+    understand_select,
+)
 from teachkit.project.models import SqlConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.project import Definition
 
 VERSION = 1
 
@@ -27,16 +40,26 @@ def compile_sql(definition: Definition, context: VoterContext) -> Sequence[Voter
     spec, canonical, reads = compiled
     return [
         Voter(
-            definition.name, where, spec, canonical, reads, tuple(config.tags), config.description, definition.text,
-            rendered.text, config.enabled,
-        )  # fmt: skip
+            definition.name,
+            where,
+            spec,
+            canonical,
+            reads,
+            tuple(config.tags),
+            config.description,
+            definition.text,
+            rendered.text,
+            config.enabled,
+        )
     ]
 
 
 def known_label(label: str, task: TaskInfo, where: Where) -> int:
     """The code of a label; ``UnknownLabel`` if the task does not have it."""
     if label not in task.labels:
-        raise UnknownLabel(where, label=label, task=task.name, known=listing(task.labels, 30), hint=did_you_mean(label, task.labels))
+        raise UnknownLabel(
+            where, label=label, task=task.name, known=listing(task.labels, 30), hint=did_you_mean(label, task.labels)
+        )
     return task.labels.index(label)
 
 
@@ -45,7 +68,9 @@ def expression_of(sql: str, context: VoterContext, where: Where) -> Expression:
     dataset = context.task.dataset
     inputs = [sql, dataset, list(context.columns)]
     return Expression.from_plain(
-        context.remember("expression", inputs, lambda: understand_expression(sql, dataset, context.columns, where).plain())
+        context.remember(
+            "expression", inputs, lambda: understand_expression(sql, dataset, context.columns, where).plain()
+        )
     )
 
 
@@ -53,46 +78,67 @@ def boolean_spec(sql: str, columns: tuple[str, ...], label: str, task: TaskInfo,
     """A voter that says ``label`` where ``sql`` is true."""
     code = task.labels.index(label)
     if task.multi:
-        return VoterSpec("expression", columns, sqls={code: f"case when {sql} then 1 else -1 end"}, label=label, abstain=abstain)
+        return VoterSpec(
+            "expression", columns, sqls={code: f"case when {sql} then 1 else -1 end"}, label=label, abstain=abstain
+        )
     return VoterSpec("expression", columns, f"case when {sql} then {code} else -1 end", label=label, abstain=abstain)
 
 
-def _expression(text: str, config: SqlConfig, context: VoterContext, where: Where) -> tuple[VoterSpec, object, dict[str, tuple[str, ...]]]:
+def _expression(
+    text: str, config: SqlConfig, context: VoterContext, where: Where
+) -> tuple[VoterSpec, object, dict[str, tuple[str, ...]]]:
     task = context.task
     found = expression_of(text, context, where)
     abstain = config.abstain or context.defaults.abstain or "informative"
     reads = {task.dataset: found.columns}
     if config.label is not None:
-        return boolean_spec(found.sql, found.columns, config.label, task, abstain), {"expression": found.canonical, "label": config.label, "version": VERSION}, reads
+        return (
+            boolean_spec(found.sql, found.columns, config.label, task, abstain),
+            {"expression": found.canonical, "label": config.label, "version": VERSION},
+            reads,
+        )
     check_labels(text, task.labels, task.name, where)
     canonical = {"labels_of": found.canonical, "version": VERSION}
     value = found.sql
     if task.multi:
         values = value if found.is_list else f"[{value}]"
-        sqls = {c: f"case when list_contains({values}, {literal(name)}) then 1 else -1 end" for c, name in enumerate(task.labels)}
+        sqls = {
+            c: f"case when list_contains({values}, {literal(name)}) then 1 else -1 end"
+            for c, name in enumerate(task.labels)
+        }
         return VoterSpec("expression", found.columns, sqls=sqls, abstain=abstain), canonical, reads
     branches = " ".join(f"when {literal(name)} then {code}" for code, name in enumerate(task.labels))
     sql = f"case when {value} is null then -1 else case cast({value} as varchar) {branches} else -2 end end"
     return VoterSpec("expression", found.columns, sql, abstain=abstain), canonical, reads
 
 
-def _select(rendered: Rendered, config: SqlConfig, context: VoterContext, where: Where) -> tuple[VoterSpec, object, dict[str, tuple[str, ...] | None]]:
+def _select(
+    rendered: Rendered, config: SqlConfig, context: VoterContext, where: Where
+) -> tuple[VoterSpec, object, dict[str, tuple[str, ...] | None]]:
     task = context.task
     schemas = {ref: context.schemas.get(ref) for ref in rendered.refs}
     inputs = [rendered.text, sorted(schemas.items())]
-    select = Select.from_plain(context.remember("select", inputs, lambda: understand_select(rendered.text, schemas, where).plain()))
+    select = Select.from_plain(
+        context.remember("select", inputs, lambda: understand_select(rendered.text, schemas, where).plain())
+    )
     columns = select.columns or ()
     if config.label is not None:
         if task.key not in columns:
             advice = f"select {task.key}; every row selected votes '{config.label}'"
-            raise BadSql(where, problem=f"this SELECT has no column '{task.key}', the key of task '{task.name}'", advice=advice)
+            raise BadSql(
+                where, problem=f"this SELECT has no column '{task.key}', the key of task '{task.name}'", advice=advice
+            )
         sql = f"select {task.key}, {literal(config.label)} as label from (\n{rendered.text}\n)"
         names = (task.key, "label")
     else:
         others = [c for c in columns if c != task.key]
         if task.key not in columns or len(others) != 1:
             advice = f"select {task.key} and one column with the label (here: {listing(columns)})"
-            raise BadSql(where, problem=f"a labeling function that is a SELECT gives two columns: the key '{task.key}' and the label", advice=advice)
+            raise BadSql(
+                where,
+                problem=f"a labeling function that is a SELECT gives two columns: the key '{task.key}' and the label",
+                advice=advice,
+            )
         sql, names = rendered.text, (task.key, others[0])
         check_labels_of_select(rendered.text, others[0], context, where)
     abstain = config.abstain or context.defaults.abstain or "informative"

@@ -60,10 +60,20 @@ def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
         interval = wilson(right[v], judged[v])
         out.append(
             VoterAnalysis(
-                name, polarity, int(voted[v]), _share(voted[v], n) or 0.0, _share(overlap[v], n) or 0.0, _share(conflict[v], n) or 0.0,
-                _share(overlap[v], voted[v]), _share(conflict[v], voted[v]), int(right[v]), int(judged[v] - right[v]),
-                _share(right[v], judged[v]), interval[0] if interval else None, interval[1] if interval else None,
-            )  # fmt: skip
+                name,
+                polarity,
+                int(voted[v]),
+                _share(voted[v], n) or 0.0,
+                _share(overlap[v], n) or 0.0,
+                _share(conflict[v], n) or 0.0,
+                _share(overlap[v], voted[v]),
+                _share(conflict[v], voted[v]),
+                int(right[v]),
+                int(judged[v] - right[v]),
+                _share(right[v], judged[v]),
+                interval[0] if interval else None,
+                interval[1] if interval else None,
+            )
         )
     return out
 

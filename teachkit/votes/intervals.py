@@ -43,9 +43,16 @@ class Quality:
     def as_dict(self) -> dict[str, float | int | None]:
         """As plain values."""
         return {
-            "n": self.n, "labeled": self.labeled, "correct": self.correct, "accuracy": self.accuracy, "low": self.low,
-            "high": self.high, "accuracy_labeled": self.accuracy_labeled, "macro_f1": self.macro_f1, "coverage": self.coverage,
-        }  # fmt: skip
+            "n": self.n,
+            "labeled": self.labeled,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "low": self.low,
+            "high": self.high,
+            "accuracy_labeled": self.accuracy_labeled,
+            "macro_f1": self.macro_f1,
+            "coverage": self.coverage,
+        }
 
 
 def quality(labels: Any, gold: Any, n_labels: int) -> Quality:
@@ -56,9 +63,15 @@ def quality(labels: Any, gold: Any, n_labels: int) -> Quality:
     correct = int((labels == gold).sum())
     interval = wilson(correct, n)
     return Quality(
-        n, labeled, correct, correct / n if n else None, interval[0] if interval else None, interval[1] if interval else None,
-        correct / labeled if labeled else None, macro_f1(labels, gold, n_labels),
-    )  # fmt: skip
+        n,
+        labeled,
+        correct,
+        correct / n if n else None,
+        interval[0] if interval else None,
+        interval[1] if interval else None,
+        correct / labeled if labeled else None,
+        macro_f1(labels, gold, n_labels),
+    )
 
 
 def macro_f1(labels: Any, gold: Any, n_labels: int) -> float | None:

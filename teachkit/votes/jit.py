@@ -17,7 +17,7 @@ def cache_folder() -> Path | None:
     """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else the user's cache folder; None if none can be written."""
     named = os.environ.get("NUMBA_CACHE_DIR")
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for place in ([named] if named else [os.path.join(home, "teachkit", "numba")]):
+    for place in [named] if named else [os.path.join(home, "teachkit", "numba")]:
         try:
             Path(place).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=place):

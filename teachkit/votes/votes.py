@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,7 +50,9 @@ class Votes:
         return cls.from_columns(names, [matrix[:, i] for i in range(matrix.shape[1])], k, n_items=len(matrix))
 
     @classmethod
-    def from_columns(cls, voters: Sequence[str], columns: Sequence[Array], n_labels: int, *, n_items: int | None = None) -> Self:
+    def from_columns(
+        cls, voters: Sequence[str], columns: Sequence[Array], n_labels: int, *, n_items: int | None = None
+    ) -> Self:
         """From one array [N] of codes for each voter, -1 for abstain."""
         count = len(columns[0]) if columns else n_items or 0
         kind = np.int8 if n_labels <= 127 else np.int16
@@ -62,7 +66,15 @@ class Votes:
         row, voter = np.nonzero(chosen >= 0)
         indptr = np.zeros(len(first) + 1, dtype=np.int64)
         np.cumsum(np.bincount(row, minlength=len(first)), out=indptr[1:])
-        return cls(tuple(voters), n_labels, indptr, voter.astype(np.int32), chosen[row, voter].astype(np.int16), counts, pattern_of)
+        return cls(
+            tuple(voters),
+            n_labels,
+            indptr,
+            voter.astype(np.int32),
+            chosen[row, voter].astype(np.int16),
+            counts,
+            pattern_of,
+        )
 
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:
@@ -87,10 +99,20 @@ class Votes:
             pattern_of[index] = found
         starts = np.asarray(first, dtype=np.int64)
         lengths = indptr[starts + 1] - indptr[starts]
-        chosen = np.concatenate([np.arange(indptr[s], indptr[s + 1]) for s in first]) if first else np.zeros(0, np.int64)
+        chosen = (
+            np.concatenate([np.arange(indptr[s], indptr[s + 1]) for s in first]) if first else np.zeros(0, np.int64)
+        )
         counts = np.bincount(pattern_of, minlength=len(first)).astype(np.int64)
         new_indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return cls(tuple(voters), n_labels, new_indptr, voter[chosen].astype(np.int32), code[chosen].astype(np.int16), counts, pattern_of)
+        return cls(
+            tuple(voters),
+            n_labels,
+            new_indptr,
+            voter[chosen].astype(np.int32),
+            code[chosen].astype(np.int16),
+            counts,
+            pattern_of,
+        )
 
     @classmethod
     def joined(cls, first: Votes, second: Votes) -> Votes:
@@ -112,10 +134,14 @@ class Votes:
             indptr.append(indptr[-1] + (one.stop - one.start) + (two.stop - two.start))
         none32, none16 = np.zeros(0, np.int32), np.zeros(0, np.int16)
         return cls(
-            (*first.voters, *second.voters), first.n_labels, np.asarray(indptr, np.int64),
-            np.concatenate(voter).astype(np.int32) if voter else none32, np.concatenate(code).astype(np.int16) if code else none16,
-            counts[order].astype(np.int64), rank[inverse].astype(np.int64),
-        )  # fmt: skip
+            (*first.voters, *second.voters),
+            first.n_labels,
+            np.asarray(indptr, np.int64),
+            np.concatenate(voter).astype(np.int32) if voter else none32,
+            np.concatenate(code).astype(np.int16) if code else none16,
+            counts[order].astype(np.int64),
+            rank[inverse].astype(np.int64),
+        )
 
     @property
     def entry_pattern(self) -> Array:

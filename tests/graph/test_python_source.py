@@ -242,14 +242,8 @@ def test_the_order_of_reassignments_has_a_meaning() -> None:
         ("import helpers\nh = helpers\n{f} return h.tokens(text)", "helpers.py"),
         ("import importlib\n{f} return importlib.import_module('helpers').tokens(text)", "helpers.py"),
         ("{f} return __import__('helpers').tokens(text)", "helpers.py"),
-        (
-            "try:\n    from helpers import tokens\nexcept ImportError:\n    pass\n{f} return tokens(text)",
-            "helpers.py",
-        ),
-        (
-            "try:\n    import helpers\nexcept ImportError:\n    pass\n{f} return helpers.tokens(text)",
-            "helpers.py",
-        ),
+        ("try:\n    from helpers import tokens\nexcept ImportError:\n    pass\n{f} return tokens(text)", "helpers.py"),
+        ("try:\n    import helpers\nexcept ImportError:\n    pass\n{f} return helpers.tokens(text)", "helpers.py"),
         ("if True:\n    from helpers import tokens\n{f} return tokens(text)", "helpers.py"),
         ("from helpers import tokens\n{f} return (lambda t: tokens(t))(text)", "helpers.py"),
         ("from helpers import tokens\n{f} return [tokens(t) for t in text]", "helpers.py"),
@@ -329,22 +323,14 @@ def test_the_init_of_a_package_counts_if_it_acts() -> None:
 def test_annotations_and_docstrings_count_where_code_can_read_them() -> None:
     plain = "@labeling_function\ndef f(text): return g(text)\n"
     for head in ("import inspect\n", "def h(): return g.__annotations__\n", "def h(): return g.__doc__\n"):
-        pairs = [
-            meaning(head + f"def g(x: {kind}):\n    '{kind}'\n    return x\n" + plain)
-            for kind in ("int", "str")
-        ]
+        pairs = [meaning(head + f"def g(x: {kind}):\n    '{kind}'\n    return x\n" + plain) for kind in ("int", "str")]
         assert pairs[0] != pairs[1]
-    fields = [
-        meaning(f"class A:\n    x: {kind} = 1\ndef g(x): return A\n" + plain) for kind in ("int", "str")
-    ]
+    fields = [meaning(f"class A:\n    x: {kind} = 1\ndef g(x): return A\n" + plain) for kind in ("int", "str")]
     assert fields[0] != fields[1]
 
 
 def test_modules_that_import_each_other_are_read_once() -> None:
-    files = {
-        "a.py": "import b\ndef x(t): return b.y(t)\n",
-        "b.py": "import a\ndef y(t): return a.x(t) or 1\n",
-    }
+    files = {"a.py": "import b\ndef x(t): return b.y(t)\n", "b.py": "import a\ndef y(t): return a.x(t) or 1\n"}
     text = "import a\n@labeling_function\ndef f(text): return a.x(text) or f(text)\n"
     assert meaning(text, files) != meaning(text, files | {"b.py": files["b.py"].replace("1", "2")})
 
@@ -403,8 +389,7 @@ def f(text: str, *, n=2) -> bool:
 
 def test_a_labeling_function_that_is_bound_again_counts_with_its_wrapper() -> None:
     texts = [
-        f"def wrap(g): return lambda t: {n}\n@labeling_function\ndef f(text): return 1\nf = wrap(f)\n"
-        for n in (1, 2)
+        f"def wrap(g): return lambda t: {n}\n@labeling_function\ndef f(text): return 1\nf = wrap(f)\n" for n in (1, 2)
     ]
     assert meaning(texts[0]) != meaning(texts[1])
 

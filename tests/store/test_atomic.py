@@ -30,9 +30,7 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
         (errno.EIO, "check the disk"),
     ],
 )
-def test_a_refusal_keeps_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, advice: str
-) -> None:
+def test_a_refusal_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, advice: str) -> None:
     path = tmp_path / "file"
     write_bytes_atomic(path, b"old")
 

@@ -66,9 +66,7 @@ def test_order_length_and_nulls_matter(name: str) -> None:
 
 def test_the_same_values_of_different_types_differ() -> None:
     digests = [column_digest([pa.nulls(2, kind)]) for kind, _ in CASES.values()]
-    seconds = [
-        pa.array([1], kind) for kind in (pa.timestamp("s"), pa.timestamp("ms"), pa.timestamp("s", "UTC"))
-    ]
+    seconds = [pa.array([1], kind) for kind in (pa.timestamp("s"), pa.timestamp("ms"), pa.timestamp("s", "UTC"))]
     digests += [column_digest([array]) for array in seconds]
     assert len(set(digests)) == len(digests)
 
@@ -81,11 +79,7 @@ def test_an_empty_column_still_has_a_type() -> None:
     assert column_digest([pa.array([], strings)]) != column_digest([pa.array([], numbers)])
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())],
-    ids=str,
-)
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())], ids=str)
 def test_every_form_of_text_has_one_digest(kind: pa.DataType) -> None:
     texts = pa.array(["b", None, "", "a", "b", "ü" * 20])
     assert column_digest([texts.cast(kind)]) == column_digest([texts])

@@ -11,15 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit.errors import BadLock, LockTooNew, StoreUnwritable
-from teachkit.store.lock import (
-    Lock,
-    LockedLabels,
-    differences,
-    parse_lock,
-    read_lock,
-    render_lock,
-    write_lock,
-)
+from teachkit.store.lock import Lock, LockedLabels, differences, parse_lock, read_lock, render_lock, write_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,9 +59,7 @@ label_sets = st.builds(
     rows=counts,
     labeled=counts,
     classes=st.dictionaries(names, counts, max_size=4),
-    quality=st.dictionaries(
-        names, st.dictionaries(names, st.none() | shares | counts, max_size=3), max_size=2
-    ),
+    quality=st.dictionaries(names, st.dictionaries(names, st.none() | shares | counts, max_size=3), max_size=2),
     cost=shares,
 )
 locks = st.builds(Lock, st.dictionaries(names, label_sets, max_size=3))

@@ -87,15 +87,8 @@ def test_a_process_that_was_second_keeps_the_object_of_the_first(store: Store) -
 def test_a_file_and_a_table_of_the_same_content_have_the_same_digests(store: Store) -> None:
     big = pa.table({"n": pa.array(range(200_000)), "t": pa.array([str(i % 997) for i in range(200_000)])})
     one = store.write_table(KEY, big, node="a", part=0)
-    other = store.write_file(
-        "cd" * 32, lambda path: pq.write_table(big, path, row_group_size=70_001), node="a", part=0
-    )
-    assert (one.digest, one.columns, one.types, one.rows) == (
-        other.digest,
-        other.columns,
-        other.types,
-        other.rows,
-    )
+    other = store.write_file("cd" * 32, lambda path: pq.write_table(big, path, row_group_size=70_001), node="a", part=0)
+    assert (one.digest, one.columns, one.types, one.rows) == (other.digest, other.columns, other.types, other.rows)
 
 
 def test_types_that_parquet_lacks_are_digested_as_they_are_read(store: Store) -> None:

@@ -99,9 +99,7 @@ def test_environments_are_replaced_as_a_whole(tmp_path: Path) -> None:
     assert store.read_environment("prod") == {"run": "2", "nodes": {}}
 
 
-def test_a_failed_publication_keeps_the_last_good_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_publication_keeps_the_last_good_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.open(tmp_path)
     store.write_environment("dev", Environment(run="1", nodes={"a": NODE}))
 
@@ -115,9 +113,7 @@ def test_a_failed_publication_keeps_the_last_good_one(
     assert store.read_environment("dev")["run"] == "1"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"run": null, "nodes": []}', '{"run": 1, "nodes": {"a": 1}}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"run": null, "nodes": []}', '{"run": 1, "nodes": {"a": 1}}'])
 def test_a_damaged_environment_is_named(tmp_path: Path, text: str) -> None:
     store = Store.open(tmp_path)
     store.write_environment("dev", Environment(run=None, nodes={}))

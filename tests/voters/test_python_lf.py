@@ -207,11 +207,7 @@ def test_votes(pool: PythonPool, job: PythonJob, expected: list[int]) -> None:
         (job("leaks"), "k0", "returned a text, which is not a label of the task,"),
         (job("true_without_label", label=None), "k0", "returned True, but names no label"),
         (job("number"), "k0", "returned an int, which is neither a label nor True, False or None"),
-        (
-            job("batch_short", batch=True),
-            "k0",
-            "returned 1 values for 2 rows, in the batch of 2 rows starting",
-        ),
+        (job("batch_short", batch=True), "k0", "returned 1 values for 2 rows, in the batch of 2 rows starting"),
         (job("batch_raises", batch=True), "k0", "raised KeyError: '…', in the batch of 2 rows starting"),
         (job("batch_nothing", batch=True), "k0", "returned a NoneType, which is not one answer for each row"),
     ],
@@ -282,9 +278,7 @@ def test_helpers_of_one_name_in_two_folders_do_not_mix(pool: PythonPool) -> None
 
 
 def test_dictionary_columns_and_chunks_are_read(pool: PythonPool) -> None:
-    chunks = pa.chunked_array(
-        [pa.array(["a", "B"]).dictionary_encode(), pa.array(["C", None]).dictionary_encode()]
-    )
+    chunks = pa.chunked_array([pa.array(["a", "B"]).dictionary_encode(), pa.array(["C", None]).dictionary_encode()])
     rows = pa.table({"id": pa.array(range(4)), "text": chunks})
     assert codes(run(pool, job("shouting"), table=rows)[0]) == [-1, 1, 1, -1]
 
@@ -309,9 +303,7 @@ def test_children_print_nothing_to_standard_output(root: Path, capfd: pytest.Cap
     assert "noise" in err
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="the kernel ends children with their parent on Linux only"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends children with their parent on Linux only")
 def test_children_die_with_a_parent_that_is_killed(root: Path) -> None:
     script = f"""
 import pyarrow as pa
@@ -324,9 +316,7 @@ print(pool.children[0].process.pid, pool._folder.name, flush=True)
 list(pool.run([PythonJob("lf.spam.x", {FILE!r}, "hangs", ("text",), "spam")],
      pa.table({{"id": ["a"], "text": ["BUY NOW"]}}), **OPTIONS))
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=HOME, stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", script], cwd=HOME, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid, scratch = parent.stdout.readline().split()
         handle = os.pidfd_open(int(pid))
