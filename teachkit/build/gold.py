@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.build.execute import Executor
+    from teachkit.project.models import Gold as GoldColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     relation = parquet(paths)
     codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
     if task.gold is not None:
-        values = run.session.table(f"select {_text_of(task)} as v from {relation}").column("v").to_pylist()
-        _fill(codes, values, task)
+        values = run.session.table(f"select {_text_of(task.gold, task)} as v from {relation}").column("v").to_pylist()
+        _fill(codes, values, task.gold, task)
     for node_id in annotations:
         table = annotation_rows(run, node_id, task)
         for row, code, yes in zip(*(table.column(c).to_pylist() for c in ("row", "code", "yes")), strict=True):
@@ -58,26 +59,24 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     return Gold(codes, _splits(run, task, relation, n))
 
 
-def _text_of(task: TaskInfo) -> str:
-    assert task.gold is not None
-    column = quote(task.gold.column.lower())
+def _text_of(gold: GoldColumn, task: TaskInfo) -> str:
+    column = quote(gold.column.lower())
     return column if task.multi else f"cast({column} as varchar)"
 
 
-def _fill(codes: Any, values: Sequence[Any], task: TaskInfo) -> None:
-    assert task.gold is not None
+def _fill(codes: Any, values: Sequence[Any], gold: GoldColumn, task: TaskInfo) -> None:
     known = {name: code for code, name in enumerate(task.labels)}
-    if task.gold.values:
-        known = {_plain(value): known[label] for value, label in task.gold.values.items()}
+    if gold.values:
+        known = {_plain(value): known[label] for value, label in gold.values.items()}
     for row, value in enumerate(values):
         if value is None or value == "":
             continue
-        for one in value if isinstance(value, list) else list(str(value).split("|")) if task.multi else [value]:
+        for one in value if isinstance(value, list) else str(value).split("|") if task.multi else [value]:
             code = known.get(str(one))
             if code is None:
                 shown = listing(known, 20)
                 problem = (
-                    f"gold of task '{task.name}' (column '{task.gold.column}') has the value '{one}', which is no label"
+                    f"gold of task '{task.name}' (column '{gold.column}') has the value '{one}', which is no label"
                 )
                 raise NodeFailed(
                     task.where,
@@ -101,14 +100,12 @@ def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
 
     if task.split_column:
         column = f"lower(cast({quote(task.split_column)} as varchar))"
-        bad = run.session.connection.execute(
-            f"select {column} from {relation} where {column} not in ('train', 'tune', 'test', '') limit 1"
-        ).fetchone()
+        other = f"{column} not in ('train', 'tune', 'test', '')"
+        bad = run.session.rows(f"select {column} from {relation} where {other} order by 1 limit 1")
         if bad:
-            problem = f"the split column '{task.split_column}' of task '{task.name}' has the value '{bad[0]}'"
-            raise NodeFailed(
-                task.where, problem=problem, advice="write train, tune or test (map other names in a transform)"
-            )
+            problem = f"the split column '{task.split_column}' of task '{task.name}' has the value '{bad[0][0]}'"
+            advice = "write train, tune or test (map other names in a transform)"
+            raise NodeFailed(task.where, problem=problem, advice=advice)
         sql = f"case {column} when 'tune' then 1 when 'test' then 2 else 0 end"
     elif task.hash_splits:
         shares = {name: float(text.rstrip("% ")) / 100 for name, text in task.hash_splits.hash.items()}

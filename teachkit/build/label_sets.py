@@ -13,13 +13,15 @@ from teachkit.errors import BadValue, NodeFailed, TeachkitError
 from teachkit.hashing import canonical_json, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.build.run import Output
     from teachkit.graph import LabelSetSpec, Node, TaskInfo
+    from teachkit.store import ObjectMeta
     from teachkit.votes import Votes
 
 _ALGORITHM_ROWS = 1
@@ -43,39 +45,54 @@ def label_keys(run: Executor, node: Node) -> list[str]:
     return [*(digest(["labels", key, part]) for part in parts), digest(["parameters", key])]
 
 
-def build_label_set(run: Executor, node: Node) -> bool:
-    """Fit the label model and decide every item; True if anything had to be done."""
+def find_label_set(run: Executor, node: Node) -> Output | None:
+    """The stored label set, if its rows and its parameters are all there."""
+    metas = [run.store.meta(key) for key in label_keys(run, node)]
+    return output_of([m for m in metas[:-1] if m is not None]) if all(metas) else None
+
+
+def make_label_set(run: Executor, node: Node) -> Output:
+    """Fit the label model and decide every item.
+
+    The parameters are an object of their own, which also says which votes (of which version of which voter) it all
+    was made of: what ``lineage`` walks.
+    """
+    task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    metas = [None if run.options.full_refresh else run.store.meta(key) for key in keys]
-    built = not all(metas)
-    if built:
-        task = run.graph.tasks[node.task or ""]
-        cast = cast_votes(run, node)
-        gold = (
-            read_gold(run, task, node.spec.gold)
-            if node.spec.config.gold == "tune" or node.spec.config.prefer_gold
-            else None
-        )
-        _say_if_compiling(run)
-        try:
-            models = [
-                fit(node, task, cast, gold, label, votes, run.files.target.threads, run.files.root)
-                for label, votes in enumerate(cast.votes)
-            ]
-            parameters = [_parameters(model) for model in models]
-            tables = rows(run, node, task, cast, models, gold)
-        except TeachkitError:
-            raise
-        except Exception as error:
-            problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
-            raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
-        metas = [
-            run.put(key, table, node, part, _counts(table, task))
-            for part, (key, table) in enumerate(zip(keys, tables, strict=False))
-        ]
-        metas.append(run.put(keys[-1], _parameter_table(parameters), node, -1))
-    run.outputs[node.id] = output_of([m for m in metas[:-1] if m is not None])
-    return built
+    votes = cast_votes(run, node)
+    config = node.spec.config
+    gold = read_gold(run, task, node.spec.gold) if config.gold == "tune" or config.prefer_gold else None
+    _say_if_compiling(run)
+    try:
+        models = [fit(run, node, votes, gold, label) for label in range(len(votes.votes))]
+        parameters = [_parameters(model) for model in models]
+        tables = rows(run, node, task, votes, models, gold)
+    except TeachkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a label model may be the user's own code
+        problem = f"label model '{config.type}' raised {type(error).__name__}: {error}"
+        raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
+    counted = zip(keys, tables, strict=False)
+    metas = [run.put(key, table, node, part, _counts(table, task)) for part, (key, table) in enumerate(counted)]
+    run.put(
+        keys[-1], _parameter_table(parameters), node, -1, {"inputs": _inputs(run, node), "labels": list(task.labels)}
+    )
+    return output_of(metas)
+
+
+def _inputs(run: Executor, node: Node) -> dict[str, Any]:
+    found = {}
+    for name in node.inputs:
+        output, parent = run.outputs[name], run.graph[name]
+        found[name] = {
+            "name": parent.name,
+            "definition": parent.own,
+            "fingerprint": parent.fingerprint,
+            "objects": [p.key for p in output.parts],
+            "path": parent.where.path,
+            "line": parent.where.line,
+        }
+    return found
 
 
 def _say_if_compiling(run: Executor) -> None:
@@ -100,7 +117,7 @@ def cast_votes(run: Executor, node: Node) -> Cast:
     names = [run.graph[v].name for v in spec.voters]
     policies = {run.graph[v].name: spec.abstain[v] for v in spec.voters}
     kinds = {run.graph[v].name: v for v in spec.voters}
-    people = _people(run, spec, task)
+    people = _people(run, spec.annotations, names, task)
     for annotator, node_id in people.nodes.items():
         policies[annotator] = spec.abstain[node_id]
         kinds[annotator] = node_id
@@ -133,6 +150,61 @@ def _column(run: Executor, voter: str, label: int | None) -> Any:
     return np.concatenate(parts) if parts else np.zeros(0, np.int8)
 
 
+def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> Votes:
+    """The votes of the annotators of some files (multichoice: each set of labels is one answer)."""
+    import numpy as np
+
+    from teachkit.votes import Votes
+
+    people = _people(run, annotations, (), task)
+    n = sum(p.rows for p in run.outputs[task.dataset].parts)
+    if not task.multi:
+        chosen = people.code >= 0
+        row, voter, code, k = people.row[chosen], people.voter[chosen], people.code[chosen], len(task.labels)
+    else:
+        order = np.lexsort((people.code, people.voter, people.row))
+        answers = people.yes[order].reshape(-1, len(task.labels))
+        first = order[:: len(task.labels)]
+        distinct, code = np.unique(answers, axis=0, return_inverse=True)
+        row, voter, code, k = people.row[first], people.voter[first], code.ravel(), max(2, len(distinct))
+    return Votes.from_long(row, voter, code, voters=people.names, n_items=n, n_labels=k)
+
+
+def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:
+    """A label set's decisions over all items of the dataset, as codes [N] (multichoice [N, L]); -1 without a label."""
+    import numpy as np
+
+    columns = []
+    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
+        if labels.rows == items.rows:
+            columns.append(run.store.read(labels.key, ["label"]).column(0))
+        else:
+            columns.append(_labels_of_items(run, labels, items, task))
+    if not task.multi:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        known = pa.array(list(task.labels))
+        found = [pc.fill_null(pc.index_in(column, known), -1).to_numpy() for column in columns]
+        return np.concatenate(found).astype(np.int16) if found else np.zeros(0, np.int16)
+    answers = [answer for column in columns for answer in column.to_pylist()]
+    codes = np.full((len(answers), len(task.labels)), -1, dtype=np.int16)
+    for row, answer in enumerate(answers):
+        if answer is not None:
+            codes[row] = [int(label in answer) for label in task.labels]
+    return codes
+
+
+def _labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    dataset, decided = parquet([run.store.path(items.key)], row_number=True), parquet([run.store.path(labels.key)])
+    key = quote(task.key)
+    sql = f"select l.label from {dataset} d left join {decided} l on l.{key} = d.{key} order by d.file_row_number"
+    return run.session.table(sql).column("label")
+
+
 @dataclass(frozen=True, slots=True)
 class _People:
     names: tuple[str, ...]
@@ -143,13 +215,14 @@ class _People:
     yes: Any
 
 
-def _people(run: Executor, spec: LabelSetSpec, task: TaskInfo) -> _People:
+def _people(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> _People:
     import numpy as np
 
-    rows, voters, codes, yes, nodes = [], [], [], [], {}
-    for node_id in spec.annotations:
+    rows, voters, codes, yes = [], [], [], []
+    nodes: dict[str, str] = {}
+    for node_id in annotations:
         table = annotation_rows(run, node_id, task)
-        annotators = table.column("annotator").to_pylist()
+        annotators = [voter_of(a, taken) for a in table.column("annotator").to_pylist()]
         for annotator in annotators:
             nodes.setdefault(annotator, node_id)
         rows.append(table.column("row").to_numpy())
@@ -169,6 +242,11 @@ def _people(run: Executor, spec: LabelSetSpec, task: TaskInfo) -> _People:
     )
 
 
+def voter_of(annotator: str, taken: Container[str]) -> str:
+    """What an annotator is called as a voter: one who shares a labeling function's name is told apart."""
+    return f"{annotator} (annotator)" if annotator in taken else annotator
+
+
 def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
     """The judgments of an annotations node with ``row`` counted over the whole dataset."""
     import numpy as np
@@ -183,16 +261,15 @@ def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
 # ---------------------------------------------------------------------------- the model
 
 
-def fit(
-    node: Node, task: TaskInfo, cast: Cast, gold: Gold | None, label: int, votes: Votes, threads: int, root: Path
-) -> Any:
+def fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
     """Fit the label model of one unit (the task, or one label of a multichoice task)."""
     spec: LabelSetSpec = node.spec
+    task = run.graph.tasks[node.task or ""]
     clamp = None
     if gold is not None and spec.config.gold == "tune":
         clamp = gold.of_split("tune", label if task.multi else None)
-    model = new_model(node, task, label, threads, root)
-    fitted = model.fit(votes, gold=clamp, abstain=dict(cast.policies))
+    model = new_model(node, task, label, run.files.target.threads, run.files.root)
+    fitted = model.fit(cast.votes[label], gold=clamp, abstain=dict(cast.policies))
     return fitted if fitted is not None else model
 
 
@@ -234,17 +311,11 @@ def _own_class(place: str, root: Path, node: Node) -> Any:
     return getattr(module, name)
 
 
-def load_models(run: Executor, node: Node) -> list[Any]:
-    """The fitted models again, from the parameters in the store; None for classes that keep none."""
-    table = run.store.read(label_keys(run, node)[-1])
-    kept = json.loads(table.column("parameters")[0].as_py())
-    spec: LabelSetSpec = node.spec
-    return [
-        registry.load("label_model", spec.config.type).from_parameters(p)
-        if p is not None and ":" not in spec.config.type
-        else None
-        for p in kept
-    ]
+def load_models(algorithm: str, parameters: pa.Table) -> list[Any]:
+    """The fitted models again, from their stored parameters; None for those that keep none (classes of users)."""
+    kept = json.loads(parameters.column("parameters")[0].as_py())
+    own = ":" in algorithm
+    return [None if own or p is None else registry.load("label_model", algorithm).from_parameters(p) for p in kept]
 
 
 def _parameters(model: Any) -> Any:
@@ -277,8 +348,7 @@ def rows(
     codes[ruled], decided_by[ruled] = curated[ruled], 2
     undecided = (codes < 0).any(axis=1) if task.multi else codes < 0
     decided_by[undecided & (decided_by == 0)] = 3
-    count = sum(v.votes_per_pattern[v.pattern_of] > 0 for v in cast.votes) if task.multi else None
-    voted = _voted(cast, task) if count is not None else cast.votes[0].votes_per_pattern[cast.votes[0].pattern_of]
+    voted = _voted(cast)
     keys = _keys(run, task)
     keep = (
         (voted > 0) | (decided_by == 2) | (decided_by == 1)
@@ -357,19 +427,17 @@ def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, An
     return codes, ruled
 
 
-def _voted(cast: Cast, task: TaskInfo) -> Any:
-    """For a multichoice task: how many voters said anything on an item."""
+def _voted(cast: Cast) -> Any:
+    """How many voters said anything on each item [N]."""
     import numpy as np
 
-    del task
-    said: set[tuple[int, int]] = set()
-    n = cast.votes[0].n_items if cast.votes else 0
-    spoke = np.zeros((n, len(cast.votes[0].voters) if cast.votes else 0), dtype=bool)
+    if len(cast.votes) == 1:
+        return cast.votes[0].votes_per_pattern[cast.votes[0].pattern_of]
+    spoke = np.zeros((cast.votes[0].n_items, len(cast.votes[0].voters)), dtype=bool)
     for votes in cast.votes:
         dense = np.zeros((votes.n_patterns, len(votes.voters)), dtype=bool)
         dense[votes.entry_pattern, votes.voter] = True
         spoke |= dense[votes.pattern_of]
-    del said
     return spoke.sum(axis=1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from teachkit.errors import TeachkitError
+    from teachkit.errors import TeachkitError, Where
     from teachkit.store import ObjectMeta
 
 BAD = frozenset({"failed", "error"})
@@ -26,7 +26,7 @@ class BuildOptions:
     locked: bool = False
     dry_run: bool = False
     store_failures: bool = False
-    kinds: frozenset[str] | None = None
+    sample: int | None = None
     target: str | None = None
     profiles_dir: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
@@ -86,8 +86,7 @@ class NodeResult:
     seconds: float = 0.0
     cost: float = 0.0
     message: str = ""
-    path: str = ""
-    line: int | None = None
+    where: Where | None = None
     failures: int | None = None
     error: TeachkitError | None = None
 
@@ -101,8 +100,8 @@ class NodeResult:
             "seconds": round(self.seconds, 4),
             "cost": self.cost,
             "message": self.message,
-            "path": self.path,
-            "line": self.line,
+            "path": self.where.path if self.where else None,
+            "line": self.where.line if self.where else None,
             "failures": self.failures,
         }
 

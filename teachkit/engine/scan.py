@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from teachkit.engine.session import Session, failure, parquet
-from teachkit.errors import LabelingFunctionFailed, NodeFailed, TeachkitError
-from teachkit.graph.sql import quote
+from teachkit.errors import LabelingFunctionFailed, TeachkitError, listing
+from teachkit.graph.sql import literal, quote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,74 +88,62 @@ def _numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int) -> TeachkitError:
-    found = session.connection.execute(
+    found = session.rows(
         f"select {quote(task.key)} from {parquet([part], row_number=True)} where file_row_number = {row}"
-    ).fetchone()
+    )
     advice = f"let it result in one of: {', '.join(task.labels[:20])}, or NULL to abstain"
     return LabelingFunctionFailed(
         node.where,
         name=node.name,
         problem="results in something that is no label of the task",
-        key=repr(found[0] if found else row),
+        key=repr(found[0][0] if found else row),
         advice=advice,
     )
 
 
-def select_votes(session: Session, node: Node, parts: Sequence[Path], task: TaskInfo) -> list[Codes]:
-    """Votes of a SELECT of (key, label): for each part, in row order.
+def select_votes(session: Session, node: Node, part: Path, task: TaskInfo) -> Codes:
+    """Votes of a SELECT of (key, label) on the rows of one part.
 
     Raises:
         TeachkitError: the SQL fails, a label is unknown, a key is voted on twice with different labels.
     """
     spec: VoterSpec = node.spec
-    key, label = spec.select_columns
+    key, label = (quote(c) for c in spec.select_columns)
+    chosen = f"select {key} as key, cast({label} as varchar) as label from (\n{spec.sql}\n) where {label} is not null"
     try:
-        session.execute(
-            f"create or replace temp table __votes as select {quote(key)} as key, cast({quote(label)} as varchar) as label from (\n{spec.sql}\n) where {quote(label)} is not null"
-        )
-        known = ", ".join("'" + name.replace("'", "''") + "'" for name in task.labels)
-        bad = session.connection.execute(
-            f"select label, key from __votes where label not in ({known}) order by all limit 1"
-        ).fetchone()
-        if bad:
-            advice = f"write one of: {', '.join(task.labels[:20])}"
-            raise LabelingFunctionFailed(
-                node.where,
-                name=node.name,
-                problem="results in something that is no label of the task",
-                key=repr(bad[1]),
-                advice=advice,
-            )
-        twice = (
-            None
-            if task.multi
-            else session.connection.execute(
-                "select key from __votes group by key having count(distinct label) > 1 order by 1 limit 1"
-            ).fetchone()
-        )
-        if twice:
-            raise LabelingFunctionFailed(
-                node.where,
-                name=node.name,
-                problem="votes for two labels",
-                key=repr(twice[0]),
-                advice="let the SELECT give one label for each key",
-            )
-        return [_joined(session, part, task) for part in parts]
+        session.rows(f"create or replace temp table __votes as {chosen}")
+        _check_votes(session, node, task)
+        rows = f"{parquet([part], row_number=True)} d join __votes v on v.key = d.{quote(task.key)}"
+        found = session.table(f"select distinct d.file_row_number as row, v.label from {rows}")
+        total = session.rows(f"select count(*) from {parquet([part])}")[0][0]
     except duckdb.Error as error:
         raise failure(error, node) from error
-
-
-def _joined(session: Session, part: Path, task: TaskInfo) -> Codes:
-    rows = f"{parquet([part], row_number=True)} d"
-    found = session.table(
-        f"select distinct d.file_row_number as row, v.label from {rows} join __votes v on v.key = d.{quote(task.key)}"
-    )
-    count = session.connection.execute(f"select count(*) from {parquet([part])}").fetchone()
-    total = int(count[0]) if count else 0
     row = _numpy(found.column("row")) if found.num_rows else np.zeros(0, np.int64)
     code = np.array([task.labels.index(v) for v in found.column("label").to_pylist()], dtype=np.int16)
     return as_codes(row, code, total, task)
+
+
+def _check_votes(session: Session, node: Node, task: TaskInfo) -> None:
+    known = ", ".join(literal(name) for name in task.labels)
+    bad = session.rows(f"select key from __votes where label not in ({known}) order by key limit 1")
+    if bad:
+        raise LabelingFunctionFailed(
+            node.where,
+            name=node.name,
+            problem="results in something that is no label of the task",
+            key=repr(bad[0][0]),
+            advice=f"write one of: {listing(task.labels, 20)}",
+        )
+    several = "select key from __votes group by key having count(distinct label) > 1 order by key limit 1"
+    twice = None if task.multi else session.rows(several)
+    if twice:
+        raise LabelingFunctionFailed(
+            node.where,
+            name=node.name,
+            problem="votes for two labels",
+            key=repr(twice[0][0]),
+            advice="let the SELECT give one label for each key",
+        )
 
 
 def as_codes(row: np.ndarray, code: np.ndarray, total: int, task: TaskInfo) -> Codes:
@@ -176,17 +164,3 @@ def as_codes(row: np.ndarray, code: np.ndarray, total: int, task: TaskInfo) -> C
 def votes_table(codes: Codes) -> pa.Table:
     """Codes as the table that a votes object holds."""
     return pa.table({name: pa.array(values) for name, values in sorted(codes.items())})
-
-
-__all__ = [
-    "UNKNOWN",
-    "Codes",
-    "NodeFailed",
-    "Voted",
-    "as_codes",
-    "fused_sql",
-    "scan",
-    "select_votes",
-    "vote_type",
-    "votes_table",
-]

@@ -32,7 +32,7 @@ class Session:
                 "autoinstall_known_extensions": "false",
             }
         )
-        self.connection.execute("set preserve_insertion_order = true")
+        self.rows("set preserve_insertion_order = true")
         self.threads = threads
 
     def __enter__(self) -> Self:
@@ -45,27 +45,27 @@ class Session:
         """Run a query; its rows as Arrow."""
         return self.connection.sql(sql).to_arrow_table()
 
-    def execute(self, sql: str) -> Any:
-        """Run a statement."""
-        return self.connection.execute(sql)
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement; all its rows (a result that is left half read would block the connection)."""
+        return self.connection.execute(sql).fetchall()
 
     def view(self, name: str, relation: str) -> None:
         """Make a relation known under a node's id."""
-        self.connection.execute(f"create or replace temp view {quote(name)} as select * from {relation}")
+        self.rows(f"create or replace temp view {quote(name)} as select * from {relation}")
 
     def serially(self, sql: str) -> None:
         """Run a statement with one thread: sums of floating-point numbers come out the same each time."""
-        self.connection.execute("set threads = 1")
+        self.rows("set threads = 1")
         try:
-            self.connection.execute(sql)
+            self.rows(sql)
         finally:
-            self.connection.execute(f"set threads = {self.threads}")
+            self.rows(f"set threads = {self.threads}")
 
 
-def parquet(paths: Sequence[Path], *, row_number: bool = False) -> str:
+def parquet(paths: Sequence[Path], *, row_number: bool = False, union_by_name: bool = False) -> str:
     """A relation over Parquet files, in their order."""
     files = "[" + ", ".join(literal(str(p)) for p in paths) + "]"
-    return f"read_parquet({files}{', file_row_number = true' if row_number else ''}, union_by_name = false)"
+    return f"read_parquet({files}{', file_row_number = true' if row_number else ''}, union_by_name = {str(union_by_name).lower()})"
 
 
 def failure(error: duckdb.Error, node: Node) -> TeachkitError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import json
 import re
@@ -210,11 +211,32 @@ def unreadable(error: BaseException, name: str, where: Where) -> TeachkitError:
     )
 
 
-def content_key(spec: SourceSpec, root: Path, store: Store) -> str | None:
-    """What names a local source's content: the digests of its files; None if it must be read to know."""
+def content_key(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> str | None:
+    """What names a source's content: the digests of its local files, or the answer to its declared ``version`` query.
+
+    None if the source must be read to know.
+    """
+    if spec.table.version is not None:
+        return digest(["version", _version(spec, root, name, where)])
     if is_remote(spec):
         return None
+    found = store.file_digests(files_of_content(spec, root))
+    return digest(list(found.values()))
+
+
+def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
+    """The local files that hold a source's rows; of a database also its write-ahead log."""
     files = local_files(spec, root)
-    extra = [Path(f"{f}-wal") for f in files if spec.table.database and Path(f"{f}-wal").is_file()]
-    found = store.file_digests([*files, *extra])
-    return digest([found[f] for f in [*files, *extra]])
+    return files + [Path(f"{f}-wal") for f in files if spec.table.database and Path(f"{f}-wal").is_file()]
+
+
+def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:
+    import duckdb
+
+    asked = dataclasses.replace(spec, table=spec.table.model_copy(update={"query": spec.table.version, "table": None}))
+    with duckdb.connect() as connection:
+        try:
+            relation = open_source(connection, asked, root, name, where)
+            return repr(connection.execute(f"select * from {relation}").fetchall())
+        except duckdb.Error as error:
+            raise unreadable(error, name, where) from error

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from teachkit.engine.session import Session, parquet
 from teachkit.graph.sql import literal, quote
-from teachkit.hashing import digest
+from teachkit.hashing import digest, digest_file
+from teachkit.store.atomic import writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from teachkit.store import ObjectMeta, Store
+
+
+_PARQUET = "format parquet, compression zstd, preserve_order true"
 
 
 def part_key(key: str, part: int) -> str:
@@ -36,7 +40,7 @@ def materialise(
     store: Store,
     sql: str,
     *,
-    key: str,
+    key: str | None,
     node: str,
     split_by: str | None,
     part_rows: int,
@@ -47,33 +51,30 @@ def materialise(
     """Run a SELECT and store its rows; above ``part_rows`` rows in parts by a hash of the column ``split_by``.
 
     The rows keep the order of the one table that a plain projection reads; any other query's are sorted by all
-    columns, so that the same rows are always stored in the same order.
+    columns, so that the same rows are always stored in the same order. Without a ``key`` they are stored under the
+    digest of their content.
     """
     ordered = sql if keeps_order else f"select * from (\n{sql}\n) order by all"
-    run = session.serially if serial else session.execute
+    run = session.serially if serial else session.rows
     scratch = store.root / "objects" / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex}.parquet"
-    scratch.parent.mkdir(parents=True, exist_ok=True)
+    with writing(scratch):
+        scratch.parent.mkdir(parents=True, exist_ok=True)
     try:
-        run(f"copy (\n{ordered}\n) to {literal(str(scratch))} (format parquet, compression zstd, preserve_order true)")
-        rows = session.connection.execute(f"select count(*) from {parquet([scratch])}").fetchone()
-        parts = _part_count(rows[0] if rows else 0, part_rows) if split_by else 1
+        run(f"copy (\n{ordered}\n) to {literal(str(scratch))} ({_PARQUET})")
+        key = key or digest([node, digest_file(scratch)])
+        rows = session.rows(f"select count(*) from {parquet([scratch])}")[0][0]
+        parts = _part_count(rows, part_rows) if split_by else 1
         if replace:
             for part in range(parts):
                 store.discard(part_key(key, part))
         if parts == 1:
-            return [
-                store.write_file(
-                    part_key(key, 0), lambda path: _move(scratch, path), node=node, part=0, extra={"parts": 1}
-                )
-            ]
+            return [store.write_file(part_key(key, 0), scratch.replace, node=node, part=0, extra={"parts": 1})]
         metas = []
         for part in reversed(range(parts)):
             chosen = f"select * from {parquet([scratch])} where {part_of(split_by or '', parts)} = {part}"
 
             def write(path: Path, chosen: str = chosen) -> None:
-                session.execute(
-                    f"copy ({chosen}) to {literal(str(path))} (format parquet, compression zstd, preserve_order true)"
-                )
+                session.rows(f"copy ({chosen}) to {literal(str(path))} ({_PARQUET})")
 
             metas.append(store.write_file(part_key(key, part), write, node=node, part=part, extra={"parts": parts}))
         return metas[::-1]
@@ -97,7 +98,3 @@ def _part_count(rows: int, part_rows: int) -> int:
     while rows > parts * part_rows:
         parts *= 2
     return parts
-
-
-def _move(source: Path, path: Path) -> None:
-    source.replace(path)

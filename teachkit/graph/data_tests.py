@@ -39,6 +39,10 @@ class Compiler(Protocol):
         """The node of a name."""
         ...
 
+    def reference(self, text: str, where: Where) -> str:
+        """The node that ``ref('…')`` or ``source('…', '…')`` means."""
+        ...
+
 
 class Common(BaseModel):
     """What every test may say of itself."""
@@ -123,11 +127,8 @@ def _declared(files: ProjectFiles, compiler: Compiler) -> Iterator[Declared]:
                 continue
         for index, spec in enumerate(config.tests):
             yield definition, target, None, ("tests", index), spec
-        for column, notes in (
-            getattr(config, "columns", None) and dict(config.columns).items()
-            if isinstance(getattr(config, "columns", None), dict)
-            else ()
-        ):
+        columns = getattr(config, "columns", None)
+        for column, notes in columns.items() if isinstance(columns, dict) else ():
             for index, spec in enumerate(notes.tests if notes else ()):
                 yield definition, target, column.lower(), ("columns", column, "tests", index), spec
 
@@ -182,6 +183,7 @@ class _Maker:
                     known=listing(known_columns, 30),
                     hint=did_you_mean(column, known_columns),
                 )
+        made.check(model, target, self.compiler, where)
         values = model.model_dump(mode="json")
         reads = made.reads(model, column, target, self.compiler)
         return self._node(

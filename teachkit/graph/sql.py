@@ -200,7 +200,7 @@ def understand_expression(sql: str, relation: str, columns: Sequence[str], where
     is_list = isinstance(tree.unnest(), exp.Array) or any(True for _ in tree.find_all(exp.Array, exp.List))
     known = {c.lower() for c in columns}
     select = exp.select(exp.alias_(exp.paren(tree), "v")).from_(
-        exp.to_table(quote(relation), dialect="duckdb", alias="d")
+        exp.alias_(exp.to_table(quote(relation), dialect="duckdb"), "d", table=True)
     )
     schema = {quote(relation): dict.fromkeys(columns, "unknown")}
     select = qualify(select, dialect="duckdb", schema=schema, validate_qualify_columns=False)
@@ -410,7 +410,7 @@ def _lineage(scope: Any, schemas: Mapping[str, Columns]) -> dict[str, tuple[tupl
             return memo[memo_key]
         memo[memo_key] = frozenset()  # recursive CTEs end here
         found: set[tuple[str, str]] = set()
-        for branch in scope.union_scopes or [scope]:
+        for branch in scope.set_operation_scopes or [scope]:
             selects = getattr(branch.expression, "selects", [])
             names = [n.lower() for n in getattr(branch.expression, "named_selects", [])]
             position = names.index(name) if name in names else None

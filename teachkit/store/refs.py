@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class EnvironmentNode(TypedDict):
-    """One node: the fingerprint it was built from, its objects (one for each part), the digest of all."""
+    """One node: the fingerprint and definition it was built from, its objects (one for each part), the digest of all."""
 
     fingerprint: str
+    definition: str
     objects: list[str]
     digest: str
 
@@ -63,4 +64,9 @@ class Refs:
 
 
 def _node(value: EnvironmentNode) -> EnvironmentNode:
-    return EnvironmentNode(fingerprint=value["fingerprint"], objects=list(value["objects"]), digest=value["digest"])
+    return EnvironmentNode(
+        fingerprint=value["fingerprint"],
+        definition=value["definition"],
+        objects=list(value["objects"]),
+        digest=value["digest"],
+    )

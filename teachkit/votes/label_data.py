@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import numpy as np
 
-    from teachkit.votes.votes import Votes
+from teachkit.votes.intervals import Quality, quality
 
 SPLITS = ("train", "tune", "test")
 
@@ -18,7 +17,7 @@ class LabelData:
     """Labels and gold of N items, L labels.
 
     ``decided`` and ``gold``: codes [N], -1 for none; multichoice: [N, L] of 1, 0, -1. ``split`` [N]: index in
-    ``SPLITS``. ``posterior`` [N, L].
+    ``SPLITS``.
     """
 
     labels: tuple[str, ...]
@@ -26,5 +25,44 @@ class LabelData:
     decided: Any
     gold: Any
     split: Any
-    posterior: Any
-    votes: Callable[[], Votes]
+
+    def quality(self, split: str | None = None) -> Quality:
+        """Compare with gold, of one split or of all.
+
+        Of a multichoice item every label must be right; its macro F1 is the mean F1 of the labels.
+        """
+        chosen = np.ones(len(self.split), dtype=bool) if split is None else self.split == SPLITS.index(split)
+        decided, gold = self.decided[chosen], self.gold[chosen]
+        if not self.multi:
+            return quality(decided, gold, len(self.labels))
+        known = (gold >= 0).all(axis=1)
+        decided, gold = decided[known], gold[known]
+        labeled = (decided >= 0).all(axis=1)
+        right = (decided == gold).all(axis=1)
+        whole = quality(np.where(labeled, right.astype(np.int64), -1), np.ones(len(gold), dtype=np.int64), 2)
+        scores = [_f1(decided[:, k], gold[:, k]) for k in range(len(self.labels))]
+        found = [s for s in scores if s is not None]
+        return Quality(
+            n=whole.n,
+            labeled=whole.labeled,
+            correct=whole.correct,
+            accuracy=whole.accuracy,
+            low=whole.low,
+            high=whole.high,
+            accuracy_labeled=whole.accuracy_labeled,
+            macro_f1=sum(found) / len(found) if found else None,
+        )
+
+    def shares(self) -> list[float | None]:
+        """The share of each label among the labeled items; None where there are none."""
+        if self.multi:
+            done = (self.decided >= 0).all(axis=1)
+            return [float((self.decided[done, k] == 1).mean()) if done.any() else None for k in range(len(self.labels))]
+        done = self.decided[self.decided >= 0]
+        return [float((done == k).mean()) if len(done) else None for k in range(len(self.labels))]
+
+
+def _f1(decided: Any, gold: Any) -> float | None:
+    hit = int(((decided == 1) & (gold == 1)).sum())
+    said, true = int((decided == 1).sum()), int((gold == 1).sum())
+    return 2 * hit / (said + true) if said or true else None

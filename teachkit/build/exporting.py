@@ -1,0 +1,76 @@
+"""Exports: files written from a label set and its dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from teachkit import registry
+from teachkit.build.keys import content
+from teachkit.errors import StoreUnwritable
+from teachkit.hashing import digest, digest_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from teachkit.build.execute import Executor
+    from teachkit.graph import Node, TaskInfo
+
+
+def export(run: Executor, node: Node) -> bool:
+    """Write an export; False if its file is there already, as it was written last time."""
+    path = run.files.root / node.spec.path
+    if run.options.sample is not None:
+        path = run.files.target_path / "sample" / path.name
+    key = "export:" + digest(
+        [node.own, {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}, str(path)]
+    )
+    if not run.options.full_refresh and _is_there(run, key, path):
+        return False
+    task = run.graph.tasks[run.graph[node.spec.label_set].task or ""]
+    for name in node.inputs:
+        run.view(name)
+    table = run.session.table(select_sql(run, node, task))
+    _write(table, path, node.spec.config.format)
+    run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
+    return True
+
+
+def select_sql(run: Executor, node: Node, task: TaskInfo) -> str:
+    """The SELECT of an export: columns of the label set first, those of the dataset beside them."""
+    from teachkit.graph import quote
+
+    of_labels = run.graph[node.spec.label_set].columns or ()
+    of_items = [c for c in run.outputs[task.dataset].parts[0].columns if c.lower() not in of_labels]
+    joined = ", ".join(["l.*", *(f"d.{quote(c)}" for c in of_items)])
+    labels, dataset, key = quote(node.spec.label_set), quote(task.dataset), quote(task.key)
+    config = node.spec.config
+    wanted = ", ".join(quote(c.lower()) for c in config.columns) or ", ".join(quote(c) for c in of_labels)
+    where = f"where {config.where}" if config.where else ""
+    rows = f"select {joined} from {labels} l join {dataset} d on l.{key} = d.{key}"
+    return f"select {wanted} from ({rows}) {where} order by {key}"
+
+
+def _is_there(run: Executor, key: str, path: Path) -> bool:
+    found = run.store.cache.get_many([key]).get(key)
+    if found is None or not path.is_file():
+        return False
+    size, known = json.loads(found)
+    return bool(path.stat().st_size == size and run.store.file_digest(path) == known)
+
+
+def _write(table: Any, path: Path, kind: str) -> None:
+    """The file appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        registry.load("export", kind)(table, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise StoreUnwritable(
+            path=path, problem=problem, advice="check the folder, or change 'path:' of the export"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""The straight line: read, compile, plan, execute, publish."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from teachkit import __version__
+from teachkit.build.artifacts import write_artifacts
+from teachkit.build.execute import Executor
+from teachkit.build.git import GitState, git_state
+from teachkit.build.memo import CacheMemo
+from teachkit.build.planning import Plan, make_plan
+from teachkit.build.publish import check_locked, new_lock, publish
+from teachkit.build.run import BAD, NodeResult, Run, quiet
+from teachkit.errors import TeachkitError
+from teachkit.graph import Graph, compile_graph, select
+from teachkit.graph.select import Known
+from teachkit.project import ProjectFiles, read_project
+from teachkit.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from teachkit.build.run import BuildOptions, Reporter
+
+_TESTS = ("test", "unit_test")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A project, compiled, with its store open."""
+
+    files: ProjectFiles
+    store: Store
+    graph: Graph
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+
+def open_workspace(root: Path, options: BuildOptions, *, create: bool = True) -> Workspace:
+    """Read and compile the project; without ``create`` a store that is not there is not made."""
+    from teachkit.engine.sources import SourceReader
+
+    files = read_project(root, options)
+    store = Store.open(files.store_path, create=create)
+    try:
+        memo = CacheMemo(store.cache)
+        graph = compile_graph(files, SourceReader(files.root, store).describe, memo)
+        if create:
+            memo.save()
+    except BaseException:
+        store.close()
+        raise
+    return Workspace(files, store, graph)
+
+
+def build(root: Path, options: BuildOptions, report: Reporter = quiet) -> Run:
+    """Bring every selected node up to date, test it, publish the result if no test of severity error failed."""
+    with open_workspace(root, options) as work:
+        return _build(work, options, report)
+
+
+def plan(root: Path, options: BuildOptions) -> Plan:
+    """What ``build`` would do; nothing runs."""
+    with open_workspace(root, options) as work:
+        run = Executor(work.files, work.graph, work.store, options, quiet)
+        return make_plan(run, chosen(work, options))
+
+
+def chosen(work: Workspace, options: BuildOptions) -> set[str]:
+    """The ids of the nodes that a command is about."""
+    found = select(work.graph, options.select, options.exclude, known_state(work))
+    match options.command:
+        case "run":
+            return {i for i in found if work.graph[i].kind not in _TESTS}
+        case "test":
+            return {i for i in found if work.graph[i].kind in _TESTS}
+    return found
+
+
+def known_state(work: Workspace) -> Known:
+    """What ``state:`` and ``result:`` compare with: the environment, and the last run's results."""
+    environment = work.store.read_environment(work.files.target_name)["nodes"]
+    results: dict[str, str] = {}
+    path = work.files.target_path / "run_results.json"
+    if path.is_file():
+        try:
+            results = {r["id"]: r["status"] for r in json.loads(path.read_bytes())["results"]}
+        except (ValueError, KeyError, TypeError):
+            results = {}  # another tool's file, or a torn one: as if nothing had run
+    fingerprints = {i: (n["definition"], n["fingerprint"]) for i, n in environment.items()}
+    return Known(fingerprints, results, work.files.selectors)
+
+
+def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
+    started, clock = datetime.now(UTC), time.perf_counter()
+    wanted = chosen(work, options)
+    git = git_state(work.files.root)
+    executor = Executor(work.files, work.graph, work.store, options, report)
+    error: TeachkitError | None = None
+    lock = None
+    try:
+        results = executor.run(wanted)
+        publishable = options.command in ("build", "run") and options.sample is None
+        if publishable and not any(r.status in BAD for r in results):
+            lock = new_lock(executor, wanted)
+            if options.locked:
+                check_locked(executor, lock, wanted)
+    except TeachkitError as found:
+        results, error, lock = tuple(executor.results.values()), found, None
+    finally:
+        executor.close()
+    seconds = time.perf_counter() - clock
+    for node_id in executor.results:
+        _keep_definition(work, node_id, git)
+    record = _record(work, options, executor, git, (started, seconds), published=lock is not None, error=error)
+    run_id, _ = work.store.append_run(record)
+    lock_changed = False
+    if lock is not None:
+        whole = not options.select and not options.exclude and options.command == "build"
+        lock_changed = publish(executor, lock, wanted, run_id, whole=whole, keep_lock=options.locked)
+        _write_catalog(work, changed=any(r.status == "built" for r in results))
+    run = Run(
+        run_id=run_id,
+        command=options.command,
+        commit=git.commit,
+        dirty=git.dirty,
+        target=work.files.target_name,
+        seconds=seconds,
+        cost=sum(r.cost for r in results),
+        results=results,
+        outputs=executor.outputs,
+        published=lock is not None,
+        lock_changed=lock_changed,
+        error=error,
+    )
+    write_artifacts(work.files, work.graph, run)
+    return run
+
+
+def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
+    node = work.graph[node_id]
+    known = git.changed is not None and node.where.path not in git.changed
+    meta = {
+        "fingerprint": node.own,
+        "id": node.id,
+        "kind": node.kind,
+        "path": node.where.path,
+        "line": node.where.line,
+        "commit": git.commit if known else None,
+        "compiled": node.compiled,
+    }
+    work.store.put_definition(node.text, meta)
+
+
+def _record(
+    work: Workspace,
+    options: BuildOptions,
+    run: Executor,
+    git: GitState,
+    timing: tuple[datetime, float],
+    *,
+    published: bool,
+    error: TeachkitError | None,
+) -> dict[str, Any]:
+    """What the chain of runs keeps of an invocation."""
+    fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
+    outputs = {
+        i: {"definition": run.graph[i].own, "objects": [p.key for p in o.parts], "digest": o.digest}
+        for i, o in sorted(run.outputs.items())
+        if i in fresh
+    }
+    return {
+        "command": options.command,
+        "target": work.files.target_name,
+        "started": timing[0].isoformat(timespec="seconds"),
+        "seconds": round(timing[1], 3),
+        "commit": git.commit,
+        "changed": None if git.changed is None else list(git.changed),
+        "select": list(options.select),
+        "exclude": list(options.exclude),
+        "versions": versions(),
+        "published": published,
+        "error": str(error) if error else None,
+        "results": [_short(r) for r in run.results.values()],
+        "outputs": outputs,
+        "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
+    }
+
+
+def _short(result: NodeResult) -> list[Any]:
+    return [result.id, result.status, result.rows]
+
+
+def source_files(work: Workspace, sources: list[str]) -> dict[str, dict[str, str]]:
+    """For each source the digests of its files, by path."""
+    from teachkit.engine.sources import files_of_content
+
+    root = work.files.root
+    found = {}
+    for node_id in sources:
+        digests = work.store.file_digests(files_of_content(work.graph[node_id].spec, root))
+        found[node_id] = {
+            p.relative_to(root).as_posix() if p.is_relative_to(root) else str(p): d for p, d in digests.items()
+        }
+    return found
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with; recorded, never part of a key."""
+    from importlib.metadata import version
+
+    packages = ("duckdb", "numba", "numpy", "pyarrow", "sqlglot")
+    return {"teachkit": __version__, "python": platform.python_version(), **{p: version(p) for p in packages}}
+
+
+def _write_catalog(work: Workspace, *, changed: bool) -> None:
+    from teachkit.engine.catalog import catalog_path, write_catalog
+
+    if changed or not catalog_path(work.store).is_file():
+        write_catalog(work.store, work.graph, work.files)

@@ -1,0 +1,67 @@
+"""What a build would do, without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from teachkit.errors import TeachkitError
+
+if TYPE_CHECKING:
+    from teachkit.build.execute import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One node: ``run``, ``reuse``, or ``maybe`` where that depends on what comes out upstream."""
+
+    id: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps in the order in which they would run. An upper bound: early cutoff makes it less."""
+
+    steps: tuple[PlanStep, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"steps": [{"id": s.id, "action": s.action, "reason": s.reason} for s in self.steps]}
+
+
+def make_plan(run: Executor, wanted: set[str]) -> Plan:
+    """Look in the store for each wanted node, as far as keys can be known before anything runs."""
+    needed = wanted | {up for node in wanted for up in run.graph.upstream(node)}
+    steps = []
+    for node in run.graph:
+        if node.id not in needed:
+            continue
+        action, reason = _step(run, node.id)
+        if node.id in wanted:
+            steps.append(PlanStep(node.id, action, reason))
+    return Plan(tuple(steps))
+
+
+def _step(run: Executor, node_id: str) -> tuple[str, str]:
+    node = run.graph[node_id]
+    if node.kind in ("test", "unit_test", "export"):
+        open_inputs = [i for i in node.inputs if i not in run.outputs]
+        return ("run", "its inputs change") if open_inputs else ("maybe", "kept if it ran on the same content")
+    waiting = [i for i in node.inputs if i not in run.outputs]
+    if waiting:
+        return "maybe", f"depends on what comes out of {waiting[0]}"
+    try:
+        found = None if run.options.full_refresh else run.find(node)
+    except TeachkitError as error:
+        return "run", error.message
+    if found is not None:
+        run.outputs[node_id] = found
+        return "reuse", "in the store"
+    before = run.published["nodes"].get(node_id)
+    if run.options.full_refresh:
+        return "run", "--full-refresh"
+    if before is None:
+        return "run", "new"
+    return "run", "its definition changed" if before["definition"] != node.own else "what it reads changed"

@@ -1,0 +1,122 @@
+"""What a build that passed makes visible: the environment and ``teachkit.lock``, together."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.keys import content
+from teachkit.errors import LockedDiffers
+from teachkit.hashing import canonical_json, digest
+from teachkit.store import Environment, EnvironmentNode, Lock, LockedLabels, differences, read_lock, write_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.build.execute import Executor
+    from teachkit.graph import Node
+
+_METRICS = ("accuracy", "low", "high", "n", "macro_f1")
+
+
+def new_lock(run: Executor, wanted: set[str]) -> Lock:
+    """The lock as it would be: label sets that were wanted as they came out, the others as they stand."""
+    before = read_lock(run.files.lock_path) or Lock()
+    there = {n.name for n in run.graph.of("label_set")}
+    kept = {name: entry for name, entry in before.label_sets.items() if name in there}
+    made = [n for n in run.graph.of("label_set") if n.id in wanted and n.id in run.outputs]
+    return Lock({**kept, **{n.name: _entry(run, n) for n in made}})
+
+
+def check_locked(run: Executor, lock: Lock, wanted: set[str]) -> None:
+    """Raise ``LockedDiffers`` if the labels are not what ``teachkit.lock`` names."""
+    before = read_lock(run.files.lock_path) or Lock()
+    chosen = {n.name for n in run.graph.of("label_set") if n.id in wanted}
+    there = {n.name for n in run.graph.of("label_set")}
+    expected = Lock({k: v for k, v in before.label_sets.items() if k in chosen or k not in there})
+    found = differences(expected, Lock({k: v for k, v in lock.label_sets.items() if k in chosen}))
+    if found:
+        raise LockedDiffers(None, differences="\n".join(f"  {line}" for line in found))
+
+
+def publish(run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: bool, keep_lock: bool) -> bool:
+    """Move the environment, then the lock; True if the lock changed. ``whole``: nodes that are gone are forgotten."""
+    mine = {i: _published(run, i) for i in wanted if i in run.outputs}
+
+    def change(before: Environment) -> Environment:
+        kept = {} if whole else {i: n for i, n in before["nodes"].items() if i in run.graph.nodes}
+        nodes = {**kept, **mine}
+        same = nodes == before["nodes"] and before["run"] is not None
+        return Environment(run=before["run"] if same else run_id, nodes=nodes)
+
+    run.store.update_environment(run.files.target_name, change)
+    return False if keep_lock else write_lock(run.files.lock_path, lock)
+
+
+def _published(run: Executor, node_id: str) -> EnvironmentNode:
+    node, output = run.graph[node_id], run.outputs[node_id]
+    return EnvironmentNode(
+        fingerprint=node.fingerprint, definition=node.own, objects=[p.key for p in output.parts], digest=output.digest
+    )
+
+
+def _entry(run: Executor, node: Node) -> LockedLabels:
+    output = run.outputs[node.id]
+    classes: dict[str, int] = {}
+    for part in output.parts:
+        for label, count in part.extra["classes"].items():
+            classes[label] = classes.get(label, 0) + count
+    return LockedLabels(
+        task=node.task or "",
+        fingerprint=node.fingerprint,
+        digest=output.digest,
+        rows=sum(p.rows for p in output.parts),
+        labeled=sum(p.extra["labeled"] for p in output.parts),
+        classes=classes,
+        quality=_quality(run, node),
+    )
+
+
+def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
+    """Quality on the gold splits; worked out once for equal labels and gold."""
+    task = run.graph.tasks[node.task or ""]
+    gold = [n.id for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+    gold = [i for i in gold if i in run.outputs]
+    if not task.secret_columns and not gold:
+        return {}
+    columns = [task.key, *task.secret_columns, *([task.split_column] if task.split_column else [])]
+    splits = task.hash_splits.model_dump() if task.hash_splits else None
+    mapping = task.gold.model_dump(mode="json") if task.gold else None
+    parts = [content(run.outputs[i], None) for i in gold]
+    inputs = [run.outputs[node.id].digest, content(run.outputs[task.dataset], columns), parts, splits, mapping]
+    key = "quality:" + digest(inputs)
+    found = run.store.cache.get_many([key]).get(key)
+    if found is not None:
+        return json.loads(found)  # type: ignore[no-any-return]
+    from teachkit.build.testing import label_data
+
+    data = label_data(run, node)
+    figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
+    kept = {s: {m: f[m] for m in _METRICS} for s, f in figures.items() if f["n"]}
+    run.store.cache.put_many({key: canonical_json(kept)})
+    return kept
+
+
+def locked_objects(run: Executor, node: Node) -> Sequence[str] | None:
+    """The objects of the label set that ``teachkit.lock`` names; None if the lock has no such label set.
+
+    Raises:
+        LookupError: this store does not hold them.
+    """
+    lock = read_lock(run.files.lock_path)
+    entry = lock.label_sets.get(node.name) if lock else None
+    if entry is None:
+        return None
+    candidates = [run.published["nodes"].get(node.id)]
+    candidates += [r.record.get("outputs", {}).get(node.id) for r in run.store.runs()]
+    for found in candidates:
+        if found and found["digest"] == entry.digest and all(run.store.has(k) for k in found["objects"]):
+            return list(found["objects"])
+    raise LookupError(
+        f"the labels that teachkit.lock names (digest {entry.digest[:12]}) are not in this store, so flips cannot be counted"
+    )

@@ -1,0 +1,258 @@
+"""Runs tests: data tests on what was built, unit tests of voters on given rows."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teachkit import registry
+from teachkit.build.keys import node_key
+from teachkit.errors import TeachkitError
+from teachkit.hashing import digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.checks import Finding
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph.node import TestSpec
+    from teachkit.votes import LabelData, Votes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a test: ``passed``, ``warned`` or ``failed``."""
+
+    status: str
+    message: str
+    failures: int
+
+
+def run_test(run: Executor, node: Node) -> Outcome:
+    """Run a test, or take its outcome from the store if all that it reads is as it was."""
+    key = unit_test_key(run, node) if node.kind == "unit_test" else test_key(run, node)
+    meta = run.store.meta(key) if key and not run.options.full_refresh else None
+    if meta is not None:
+        return Outcome(meta.extra["status"], meta.extra["message"], int(meta.extra["failures"]))
+    outcome, rows = _unit_test(run, node) if node.kind == "unit_test" else _data_test(run, node)
+    if key:
+        extra = {"status": outcome.status, "message": outcome.message, "failures": outcome.failures}
+        run.put(key, _no_rows() if rows is None else rows, node, 0, extra)
+    return outcome
+
+
+# ---------------------------------------------------------------------------- data tests
+
+
+def test_key(run: Executor, node: Node) -> str | None:
+    """The key of a test's outcome; None if it must run anew (it looks at the clock or at the lock)."""
+    check = None if node.spec.sql is not None else registry.load("check", node.spec.check)
+    if check is not None and not check.repeatable:
+        return None
+    return node_key(node, run.outputs, "test", run.options.store_failures)
+
+
+def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
+    import duckdb
+
+    from teachkit.checks import SqlCheck, verdict
+    from teachkit.engine.session import failure
+
+    around = CheckSurroundings(run, node)
+    spec: TestSpec = node.spec
+    try:
+        if spec.sql is not None:
+            finding: Finding = SqlCheck().look(around)
+        else:
+            check = registry.load("check", spec.check)()
+            finding = check.look(check.Arguments.model_validate(spec.arguments), around)
+    except duckdb.Error as error:
+        raise failure(error, node) from error
+    keep = spec.store_failures or run.options.store_failures
+    return Outcome(verdict(spec, finding), finding.message, finding.failures), finding.rows if keep else None
+
+
+class CheckSurroundings:
+    """What a test sees of a build."""
+
+    def __init__(self, run: Executor, node: Node) -> None:
+        """Make everything that the test reads known to DuckDB."""
+        self._run = run
+        self.spec: TestSpec = node.spec
+        self.target = run.graph[node.spec.target or node.inputs[0]] if node.inputs else node
+        self.task: TaskInfo | None = run.graph.tasks.get(self.target.task or "")
+        self.others = tuple(i for i in node.inputs if i != self.target.id)
+        for name in node.inputs:
+            if run.graph[name].kind in ("source", "transform", "label_set"):
+                run.view(name)
+
+    @property
+    def rows(self) -> str:
+        """The tested rows as an SQL relation."""
+        from teachkit.graph import quote
+
+        relation = quote(self.target.id)
+        return f"(select * from {relation} where {self.spec.where})" if self.spec.where else relation
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query over node ids."""
+        return self._run.session.rows(sql)
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a query over node ids."""
+        return self._run.session.table(sql)
+
+    def labels(self) -> LabelData:
+        """The label set under test, beside its gold."""
+        return label_data(self._run, self.target)
+
+    @cached_property
+    def _cast(self) -> Any:
+        from teachkit.build.label_sets import cast_votes
+
+        return cast_votes(self._run, self.target)
+
+    def votes(self) -> tuple[Votes, ...]:
+        """The votes that it was made of; of a multichoice task one ``Votes`` for each label."""
+        return self._cast.votes  # type: ignore[no-any-return]
+
+    def people(self) -> Votes:
+        """The judgments of the task's annotators."""
+        from teachkit.build.label_sets import people_votes
+
+        annotators = [i for i in self.others if self._run.graph[i].kind == "annotations"]
+        return people_votes(self._run, annotators, self.task)
+
+    def locked(self) -> str | None:
+        """The rows of the label set that ``teachkit.lock`` names; None if there is no entry for it."""
+        from teachkit.build.publish import locked_objects
+        from teachkit.engine.session import parquet
+
+        keys = locked_objects(self._run, self.target)
+        return None if keys is None else parquet([self._run.store.path(k) for k in keys])
+
+
+def label_data(run: Executor, node: Node) -> LabelData:
+    """A label set as arrays over all items of its dataset, beside all gold of its task."""
+    import numpy as np
+
+    from teachkit.build.gold import read_gold
+    from teachkit.build.label_sets import codes_of
+    from teachkit.votes import LabelData
+
+    task = run.graph.tasks[node.task or ""]
+    annotated = [n.id for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+    gold = read_gold(run, task, [i for i in annotated if i in run.outputs])
+    decided = codes_of(run, node, task)
+    return LabelData(task.labels, task.multi, decided, gold.codes, np.asarray(gold.split))
+
+
+# ---------------------------------------------------------------------------- unit tests
+
+
+def unit_test_key(run: Executor, node: Node) -> str | None:
+    """The key of a unit test's outcome; None for a SELECT, which may read other nodes."""
+    voter = run.graph[node.inputs[0]]
+    if voter.spec.mode == "select":
+        return None
+    task = run.graph.tasks[voter.task or ""]
+    parts = run.outputs[task.dataset].parts
+    return digest(["unit_test", node.own, voter.own, task.labels, sorted(parts[0].types.items()) if parts else None])
+
+
+def _unit_test(run: Executor, node: Node) -> tuple[Outcome, None]:
+    voter = run.graph[node.inputs[0]]
+    task = run.graph.tasks[voter.task or ""]
+    expected = [_as_set(e) for e in node.spec.test.expect]
+    try:
+        votes = _votes_on(run, voter, task, node.spec.test.rows)
+    except TeachkitError as error:
+        return Outcome("failed", str(error), len(expected)), None
+    wrong = [
+        f"row {number}: expected {_words(want)}, got {_words(got)}"
+        for number, (want, got) in enumerate(zip(expected, votes, strict=True), start=1)
+        if want != got
+    ]
+    more = f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+    return Outcome("failed" if wrong else "passed", "\n  ".join(wrong[:10]) + more, len(wrong)), None
+
+
+def _as_set(label: str | list[str] | None) -> frozenset[str]:
+    return frozenset([label] if isinstance(label, str) else label or [])
+
+
+def _words(labels: frozenset[str]) -> str:
+    return ", ".join(sorted(labels)) or "no vote"
+
+
+def _votes_on(run: Executor, voter: Node, task: TaskInfo, rows: list[dict[str, Any]]) -> list[frozenset[str]]:
+    """The labels that a voter says on rows that are given."""
+    from teachkit.build.voting import vote_in_python
+    from teachkit.engine.scan import scan, select_votes
+    from teachkit.engine.session import parquet
+
+    with tempfile.TemporaryDirectory(prefix="teachkit-") as folder:
+        path = Path(folder) / "rows.parquet"
+        _write_rows(run, task, rows, path)
+        if voter.spec.mode == "expression":
+            voted = next(scan(run.session, [voter], path, task))
+            codes, error = voted.codes, voted.error
+        elif voter.spec.mode == "python":
+            _, codes, error = next(vote_in_python(run, [voter], len(rows), parquet([path]), task))
+        else:
+            codes, error = _select_votes(run, voter, task, path, select_votes), None
+    if error is not None:
+        raise error
+    found = [set[str]() for _ in rows]
+    for column, values in (codes or {}).items():
+        for said, code in zip(found, values, strict=True):
+            if task.multi and code == 1:
+                said.add(task.labels[int(column[1:])])
+            elif not task.multi and code >= 0:
+                said.add(task.labels[int(code)])
+    return [frozenset(said) for said in found]
+
+
+def _select_votes(run: Executor, voter: Node, task: TaskInfo, path: Path, select_votes: Any) -> Any:
+    """A SELECT sees the given rows in place of the dataset, and what was built of everything else."""
+    from teachkit.engine.session import parquet
+
+    for parent in voter.inputs:
+        run.view(parent)
+    run.session.view(task.dataset, parquet([path]))
+    try:
+        return select_votes(run.session, voter, path, task)
+    finally:
+        run.forget_view(task.dataset)
+
+
+def _write_rows(run: Executor, task: TaskInfo, rows: list[dict[str, Any]], path: Path) -> None:
+    """Given rows as a file with the columns and types of the task's dataset; what is not given is NULL."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from teachkit.graph import quote
+
+    run.view(task.dataset)
+    columns = run.session.rows(f"describe select * from {quote(task.dataset)}")
+    given = [{k.lower(): v for k, v in row.items()} for row in rows]
+    if task.key.lower() not in {k for row in given for k in row}:
+        given = [{**row, task.key: str(number)} for number, row in enumerate(given, start=1)]
+    names = [name for name, *_ in columns]
+    table = pa.table({name: pa.array([row.get(name.lower()) for row in given]) for name in names})
+    run.session.connection.register("__rows", table)
+    casts = ", ".join(f"cast({quote(name)} as {kind}) as {quote(name)}" for name, kind, *_ in columns)
+    try:
+        pq.write_table(run.session.table(f"select {casts} from __rows"), path)
+    finally:
+        run.session.connection.unregister("__rows")
+
+
+def _no_rows() -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"none": pa.array([], type=pa.int8())})

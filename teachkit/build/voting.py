@@ -1,0 +1,200 @@
+"""Voters: the votes of labeling functions on each part of a dataset, and people's judgments."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.keys import content, node_key, output_of, part_content
+from teachkit.errors import TeachkitError
+from teachkit.hashing import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.build.run import Output
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.store import ObjectMeta
+
+
+@dataclass(slots=True)
+class Ballot:
+    """One labeling function while it votes: the objects of its parts, and what went wrong."""
+
+    node: Node
+    metas: list[ObjectMeta | None]
+    seconds: float = 0.0
+    error: TeachkitError | None = None
+
+    @property
+    def missing(self) -> list[int]:
+        """The parts without votes."""
+        return [part for part, meta in enumerate(self.metas) if meta is None]
+
+    @property
+    def output(self) -> Output:
+        """The votes, whole."""
+        return output_of([m for m in self.metas if m is not None])
+
+
+def find_votes(run: Executor, node: Node) -> Output | None:
+    """The stored votes of a labeling function on all parts."""
+    found = [run.store.meta(key) for key in vote_keys(run, node)]
+    return output_of([m for m in found if m is not None]) if all(found) else None
+
+
+def vote_keys(run: Executor, node: Node) -> list[str]:
+    """The key of the votes on each part of the dataset: the voter's meaning, the content of what it reads there."""
+    task = run.graph.tasks[node.task or ""]
+    parts = run.outputs[task.dataset].parts
+    if node.spec.mode == "select":
+        whole = node_key(node, run.outputs)
+        return [digest(["votes", whole, i]) for i in range(len(parts))]
+    return [digest(["votes", node.own, part_content(part, node.spec.columns)]) for part in parts]
+
+
+def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
+    """Let the labeling functions of one task vote on every part that has no votes of theirs yet.
+
+    The row-local ones in SQL share one scan of a part. One that fails does so alone.
+    """
+    task = run.graph.tasks[nodes[0].task or ""]
+    ballots = [_ballot(run, node) for node in nodes]
+    parts = run.outputs[task.dataset].parts
+    for number, part in enumerate(parts):
+        todo = {b.node.id: b for b in ballots if b.error is None and b.metas[number] is None}
+        begun = time.perf_counter()
+        for node, codes, error in _vote(run, [b.node for b in todo.values()], part, task):
+            ballot = todo[node.id]
+            ballot.error = error
+            if codes is not None:
+                ballot.metas[number] = run.put(vote_keys(run, node)[number], _votes_table(codes), node, number)
+            now = time.perf_counter()
+            ballot.seconds += now - begun
+            begun = now
+    return ballots
+
+
+def _ballot(run: Executor, node: Node) -> Ballot:
+    keys = vote_keys(run, node)
+    return Ballot(node, [None if run.options.full_refresh else run.store.meta(key) for key in keys])
+
+
+def _vote(
+    run: Executor, nodes: Sequence[Node], part: ObjectMeta, task: TaskInfo
+) -> Iterator[tuple[Node, Any, TeachkitError | None]]:
+    if not nodes:
+        return
+    from teachkit.engine.scan import scan
+
+    path = run.store.path(part.key)
+    expressions = [n for n in nodes if n.spec.mode == "expression"]
+    if expressions:
+        for voted in scan(run.session, expressions, path, task):
+            yield voted.node, voted.codes, voted.error
+    for node in nodes:
+        if node.spec.mode == "select":
+            yield _select(run, node, part, task)
+    python = [n for n in nodes if n.spec.mode == "python"]
+    if python:
+        yield from vote_in_python(run, python, part.rows, _relation(run, part), task)
+
+
+def _select(run: Executor, node: Node, part: ObjectMeta, task: TaskInfo) -> tuple[Node, Any, TeachkitError | None]:
+    from teachkit.engine.scan import select_votes
+
+    try:
+        for parent in node.inputs:
+            run.view(parent)
+        return node, select_votes(run.session, node, run.store.path(part.key), task), None
+    except TeachkitError as error:
+        return node, None, error
+
+
+def vote_in_python(
+    run: Executor, nodes: Sequence[Node], rows: int, relation: str, task: TaskInfo
+) -> Iterator[tuple[Node, Any, TeachkitError | None]]:
+    """Let Python labeling functions vote on the rows of a relation, in worker processes."""
+    import numpy as np
+
+    from teachkit.graph import quote
+    from teachkit.voters.python_lf import PythonPool
+
+    columns = sorted({task.key, *(c for n in nodes for c in n.spec.columns)})
+    wanted = ", ".join(f"{quote(c)} as {quote(c)}" for c in columns)
+    table = run.session.table(f"select {wanted} from {relation}")
+    by_id = {n.id: n for n in nodes}
+    workers = min(run.files.target.threads, len(nodes))
+    with PythonPool(run.files.root, workers=workers, timeout=run.files.config.python_timeout) as pool:
+        jobs = [n.spec.python for n in nodes]
+        for node_id, result in pool.run(jobs, table, key=task.key, labels=task.labels, multi=task.multi):
+            node = by_id[node_id]
+            if result.error is not None:
+                yield node, None, result.error
+            elif task.multi:
+                answers = result.answers or {0: np.full(rows, -1, np.int8)}
+                yield node, {f"v{code}": votes for code, votes in answers.items()}, None
+            else:
+                yield node, {"vote": result.codes}, None
+
+
+def _relation(run: Executor, part: ObjectMeta) -> str:
+    from teachkit.engine.session import parquet
+
+    return parquet([run.store.path(part.key)])
+
+
+def _votes_table(codes: Mapping[str, Any]) -> pa.Table:
+    from teachkit.engine.scan import votes_table
+
+    return votes_table(codes)
+
+
+# ---------------------------------------------------------------------------- people
+
+
+def find_annotations(run: Executor, node: Node) -> Output | None:
+    """The stored judgments of an annotations file."""
+    meta = run.store.meta(_annotations_key(run, node))
+    return output_of([meta]) if meta else None
+
+
+def make_annotations(run: Executor, node: Node) -> Output:
+    """Read an annotations file and find the rows that it speaks of."""
+    from teachkit.voters.annotations import judgments_table, read_judgments
+
+    task = run.graph.tasks[node.task or ""]
+    text = (run.files.root / node.spec.path).read_text(encoding="utf-8-sig")
+    judgments = read_judgments(text, node.spec.path, node.name, node.spec.meta, task)
+    rows = _rows_of(run, {j.item for j in judgments}, task)
+    if run.options.sample is not None:
+        judgments = [j for j in judgments if j.item in rows]
+    table = judgments_table(judgments, rows, node.spec.path, task)
+    return output_of([run.put(_annotations_key(run, node), table, node, 0)])
+
+
+def _annotations_key(run: Executor, node: Node) -> str:
+    task = run.graph.tasks[node.task or ""]
+    return digest(["annotations", node.own, content(run.outputs[task.dataset], [task.key])])
+
+
+def _rows_of(run: Executor, items: set[str], task: TaskInfo) -> dict[str, tuple[int, int]]:
+    """Item key, as text -> (part, row in it)."""
+    import pyarrow as pa
+
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    run.session.connection.register("__items", pa.table({"item": pa.array(sorted(items), type=pa.string())}))
+    found: dict[str, tuple[int, int]] = {}
+    for number, part in enumerate(run.outputs[task.dataset].parts):
+        relation = parquet([run.store.path(part.key)], row_number=True)
+        matching = f"{relation} d join __items i on i.item = cast(d.{quote(task.key)} as varchar)"
+        rows = run.session.rows(f"select i.item, d.file_row_number from {matching}")
+        found |= {item: (number, row) for item, row in rows}
+    run.session.connection.unregister("__items")
+    return found

@@ -1,0 +1,151 @@
+"""What a data test is: a class with its arguments, which columns it reads, and how it looks for failures."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from teachkit.errors import BadValue
+from teachkit.project.models import Model, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from teachkit.errors import Where
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph.node import Reads, TestSpec
+    from teachkit.votes import LabelData, Votes
+
+SHOWN_ROWS = 500
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a test found: how many failures, a sentence, the figure it looked at, and the rows at fault.
+
+    ``severity`` is set by tests that themselves know how bad a failure is (freshness).
+    """
+
+    failures: int
+    message: str = ""
+    value: float | None = None
+    rows: pa.Table | None = None
+    severity: Severity | None = None
+
+
+class Surroundings(Protocol):
+    """What a test sees of the build."""
+
+    spec: TestSpec
+    target: Node
+    task: TaskInfo | None
+    others: tuple[str, ...]
+    """The nodes that the test reads beside its target."""
+    rows: str
+    """The tested rows as an SQL relation: the target's, narrowed by the test's ``where``."""
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query over node ids."""
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a query over node ids."""
+
+    def labels(self) -> LabelData:
+        """The label set under test, beside its gold."""
+
+    def votes(self) -> tuple[Votes, ...]:
+        """The votes that it was made of; of a multichoice task one ``Votes`` for each label."""
+
+    def people(self) -> Votes:
+        """The judgments of the task's annotators."""
+
+    def locked(self) -> str | None:
+        """The rows of the label set that ``teachkit.lock`` names, as a relation; None if there is no entry for it.
+
+        Raises:
+            LookupError: the lock names labels that this store does not hold.
+        """
+
+
+class CompileContext(Protocol):
+    """What a test may look up while it is compiled."""
+
+    nodes: dict[str, Node]
+    tasks: dict[str, TaskInfo]
+
+    def reference(self, text: str, where: Where) -> str:
+        """The node that ``ref('…')`` or ``source('…', '…')`` means."""
+
+
+class Check:
+    """A data test. Subclasses say what they are for, and look."""
+
+    version: ClassVar[int] = 1
+    kinds: ClassVar[tuple[str, ...]] = ("source", "transform", "label_set")
+    needs_column: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
+    """Whether the same inputs give the same finding, so that it may be kept."""
+
+    class Arguments(Model):
+        """None."""
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """Refuse arguments that the target rules out (a label that its task does not have)."""
+
+    @classmethod
+    def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
+        """The nodes and columns that the test reads."""
+        return {target.id: (column,) if column else None}
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Look for failures."""
+        raise NotImplementedError
+
+
+def verdict(spec: TestSpec, finding: Finding) -> str:
+    """``passed``, ``warned`` or ``failed``, as in dbt: ``error_if`` counts only with severity error, ``warn_if`` always."""
+    severity = finding.severity or spec.severity
+    if severity == "error" and _holds(spec.error_if or "!= 0", finding.failures):
+        return "failed"
+    return "warned" if _holds(spec.warn_if or "!= 0", finding.failures) else "passed"
+
+
+def _holds(condition: str, failures: int) -> bool:
+    match = re.match(r"\s*(>=|<=|!=|==|>|<|=)\s*(\d+(?:\.\d+)?)", condition)
+    if match is None:
+        raise ValueError(f"{condition!r} is no condition")  # the compiler checked it
+    return _COMPARE[match[1]](failures, float(match[2]))
+
+
+def in_bounds(value: float | None, low: float | None, high: float | None) -> bool:
+    """Whether a figure lies within bounds; one that is undefined does not."""
+    if value is None:
+        return False
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def need_one(arguments: Model, names: Sequence[str], check: str, where: Where) -> None:
+    """Refuse a test without any bound: it could never fail."""
+    if all(getattr(arguments, name) is None for name in names):
+        problem = f"this test can never fail: it has none of {', '.join(names)}"
+        raise BadValue(where, key=check, problem=problem, advice=f"write for example '{check}: {{{names[0]}: …}}'")
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """Bounds in words."""
+    parts = [f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else ""]
+    return " and ".join(p for p in parts if p)

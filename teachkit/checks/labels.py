@@ -1,0 +1,276 @@
+"""Tests of label sets: coverage, quality on gold, conflict, balance, agreement, flips."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
+from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
+from teachkit.project.models import Model
+
+if TYPE_CHECKING:
+    from teachkit.errors import Where
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph.node import Reads
+
+
+def _share(value: Any) -> Any:
+    """A share, written as 0.02 or as '2%'."""
+    if isinstance(value, str) and re.fullmatch(r"\s*\d+(\.\d+)?\s*%\s*", value):
+        return float(value.strip().rstrip("% ")) / 100
+    return value
+
+
+class Bounds(Model):
+    """``min`` and ``max``: shares between 0 and 1, also as ``2%``."""
+
+    min: float | None = Field(default=None, ge=0, le=1)
+    max: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _percent(cls, values: Any) -> Any:
+        return (
+            {k: _share(v) if k in ("min", "max") else v for k, v in values.items()}
+            if isinstance(values, dict)
+            else values
+        )
+
+
+class LabelCheck(Check):
+    """A test of a label set with bounds on one figure."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("label_set",)
+    Arguments = Bounds
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """A bound is needed."""
+        need_one(arguments, ("min", "max"), _name_of(cls), where)
+
+
+def _name_of(cls: type) -> str:
+    return re.sub(r"(?<!^)([A-Z][a-z])", r"_\1", cls.__name__).lower()
+
+
+def with_gold(target: Node, context: CompileContext) -> Reads:
+    """The label set and everything that says what is gold."""
+    task = context.tasks[target.task or ""]
+    columns = [task.key, *task.secret_columns, *([task.split_column] if task.split_column else [])]
+    gold = [
+        n.id
+        for n in context.nodes.values()
+        if n.kind == "annotations" and n.task == task.name and n.spec.meta.role == "gold"
+    ]
+    return {target.id: None, task.dataset: tuple(sorted(set(columns))), **dict.fromkeys(gold)}
+
+
+class Coverage(LabelCheck):
+    """The share of items with a label."""
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Count the labeled items among all items of the dataset."""
+        decided = around.labels().decided
+        done = (decided >= 0).all(axis=1) if decided.ndim == 2 else decided >= 0
+        value = float(done.mean()) if len(done) else None
+        return _figure("coverage", value, arguments, f"{int(done.sum())} of {len(done)} items have a label")
+
+
+class Quality(LabelCheck):
+    """A figure against a gold split."""
+
+    figure: ClassVar[str] = "accuracy"
+
+    class Arguments(Bounds):
+        """``against`` names the gold split; ``over`` all items with gold (unlabeled ones count as wrong) or the labeled ones."""
+
+        against: Literal["gold", "gold.train", "gold.tune", "gold.test"] = "gold.test"
+        over: Literal["all", "labeled"] = "all"
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """A bound is needed, and gold."""
+        super().check(arguments, target, context, where)
+        task = context.tasks[target.task or ""]
+        if not task.secret_columns and len(with_gold(target, context)) < 3:
+            advice = "declare 'gold:' in the task, or an annotations file with 'role: gold'"
+            raise BadValue(where, key=cls.figure, problem=f"task '{task.name}' has no gold", advice=advice)
+
+    @classmethod
+    def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
+        """Labels and gold."""
+        return with_gold(target, context)
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Compare labels with gold."""
+        found = around.labels().quality(arguments.against.partition(".")[2] or None)
+        if not found.n:
+            return Finding(1, f"{self.figure}: no item of {arguments.against} has gold")
+        value = found.accuracy_labeled if arguments.over == "labeled" else found.accuracy
+        spread = f" (95 %: {found.low:.3f} to {found.high:.3f})" if arguments.over == "all" else ""
+        if self.figure == "macro_f1":
+            value, spread = found.macro_f1, ""
+        rest = f"on {found.n} items of {arguments.against}, {found.labeled} of them labeled{spread}"
+        return _figure(self.figure, value, arguments, rest)
+
+
+class Accuracy(Quality):
+    """Accuracy against a gold split; items without a label count as wrong unless ``over: labeled``."""
+
+
+class MacroF1(Quality):
+    """Macro-averaged F1 against a gold split."""
+
+    figure: ClassVar[str] = "macro_f1"
+
+
+class ConflictRate(LabelCheck):
+    """The share of items on which voters disagree (multichoice: of pairs of item and label)."""
+
+    @classmethod
+    def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
+        """Every vote."""
+        return {target.id: None, **dict.fromkeys((*target.spec.voters, *target.spec.annotations))}
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Count items with two different votes."""
+        from teachkit.votes.analysis import conflict_rate
+
+        rates = [conflict_rate(votes) for votes in around.votes()]
+        return _figure("conflict rate", sum(rates) / len(rates), arguments, "of all items")
+
+
+class ClassBalance(Check):
+    """The share of each label among the labeled items lies within bounds: ``class_balance: {spam: [0.3, 0.7]}``."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("label_set",)
+
+    class Arguments(Model):
+        """Labels with ``[low, high]``."""
+
+        model_config = ConfigDict(extra="allow", frozen=True)
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """The labels must be the task's, the bounds two shares."""
+        task: TaskInfo = context.tasks[target.task or ""]
+        if not arguments.model_extra:
+            advice = f"write 'class_balance: {{{task.labels[0]}: [0.3, 0.7]}}'"
+            raise BadValue(where, key="class_balance", problem="no label is named", advice=advice)
+        for label, limits in arguments.model_extra.items():
+            if label not in task.labels:
+                hint = did_you_mean(label, task.labels)
+                raise UnknownLabel(where, label=label, task=task.name, known=listing(task.labels, 30), hint=hint)
+            if not _is_range(limits):
+                problem = f"{limits!r} are no bounds"
+                raise BadValue(where, key=label, problem=problem, advice="write two shares: [0.3, 0.7]")
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Compare each share with its bounds."""
+        labels = around.labels()
+        shares = labels.shares()
+        bad = []
+        for label, (low, high) in arguments.model_extra.items():
+            share = shares[labels.labels.index(label)]
+            if share is None or not float(_share(low)) <= share <= float(_share(high)):
+                bad.append(f"{label} {_number(share)} is not within {low} to {high}")
+        said = ", ".join(f"{n} {_number(s)}" for n, s in zip(labels.labels, shares, strict=True))
+        return Finding(len(bad), "; ".join(bad) or f"shares of the labels: {said}")
+
+
+def _is_range(limits: Any) -> bool:
+    if not isinstance(limits, list) or len(limits) != 2:
+        return False
+    low, high = (_share(v) for v in limits)
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
+    return numbers and 0 <= low <= high <= 1
+
+
+class Agreement(LabelCheck):
+    """How well the task's annotators agree beyond chance: Krippendorff's alpha (default), Fleiss' kappa, or in percent."""
+
+    class Arguments(Model):
+        """``min`` and ``max`` may be negative here; ``metric`` chooses the coefficient."""
+
+        metric: Literal["krippendorff", "fleiss", "percent"] = "krippendorff"
+        min: float | None = Field(default=None, ge=-1, le=1)
+        max: float | None = Field(default=None, ge=-1, le=1)
+
+    @classmethod
+    def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
+        """The label set's place in the order of a build, and every annotator's judgments."""
+        people = [n.id for n in context.nodes.values() if n.kind == "annotations" and n.task == target.task]
+        annotators = [i for i in people if context.nodes[i].spec.meta.role == "annotator"]
+        return {target.id: (), **dict.fromkeys(annotators)}
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Measure on items with two judgments."""
+        from teachkit.votes.agreement import fleiss_kappa, krippendorff_alpha, percent_agreement
+
+        measure = {"krippendorff": krippendorff_alpha, "fleiss": fleiss_kappa, "percent": percent_agreement}[
+            arguments.metric
+        ]
+        found = measure(around.people())
+        rest = f"({arguments.metric}) " + (
+            found.reason if found.value is None else f"on {found.n} items judged by two or more"
+        )
+        return _figure("agreement", found.value, arguments, rest)
+
+
+class MaxFlips(LabelCheck):
+    """The share of items whose label is another than in ``teachkit.lock``: ``max_flips: {against: lock, max: 2%}``."""
+
+    repeatable: ClassVar[bool] = False  # the lock changes outside the graph
+
+    class Arguments(Model):
+        """``max`` is a share (``2%``) of the items that had a label and still have one."""
+
+        against: Literal["lock"] = "lock"
+        max: float = Field(ge=0, le=1)
+
+        @model_validator(mode="before")
+        @classmethod
+        def _percent(cls, values: Any) -> Any:
+            return (
+                {k: _share(v) if k == "max" else v for k, v in values.items()} if isinstance(values, dict) else values
+            )
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """Nothing more to check."""
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Compare with the labels that the lock names."""
+        try:
+            before = around.locked()
+        except LookupError as error:
+            return Finding(1, str(error), severity="warn")
+        if before is None:
+            return Finding(0, "teachkit.lock has no labels to compare with yet")
+        from teachkit.graph import quote
+
+        key = quote(around.task.key if around.task else "")
+        now = quote(around.target.id)
+        both = f"{before} b join {now} n on b.{key} = n.{key} where b.label is not null and n.label is not null"
+        total, flips = around.query(f"select count(*), count(*) filter (b.label <> n.label) from {both}")[0]
+        share = flips / total if total else 0.0
+        rows = around.table(
+            f"select n.{key}, b.label as before, n.label as now from {both} and b.label <> n.label order by 1 limit 500"
+        )
+        good = share <= arguments.max
+        message = f"{flips} of {total} labels ({share:.2%}) are others than in teachkit.lock; at most {arguments.max:.2%} wanted"
+        return Finding(0 if good else int(flips), message, share, rows)
+
+
+def _figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:
+    good = in_bounds(value, arguments.min, arguments.max)
+    return Finding(
+        int(not good), f"{name} {_number(value)} {rest}; {bounds(arguments.min, arguments.max)} wanted", value
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,122 @@
+"""Views over an environment: ``data.*``, ``votes.*``, ``labels.*``, ``audit.*``, for any DuckDB client."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from teachkit.engine.session import parquet
+from teachkit.engine.sources import open_source
+from teachkit.errors import TeachkitError
+from teachkit.graph.sql import literal, quote
+from teachkit.store.atomic import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from teachkit.graph.node import Graph, Node, TaskInfo
+    from teachkit.project import ProjectFiles
+    from teachkit.store import Store
+
+
+def catalog_path(store: Store) -> Path:
+    """The DuckDB file with the views; made anew by each build that changed something."""
+    return store.root / "teachkit.duckdb"
+
+
+def write_catalog(store: Store, graph: Graph, files: ProjectFiles) -> None:
+    """Write the views to a DuckDB file, in place of the one before: a client that has that open is not disturbed."""
+    path = catalog_path(store)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with duckdb.connect(str(temporary)) as connection:
+            create_views(connection, store, graph, files)
+        with writing(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        temporary.with_name(temporary.name + ".wal").unlink(missing_ok=True)
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Graph, files: ProjectFiles) -> None:
+    """Create the views of the target's environment in a connection."""
+    nodes = store.read_environment(files.target_name)["nodes"]
+    for schema in ("data", "votes", "labels", "audit"):
+        connection.execute(f"create schema if not exists {schema}")
+    there = [n for n in graph if n.id in nodes and all(store.has(k) for k in nodes[n.id]["objects"])]
+    paths = {n.id: [store.path(k) for k in nodes[n.id]["objects"]] for n in there}
+    for node in there:
+        relation = _relation(connection, node, paths[node.id], files)
+        if relation:
+            connection.execute(f"create or replace view {relation[0]} as select * from {relation[1]}")
+    for task in graph.tasks.values():
+        voters = [n for n in there if n.kind == "lf" and n.task == task.name and paths[n.id]]
+        dataset = paths.get(task.dataset)
+        if dataset and voters:
+            sql = _votes(task, dataset, [(n, paths[n.id]) for n in voters])
+            connection.execute(f"create or replace view votes.{quote(task.name)} as {sql}")
+    for name, sql in _audit(store):
+        connection.execute(f"create or replace view audit.{name} as {sql}")
+
+
+def _relation(
+    connection: duckdb.DuckDBPyConnection, node: Node, paths: Sequence[Path], files: ProjectFiles
+) -> tuple[str, str] | None:
+    match node.kind:
+        case "transform" if paths:
+            return f"data.{quote(node.name)}", parquet(paths)
+        case "source":
+            name = f"data.{quote(node.name.replace('.', '_'))}"
+            if paths:
+                return name, parquet(paths)
+            if node.spec.table.database is not None:
+                return None  # a view would need the other database to be attached
+            try:
+                return name, open_source(connection, node.spec, files.root, node.name, node.where)
+            except TeachkitError:
+                return None
+        case "label_set" if paths:
+            return f"labels.{quote(node.name)}", parquet(paths)
+        case "annotations" if paths:
+            return f"votes.{quote(f'{node.task}_{node.name}')}", parquet(paths)
+    return None
+
+
+def _votes(task: TaskInfo, dataset: Sequence[Path], voters: Sequence[tuple[Node, Sequence[Path]]]) -> str:
+    """One row for each item, one column for each voter: the label it said, NULL where it abstained."""
+    names = "[" + ", ".join(literal(label) for label in task.labels) + "]"
+    columns, joins = [], []
+    for index, (node, paths) in enumerate(voters):
+        if task.multi:
+            said = ", ".join(
+                f"case when v{index}.v{code} = 1 then {literal(label)} end"
+                for code, label in enumerate(task.labels)
+                if _has(paths, f"v{code}")
+            )
+            columns.append(f"list_filter([{said}], lambda x: x is not null) as {quote(node.name)}")
+        else:
+            columns.append(f"case when v{index}.vote >= 0 then {names}[v{index}.vote + 1] end as {quote(node.name)}")
+        joins.append(f"positional join {parquet(paths, union_by_name=True)} v{index}")
+    return f"select d.{quote(task.key)}, {', '.join(columns)} from {parquet(dataset)} d {' '.join(joins)}"
+
+
+def _has(paths: Sequence[Path], column: str) -> bool:
+    import pyarrow.parquet as pq
+
+    return any(column in pq.read_schema(path).names for path in paths)
+
+
+def _audit(store: Store) -> Iterator[tuple[str, str]]:
+    runs = store.root / "runs" / "*.json"
+    if any(runs.parent.glob("*.json")):
+        record = "record.command, record.target, record.started, record.seconds, record.commit, record.published"
+        source = f"read_json({literal(str(runs))}, columns = {{number: 'bigint', previous: 'varchar', record: 'json'}}, format = 'auto')"
+        fields = ", ".join(f"record ->> '{f.split('.')[1]}' as {f.split('.')[1]}" for f in record.split(", "))
+        yield "runs", f"select number, {fields}, previous, record from {source}"
+
+
+__all__ = ["catalog_path", "create_views", "write_catalog"]

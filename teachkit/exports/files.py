@@ -1,0 +1,56 @@
+"""Files for trainers: Parquet, CSV, JSONL."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """One Parquet file, zstd."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """RFC 4180 in UTF-8; NULL is an empty field, structs and lists are JSON.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP's advice on CSV injection).
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow([_safe(name) for name in table.column_names])
+        for batch in table.to_batches():
+            columns = [column.to_pylist() for column in batch.columns]
+            writer.writerows([_field(value) for value in row] for row in zip(*columns, strict=True))
+
+
+def write_jsonl(table: pa.Table, path: Path) -> None:
+    """One JSON object a line, in UTF-8."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for batch in table.to_batches():
+            for row in batch.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False, default=str, allow_nan=False) + "\n")
+
+
+def _field(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _safe(value) if isinstance(value, str) else value
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
