@@ -206,6 +206,30 @@ class NotUtf8(ProjectError):
     instead = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 {name} > fixed && mv fixed {name}"
 
 
+class UnreadableFile(ProjectError):
+    """A file of the project cannot be opened."""
+
+    slug = "unreadable-file"
+    what = "this file cannot be read: {problem}"
+    instead = "check that it is a file, not a broken link, and that you may read it"
+
+
+class MisplacedFile(ProjectError):
+    """A file lies where nothing reads it."""
+
+    slug = "misplaced-file"
+    what = "{problem}"
+    instead = "{advice}"
+
+
+class MissingFile(ProjectError):
+    """A file names another one that is not there."""
+
+    slug = "missing-file"
+    what = "{key}: there is no file '{file}' beside this one"
+    instead = "write it, correct the name, or remove the key"
+
+
 class BadYaml(ProjectError):
     """A YAML file cannot be parsed."""
 

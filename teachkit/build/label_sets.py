@@ -59,7 +59,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    votes = cast_votes(run, node)
+    votes = votes_of(run, node)
     config = node.spec.config
     gold = read_gold(run, task, node.spec.gold) if config.gold == "tune" or config.prefer_gold else None
     _say_if_compiling(run)
@@ -69,14 +69,14 @@ def make_label_set(run: Executor, node: Node) -> Output:
         tables = rows(run, node, task, votes, models, gold)
     except TeachkitError:
         raise
-    except Exception as error:  # noqa: BLE001 - a label model may be the user's own code
+    except Exception as error:
         problem = f"label model '{config.type}' raised {type(error).__name__}: {error}"
         raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
-    counted = zip(keys, tables, strict=False)
-    metas = [run.put(key, table, node, part, _counts(table, task)) for part, (key, table) in enumerate(counted)]
-    run.put(
-        keys[-1], _parameter_table(parameters), node, -1, {"inputs": _inputs(run, node), "labels": list(task.labels)}
-    )
+    metas = []
+    for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
+        metas.append(run.put(key, table, node, part, {**_counts(table, task), "parameters": keys[-1]}))
+    about = {"inputs": _inputs(run, node), "labels": list(task.labels), "algorithm": config.type}
+    run.put(keys[-1], _parameter_table(parameters), node, -1, about)
     return output_of(metas)
 
 
@@ -105,33 +105,35 @@ def _say_if_compiling(run: Executor) -> None:
 # ---------------------------------------------------------------------------- votes
 
 
-def cast_votes(run: Executor, node: Node) -> Cast:
-    """Read the votes of a label set's voters from the store."""
+def votes_of(run: Executor, node: Node) -> Cast:
+    """The votes that a label set is made of, from the store."""
+    spec: LabelSetSpec = node.spec
+    return cast_votes(run, run.graph.tasks[node.task or ""], spec.voters, spec.annotations, spec.abstain)
+
+
+def cast_votes(
+    run: Executor, task: TaskInfo, voters: Sequence[str], annotations: Sequence[str], abstain: Mapping[str, str]
+) -> Cast:
+    """Read the votes of some labeling functions and annotators of a task from the store."""
     import numpy as np
 
     from teachkit.votes import Votes
 
-    spec: LabelSetSpec = node.spec
-    task = run.graph.tasks[node.task or ""]
     n = sum(p.rows for p in run.outputs[task.dataset].parts)
-    names = [run.graph[v].name for v in spec.voters]
-    policies = {run.graph[v].name: spec.abstain[v] for v in spec.voters}
-    kinds = {run.graph[v].name: v for v in spec.voters}
-    people = _people(run, spec.annotations, names, task)
-    for annotator, node_id in people.nodes.items():
-        policies[annotator] = spec.abstain[node_id]
-        kinds[annotator] = node_id
+    names = [run.graph[v].name for v in voters]
+    people = _people(run, annotations, names, task)
+    kinds = {**{run.graph[v].name: v for v in voters}, **people.nodes}
+    policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
     votes = []
     for label in range(len(task.labels)) if task.multi else [None]:
-        columns = [_column(run, v, label) for v in spec.voters]
+        columns = [_column(run, v, label) for v in voters]
         k = 2 if task.multi else len(task.labels)
         found = Votes.from_columns(names, columns, k, n_items=n)
         if people.names:
             chosen = people.code >= 0 if label is None else people.code == label
             code = people.code[chosen] if label is None else people.yes[chosen].astype(np.int64)
-            long = Votes.from_long(
-                people.row[chosen], people.voter[chosen], code, voters=people.names, n_items=n, n_labels=k
-            )
+            rows, voted = people.row[chosen], people.voter[chosen]
+            long = Votes.from_long(rows, voted, code, voters=people.names, n_items=n, n_labels=k)
             found = Votes.joined(found, long)
         votes.append(found)
     return Cast(tuple(votes), policies, kinds)
@@ -311,9 +313,19 @@ def _own_class(place: str, root: Path, node: Node) -> Any:
     return getattr(module, name)
 
 
-def load_models(algorithm: str, parameters: pa.Table) -> list[Any]:
+def stored_parameters(table: pa.Table) -> list[Any]:
+    """The parameters of each fitted model, from the object that holds them; None for those that keep none."""
+    return json.loads(table.column("parameters")[0].as_py())  # type: ignore[no-any-return]
+
+
+def stored_parameters(table: pa.Table) -> list[Any]:
+    """The parameters of each fitted model, from the object that holds them; None for those that keep none."""
+    return json.loads(table.column("parameters")[0].as_py())  # type: ignore[no-any-return]
+
+
+def load_models(algorithm: str, table: pa.Table) -> list[Any]:
     """The fitted models again, from their stored parameters; None for those that keep none (classes of users)."""
-    kept = json.loads(parameters.column("parameters")[0].as_py())
+    kept = stored_parameters(table)
     own = ":" in algorithm
     return [None if own or p is None else registry.load("label_model", algorithm).from_parameters(p) for p in kept]
 

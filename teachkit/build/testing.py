@@ -112,9 +112,9 @@ class CheckSurroundings:
 
     @cached_property
     def _cast(self) -> Any:
-        from teachkit.build.label_sets import cast_votes
+        from teachkit.build.label_sets import votes_of
 
-        return cast_votes(self._run, self.target)
+        return votes_of(self._run, self.target)
 
     def votes(self) -> tuple[Votes, ...]:
         """The votes that it was made of; of a multichoice task one ``Votes`` for each label."""

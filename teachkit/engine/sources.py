@@ -240,3 +240,15 @@ def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:
             return repr(connection.execute(f"select * from {relation}").fetchall())
         except duckdb.Error as error:
             raise unreadable(error, name, where) from error
+
+
+def find_record(spec: SourceSpec, path: Path, column: str, value: str) -> int | None:
+    """The number, from 1, of the first record of one file that has ``value`` in ``column``; None if none has."""
+    import duckdb
+
+    one = dataclasses.replace(spec, paths=(str(path),))
+    with duckdb.connect(config={"threads": "1"}) as connection:
+        rows = f"select row_number() over () as record, {quote(column)} as value from {_reader(one, path.parent)}"
+        query = f"select min(record) from ({rows}) where cast(value as varchar) = {literal(value)}"
+        found = connection.execute(query).fetchall()
+    return None if found[0][0] is None else int(found[0][0])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import fnmatch
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +18,11 @@ from teachkit.errors import (
     BadValue,
     Cycle,
     DuplicateName,
+    NotUtf8,
     ProjectErrors,
-    ReadsGold,
     TeachkitError,
     UnknownColumn,
+    UnknownLabel,
     UnknownNode,
     UnknownTask,
     UnknownType,
@@ -29,13 +32,20 @@ from teachkit.errors import (
     listing,
 )
 from teachkit.graph.data_tests import test_nodes
+from teachkit.graph.gold import check_shown, check_voter
 from teachkit.graph.kinds import Voter, VoterContext
+from teachkit.graph.names import fold
 from teachkit.graph.node import ExportSpec, Graph, LabelSetSpec, Node, SourceSpec, TaskInfo, TransformSpec, UnitTestSpec
-from teachkit.graph.render import Renderer
-from teachkit.graph.sql import Columns, Select, pretty, understand_select
+from teachkit.graph.python_meaning import PythonFile, parse_python
+from teachkit.graph.python_source import package_versions
+from teachkit.graph.render import Renderer, in_template
+from teachkit.graph.sql import Columns, Select, pretty, understand_expression, understand_select
+from teachkit.graph.sql_tables import ALL, ROWS
 from teachkit.hashing import canonical_json, digest
 from teachkit.project import Definition, ProjectFiles, has_jinja
-from teachkit.project.models import ColumnSplits, HashSplits, LabelModelConfig, SourceTable
+from teachkit.project.models import ColumnSplits, HashSplits, LabelModelConfig, SourceTable, SqlConfig
+from teachkit.project.validate import validate
+from teachkit.project.yaml_file import YamlFile
 
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 _REF = re.compile(
@@ -76,7 +86,7 @@ def compile_graph(files: ProjectFiles, describe: DescribeSource, memo: Memo | No
     Raises:
         ProjectErrors: everything that is wrong, each with its place.
     """
-    return _Compiler(files, describe, memo or NoMemo()).run()
+    return _Compiler(files, describe, NoMemo() if memo is None else memo).run()
 
 
 class _Compiler:
@@ -99,6 +109,7 @@ class _Compiler:
             self._tasks,
             self._voters,
             self._label_sets,
+            self._gold,
             self._exports,
             self._unit_tests,
             self._data_tests,
@@ -109,10 +120,13 @@ class _Compiler:
         if self.errors:
             raise ProjectErrors(self.errors)
         self._partition_keys()
-        return _finish(self.nodes, self.tasks)
+        try:
+            return _finish(self.nodes, self.tasks)
+        except BadValue as error:
+            raise ProjectErrors([error]) from error
 
     def remember(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
-        key = f"{name}:{digest([__version__, inputs])}"
+        key = f"{name}:{digest([*_tools(), inputs])}"
         found = self.memo.get(key)
         if found is not None:
             return json.loads(found)
@@ -156,7 +170,7 @@ class _Compiler:
         keys = {d.name: d.config.key for d in self.files.of("task")}
         for definition in self.files.of("label_model"):
             if definition.config.task in keys:
-                columns = (keys[definition.config.task].lower(), *LABEL_SET_COLUMNS)
+                columns = (fold(keys[definition.config.task]), *LABEL_SET_COLUMNS)
                 self.schemas[f"label_set.{definition.name}"] = columns
 
     # -- sources
@@ -172,25 +186,12 @@ class _Compiler:
         spec = SourceSpec(table, paths, table.format or _format(paths, definition), types)
         node_id = f"source.{definition.group}.{definition.name}"
         schema = self.describe(spec, node_id, definition.at("path" if paths else "database"))
-        columns = tuple(name.lower() for name in schema)
+        columns = tuple(fold(name) for name in schema)
+        owner = f"source '{definition.group}.{definition.name}'"
         for name in table.columns:
-            if name.lower() not in columns:
-                raise UnknownColumn(
-                    definition.at("columns", name, key=True),
-                    column=name,
-                    owner=f"source '{definition.group}.{definition.name}'",
-                    known=listing(schema, 30),
-                    hint=did_you_mean(name, schema),
-                )
+            _known(name, schema, owner, definition.at("columns", name, key=True))
         for index, name in enumerate(table.key or ()):
-            if name.lower() not in columns:
-                raise UnknownColumn(
-                    definition.at("key", index),
-                    column=name,
-                    owner=f"source '{definition.group}.{definition.name}'",
-                    known=listing(schema, 30),
-                    hint=did_you_mean(name, schema),
-                )
+            _known(name, schema, owner, definition.at("key", index))
         self.schemas[node_id] = columns
         reading = {
             "format": spec.format,
@@ -230,7 +231,12 @@ class _Compiler:
 
     def _transforms(self) -> None:
         definitions = {d.name: d for d in self.files.of("transform")}
-        notes = {d.name: d for d in self.files.of("transform_notes")}
+        notes: dict[str, Definition] = {}
+        for note in self.files.of("transform_notes"):
+            if note.name in notes:
+                kind, other = "description of transform", notes[note.name].where
+                self.errors.append(DuplicateName(note.where, kind=kind, name=note.name, other=other))
+            notes[note.name] = note
         for name, note in notes.items():
             if name not in definitions:
                 known = list(definitions)
@@ -255,23 +261,15 @@ class _Compiler:
             self.attempt(lambda name=name: self._transform(definitions[name], rendered[name], notes.get(name)))  # type: ignore[misc]
 
     def _transform(self, definition: Definition, rendered: Any, notes: Definition | None) -> None:
-        from teachkit.project.models import SqlConfig
-
-        config = read_config(SqlConfig, rendered.config, definition.where)
-        select = self.select(rendered.text, rendered.refs, definition.where)
+        config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
+        with in_template(definition.text, rendered.text, definition.where):
+            select = self.select(rendered.text, rendered.refs, definition.where)
+            _check_names(select.columns, definition.where)
         node_id = f"transform.{definition.name}"
         self.schemas[node_id] = select.columns
         if notes and select.columns is not None:
             for name in notes.config.columns:
-                if name.lower() not in select.columns:
-                    owner, hint = f"transform '{definition.name}'", did_you_mean(name, select.columns)
-                    raise UnknownColumn(
-                        notes.at("columns", name, key=True),
-                        column=name,
-                        owner=owner,
-                        known=listing(select.columns, 30),
-                        hint=hint,
-                    )
+                _known(name, select.columns, f"transform '{definition.name}'", notes.at("columns", name, key=True))
         defaults = _defaults(self.files.config.transforms, definition.group)
         tags = (*defaults.tags, *config.tags, *(notes.config.tags if notes else ()))
         self.add(
@@ -280,7 +278,7 @@ class _Compiler:
                 "transform",
                 definition.name,
                 definition.where,
-                TransformSpec(rendered.text, select.keeps_order, select.aggregates, None),
+                TransformSpec(select.sql, select.keeps_order, select.aggregates, None),
                 {"select": select.canonical},
                 tuple(select.reads),
                 select.reads,
@@ -288,9 +286,10 @@ class _Compiler:
                 select.lineage,
                 None,
                 tags,
-                notes.config.description if notes else config.description,
+                (notes.config.description if notes else "") or config.description,
                 definition.text,
                 rendered.text,
+                influences=select.influences,
             )
         )
 
@@ -318,11 +317,9 @@ class _Compiler:
             named.append((("gold", "column"), task.gold.column))
             for value, label in (task.gold.values or {}).items():
                 if label not in task.label_names:
-                    from teachkit.errors import UnknownLabel
-
                     hint = did_you_mean(label, task.label_names)
                     raise UnknownLabel(
-                        definition.at("gold", "values", str(value)),
+                        definition.at("gold", "values", value),
                         label=label,
                         task=task.name,
                         known=listing(task.label_names),
@@ -332,24 +329,18 @@ class _Compiler:
         if split_column:
             named.append((("splits", "column"), split_column))
         for path, column in named:
-            if columns is not None and column.lower() not in columns:
-                raise UnknownColumn(
-                    definition.at(*path),
-                    column=column,
-                    owner=f"the dataset '{dataset.partition('.')[2]}'",
-                    known=listing(columns, 30),
-                    hint=did_you_mean(column, columns),
-                )
+            if columns is not None:
+                _known(column, columns, f"the dataset '{dataset.partition('.')[2]}'", definition.at(*path))
         self.tasks[task.name] = TaskInfo(
             task.name,
             task.kind,
             task.label_names,
             dataset,
-            task.key.lower(),
-            tuple(c.lower() for c in task.show),
+            fold(task.key),
+            tuple(fold(c) for c in task.show),
             definition.text,
             task.gold,
-            split_column.lower() if split_column else None,
+            fold(split_column) if split_column else None,
             task.splits if isinstance(task.splits, HashSplits) else None,
             definition.where,
             task.description,
@@ -398,7 +389,6 @@ class _Compiler:
         )
         for voter in registry.load("voter", kind)(definition, context):
             if voter.enabled:
-                self._check_gold(voter, task)
                 self._add_voter(voter, task, defaults.tags)
 
     def _add_voter(self, voter: Voter, task: TaskInfo, tags: Sequence[str]) -> None:
@@ -424,34 +414,6 @@ class _Compiler:
             )
         )
 
-    def _check_gold(self, voter: Voter, task: TaskInfo) -> None:
-        if not task.secret_columns or voter.kind == "annotations":
-            return
-        secret = {(task.dataset, c) for c in task.secret_columns}
-        for column in task.secret_columns:
-            secret |= self._origins(task.dataset, column)
-        for relation, columns in voter.reads.items():
-            for column in columns if columns is not None else self.schemas.get(relation) or ():
-                touched = ({(relation, column)} | self._origins(relation, column)) & secret
-                if touched:
-                    via = " and ".join(sorted(f"column '{c}' of {r}" for r, c in touched))
-                    raise ReadsGold(
-                        voter.where, voter=f"labeling function '{voter.name}'", column=column, task=task.name, via=via
-                    )
-
-    def _origins(self, relation: str, column: str) -> set[tuple[str, str]]:
-        """Every (relation, column) upstream that the value of a column is made of."""
-        found: set[tuple[str, str]] = set()
-        queue = [(relation, column)]
-        while queue:
-            node = self.nodes.get(queue[0][0])
-            for origin in node.lineage.get(queue[0][1], ()) if node else ():
-                if origin not in found:
-                    found.add(origin)
-                    queue.append(origin)
-            queue.pop(0)
-        return found
-
     def task(self, name: str, where: Where) -> TaskInfo:
         if name not in self.tasks:
             raise UnknownTask(where, task=name, known=listing(sorted(self.tasks)), hint=did_you_mean(name, self.tasks))
@@ -476,6 +438,7 @@ class _Compiler:
         gold = tuple(n.id for n in people if n.spec.meta.role == "gold")
         gold_columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
         uses_gold = config.gold == "tune" or config.prefer_gold
+        _check_abstain(config, chosen, task, definition)
         abstain = {n.id: _abstain(n, config) for n in chosen}
         parameters = {
             **config.parameters,
@@ -509,6 +472,9 @@ class _Compiler:
         reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
         node_id = f"label_set.{config.name}"
         lineage = {task.key: ((task.dataset, task.key),)}
+        seen = {(r, c) for n in chosen for r, columns in n.reads.items() for c in columns or (ALL,)}
+        seen |= {(task.dataset, c) for c in gold_columns if uses_gold}
+        influences = {ROWS: lineage[task.key], **dict.fromkeys(LABEL_SET_COLUMNS, tuple(sorted(seen))), **lineage}
         self.add(
             Node(
                 node_id,
@@ -519,27 +485,19 @@ class _Compiler:
                 canonical,
                 inputs,
                 reads,
-                self.schemas[node_id],
+                tuple(self.schemas[node_id] or ()),
                 lineage,
                 task.name,
                 tuple(config.tags),
                 config.description,
                 _entry_text(definition),
+                influences=influences,
             )
         )
 
     def _algorithm(self, config: LabelModelConfig, definition: Definition) -> Any:
         if ":" in config.type:
-            path, _, name = config.type.partition(":")
-            file = self.files.root / path
-            if not file.is_file():
-                raise BadValue(
-                    definition.at("type"),
-                    key="type",
-                    problem=f"there is no file '{path}'",
-                    advice="write 'label_models/file.py:Class'",
-                )
-            return {"python": name, "text": digest(file.read_text(encoding="utf-8"))}
+            return self._python_algorithm(config.type, definition.at("type"))
         known = registry.names("label_model")
         if config.type not in known:
             raise UnknownType(
@@ -551,14 +509,26 @@ class _Compiler:
             )
         return {"name": config.type, "version": _algorithm_version(config.type)}
 
+    def _python_algorithm(self, written: str, where: Where) -> Any:
+        """A class of the project: its file's code and all that this reaches, and the packages that it imports."""
+        path, _, name = written.partition(":")
+        file = self.files.root / path
+        if not file.is_file() or not name.isidentifier():
+            problem = f"there is no file '{path}'" if not file.is_file() else f"'{name}' is no name of a class"
+            raise BadValue(where, key="type", problem=problem, advice="write 'label_models/file.py:Class'")
+        text = _python_text(file, self.files.root)
+        if not any(isinstance(n, ast.ClassDef) and n.name == name for n in parse_python(path, text).body):
+            problem = f"'{path}' has no class '{name}'"
+            raise BadValue(where, key="type", problem=problem, advice="write 'label_models/file.py:Class'")
+        meaning = PythonFile(path, text, modules=_modules(self.files.root)).meaning_of_all()
+        return {"python": name, "code": meaning.text, "packages": package_versions(meaning.packages)}
+
     def _prior_in_order(self, parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
         prior = parameters.get("class_prior")
         if not isinstance(prior, dict):
             return parameters
         for label in prior:
             if label not in task.labels:
-                from teachkit.errors import UnknownLabel
-
                 place = definition.at("class_prior", label, key=True)
                 raise UnknownLabel(
                     place,
@@ -575,6 +545,19 @@ class _Compiler:
                 advice=f"labels: {listing(task.labels)}",
             )
         return {**parameters, "class_prior": [prior[label] for label in task.labels]}
+
+    # -- gold
+
+    def _gold(self) -> None:
+        """Refuse voters that can see what they will be measured against; label sets must be known by now."""
+        for node in list(self.nodes.values()):
+            if node.kind == "lf":
+                self.attempt(lambda n=node: check_voter(n, self.tasks[n.task], self.nodes))  # type: ignore[misc]
+        for definition in self.files.of("task"):
+            task = self.tasks[definition.name]
+            for index, column in enumerate(task.show):
+                place = definition.at("show", index)
+                self.attempt(lambda c=column, t=task, w=place: check_shown(c, t, self.nodes, w))  # type: ignore[misc]
 
     # -- exports, unit tests, data tests
 
@@ -600,26 +583,17 @@ class _Compiler:
         dataset_columns = self.schemas.get(task.dataset) or ()
         known = [*(self.schemas[label_set] or ()), *dataset_columns]
         for index, column in enumerate(config.columns):
-            if column.lower() not in known:
-                raise UnknownColumn(
-                    definition.at("columns", index),
-                    column=column,
-                    owner=f"'{config.label_set}' and its dataset",
-                    known=listing(known, 30),
-                    hint=did_you_mean(column, known),
-                )
-        columns = tuple(c.lower() for c in config.columns)
+            _known(column, known, f"'{config.label_set}' and its dataset", definition.at("columns", index))
+        columns = tuple(fold(c) for c in config.columns)
         read = set(columns)
+        where = None
         if config.where:
-            from teachkit.graph.sql import understand_expression
-
-            read |= set(
-                understand_expression(
-                    config.where, label_set, tuple(dict.fromkeys(known)), definition.at("where")
-                ).columns
-            )
+            place = definition.text_at("where")
+            found = understand_expression(config.where, label_set, tuple(dict.fromkeys(known)), place)
+            read, where = read | set(found.columns), found.canonical
         path = self.renderer.value(config.path, definition.at("path"))
-        canonical = {"export": config.format, "columns": columns, "where": config.where}
+        self._check_path(path, definition)
+        canonical = {"export": config.format, "columns": columns, "where": where}
         from_dataset = tuple(sorted((read - set(self.schemas[label_set] or ())) | {task.key}))
         self.add(
             Node(
@@ -631,7 +605,7 @@ class _Compiler:
                 canonical,
                 (label_set, task.dataset),
                 {label_set: None, task.dataset: from_dataset},
-                columns or self.schemas[label_set],
+                columns or tuple(self.schemas[label_set] or ()),
                 {},
                 task.name,
                 tuple(config.tags),
@@ -639,6 +613,13 @@ class _Compiler:
                 _entry_text(definition),
             )
         )
+
+    def _check_path(self, path: str, definition: Definition) -> None:
+        """Two exports to one file would take turns in overwriting it."""
+        for other in (n for n in self.nodes.values() if n.kind == "export"):
+            if Path(other.spec.path) == Path(path):
+                place, problem = definition.at("path"), f"export '{other.name}' writes '{other.spec.path}' too"
+                raise BadValue(place, key="path", problem=problem, advice="give each a path of its own")
 
     def _unit_tests(self) -> None:
         for definition in self.files.of("unit_test"):
@@ -651,8 +632,6 @@ class _Compiler:
         for index, expected in enumerate(unit.expect):
             for label in [expected] if isinstance(expected, str) else expected or ():
                 if label not in task.labels:
-                    from teachkit.errors import UnknownLabel
-
                     raise UnknownLabel(
                         definition.at("expect", index),
                         label=label,
@@ -660,6 +639,11 @@ class _Compiler:
                         known=listing(task.labels),
                         hint=did_you_mean(label, task.labels),
                     )
+        columns = self.schemas.get(task.dataset)
+        for index, row in enumerate(unit.rows):
+            for name in row if columns is not None else ():
+                place = definition.at("rows", index, name, key=True)
+                _known(str(name), columns or (), f"the dataset '{task.dataset.partition('.')[2]}'", place)
         self.add(
             Node(
                 f"unit_test.{unit.name}",
@@ -711,12 +695,53 @@ _NOUN = {
 }
 
 
-def read_config(model: Any, values: Mapping[str, Any], where: Where) -> Any:
-    """Validate what ``config(...)`` was given."""
-    from teachkit.project.validate import validate
-    from teachkit.project.yaml_file import YamlFile
+def read_config(model: Any, values: Mapping[str, Any], where: Where, text: str = "") -> Any:
+    """Validate what ``config(...)`` in the template ``text`` was given."""
+    places = {(name,): _config_place(text, name, where) for name in values}
+    known: dict[tuple[str | int, ...], Any] = {path: place for path, place in places.items() if place is not None}
+    return validate(model, YamlFile(where.path, dict(values), known, {(): (where.line or 1, 1, 2)}), owner="config()")
 
-    return validate(model, YamlFile(where.path, dict(values), {}, {(): (where.line or 1, 1, 2)}))
+
+def config_place(text: str, name: str, where: Where) -> Where:
+    """Where the template gives the key ``name`` to ``config(...)``."""
+    found = _config_place(text, name, where)
+    return Where(where.path, *found) if found else where
+
+
+def _config_place(text: str, name: str, where: Where) -> tuple[int, int, int] | None:
+    match = re.search(rf"\bconfig\s*\([^}}]*?\b({re.escape(name)})\s*=", text)
+    if match is None:
+        return None
+    line = text.count("\n", 0, match.start(1))
+    column = match.start(1) - (text.rfind("\n", 0, match.start(1)) + 1) + 1
+    return (where.line or 1) + line, column, column + len(name)
+
+
+def _known(name: str, columns: Iterable[str], owner: str, where: Where) -> None:
+    """Raise ``UnknownColumn`` unless there is a column of this name."""
+    columns = list(dict.fromkeys(columns))
+    if fold(name) not in map(fold, columns):
+        hint = did_you_mean(name, columns)
+        raise UnknownColumn(where, column=name, owner=owner, known=listing(columns, 30), hint=hint)
+
+
+def _check_names(columns: Sequence[str] | None, where: Where) -> None:
+    """A transform's columns have names, each its own: others refer to them."""
+    for index, name in enumerate(columns or ()):
+        if not name:
+            problem = f"column {index + 1} of this SELECT has no name"
+            raise BadSql(where, problem=problem, advice="give it one: … as name")
+        if name in (columns or ())[:index]:
+            problem = f"two columns of this SELECT are called '{name}'"
+            raise BadSql(where, problem=problem, advice=f"name one otherwise, or leave it out: * exclude ({name})")
+
+
+@cache
+def _tools() -> tuple[str, ...]:
+    """What else decides what is compiled: a memory of what another version understood must not be used."""
+    from importlib.metadata import version
+
+    return (__version__, *(version(name) for name in ("duckdb", "jinja2", "pydantic", "sqlglot")))
 
 
 def _format(paths: Sequence[str], definition: Definition) -> str:
@@ -789,7 +814,15 @@ def _matches(node: Node, pattern: str) -> bool:
         return pattern[4:] in node.tags
     if pattern.startswith("kind:"):
         return pattern[5:] == node.kind
-    return fnmatch.fnmatchcase(node.name, pattern) or fnmatch.fnmatchcase(node.id, pattern)
+    return fnmatch.fnmatchcase(node.name, pattern) or ("." in pattern and fnmatch.fnmatchcase(node.id, pattern))
+
+
+def _check_abstain(config: LabelModelConfig, voters: Sequence[Node], task: TaskInfo, definition: Definition) -> None:
+    for pattern in config.abstain:
+        if not any(_matches(n, pattern) for n in voters):
+            known = [n.name for n in voters]
+            place, hint = definition.at("abstain", pattern, key=True), did_you_mean(pattern, known)
+            raise UnknownVoter(place, pattern=pattern, task=task.name, known=listing(known, 40), hint=hint)
 
 
 def _abstain(node: Node, config: LabelModelConfig) -> str:
@@ -826,10 +859,19 @@ def _modules(root: Path) -> Callable[[str], tuple[str, str] | None]:
         base = root / Path(*name.split("."))
         for path in (base.with_suffix(".py"), base / "__init__.py"):
             if path.is_file():
-                return path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+                return path.relative_to(root).as_posix(), _python_text(path, root)
         return None
 
     return find
+
+
+def _python_text(path: Path, root: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = Where(path.relative_to(root).as_posix(), data[: error.start].count(b"\n") + 1)
+        raise NotUtf8(place, byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name) from error
 
 
 def _topological(inputs: Mapping[str, Iterable[str]], places: Mapping[str, Where]) -> list[str]:
@@ -854,13 +896,23 @@ def _topological(inputs: Mapping[str, Iterable[str]], places: Mapping[str, Where
     return order
 
 
+def _own(node: Node) -> str:
+    try:
+        return digest(node.canonical)
+    except (TypeError, ValueError) as error:
+        advice = "put dates in quotes; leave out what is not a number"
+        raise BadValue(
+            node.where, key=node.name, problem=f"a value has no plain form: {error}", advice=advice
+        ) from error
+
+
 def _finish(nodes: Mapping[str, Node], tasks: Mapping[str, TaskInfo]) -> Graph:
     places = {n.id: n.where for n in nodes.values()}
     order = _topological({n.id: n.inputs for n in nodes.values()}, places)
     final: dict[str, Node] = {}
     for node_id in order:
         node = nodes[node_id]
-        own = digest(node.canonical)
+        own = _own(node)
         fingerprint = digest(
             [own, [final[i].fingerprint for i in node.inputs], sorted((k, v) for k, v in node.reads.items())]
         )

@@ -6,20 +6,36 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_jsonable_python
 
 from teachkit import registry
-from teachkit.errors import BadValue, ProjectErrors, TeachkitError, UnknownType, Where, did_you_mean, listing
+from teachkit.errors import (
+    BadValue,
+    ProjectErrors,
+    TeachkitError,
+    UnknownColumn,
+    UnknownKey,
+    UnknownType,
+    Where,
+    did_you_mean,
+    listing,
+)
+from teachkit.graph.names import fold, quote
 from teachkit.graph.node import Node, TaskInfo, TestSpec
-from teachkit.graph.sql import Columns, Select, quote
+from teachkit.graph.render import in_template
+from teachkit.graph.sql import Expression, understand_expression
+from teachkit.graph.sql_text import canonical
 from teachkit.project import Definition, GenericTest, ProjectFiles
 from teachkit.project.models import Severity, SqlConfig
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from teachkit.graph.node import Reads
     from teachkit.graph.render import Renderer
+    from teachkit.graph.sql import Columns, Select
 
 
 class Compiler(Protocol):
@@ -33,6 +49,10 @@ class Compiler(Protocol):
 
     def select(self, sql: str, refs: tuple[str, ...], where: Where) -> Select:
         """Understand a SELECT."""
+        ...
+
+    def remember(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
+        """The value of ``make()``, made once for equal inputs."""
         ...
 
     def find(self, name: str, kinds: tuple[str, ...], noun: str, where: Where) -> Node:
@@ -130,7 +150,7 @@ def _declared(files: ProjectFiles, compiler: Compiler) -> Iterator[Declared]:
         columns = getattr(config, "columns", None)
         for column, notes in columns.items() if isinstance(columns, dict) else ():
             for index, spec in enumerate(notes.tests if notes else ()):
-                yield definition, target, column.lower(), ("columns", column, "tests", index), spec
+                yield definition, target, fold(column), ("columns", column, "tests", index), spec
 
 
 class _Maker:
@@ -144,16 +164,18 @@ class _Maker:
     ) -> Node:
         where = definition.at(*place)
         check, arguments = _split(spec, where)
-        common, own = self._arguments(check, arguments, where)
         target = self.compiler.nodes.get(target_id)
         if target is None:
             raise ProjectErrors([])  # the target's own error was reported
         generic = self.files.generic_tests.get(check)
-        if generic is not None:
-            return self._generic(generic, target, column, own, common, where)
-        if check not in registry.names("check"):
+        if generic is None and check not in registry.names("check"):
             known = sorted({*registry.names("check"), *self.files.generic_tests})
             raise UnknownType(where, kind="test", name=check, known=listing(known, 40), hint=did_you_mean(check, known))
+        file = _file_of(definition, place, check, arguments)
+        common = validate(Common, file)
+        own = {k: v for k, v in arguments.items() if k not in Common.model_fields}
+        if generic is not None:
+            return self._generic(generic, target, column, own, common, file)
         made = registry.load("check", check)
         if target.kind not in made.kinds:
             raise BadValue(
@@ -166,29 +188,21 @@ class _Maker:
             raise BadValue(
                 where, key=check, problem="this test is for a column", advice="declare it under columns: <name>: tests:"
             )
-        model = validate(
-            made.Arguments,
-            YamlFile(where.path, own, {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)}),
-        )
+        model = validate(made.Arguments, file.inside((), own), owner=f"test '{check}'")
         column = column or own.get("column")
         if column is not None:
+            place = ("column",) if "column" in own else ()
             known_columns = self.compiler.schemas.get(target.id)
-            if known_columns is not None and column.lower() not in known_columns:
-                from teachkit.errors import UnknownColumn
-
-                raise UnknownColumn(
-                    where,
-                    column=column,
-                    owner=f"'{target.name}'",
-                    known=listing(known_columns, 30),
-                    hint=did_you_mean(column, known_columns),
-                )
+            if known_columns is not None and fold(column) not in known_columns:
+                shown, hint = listing(known_columns, 30), did_you_mean(column, known_columns)
+                owner = f"'{target.name}'"
+                raise UnknownColumn(file.where(place), column=column, owner=owner, known=shown, hint=hint)
+            column = fold(column)
         made.check(model, target, self.compiler, where)
         values = model.model_dump(mode="json")
         reads = made.reads(model, column, target, self.compiler)
-        return self._node(
-            check, target, column, values, None, common, where, reads, {"check": check, "version": made.version}
-        )
+        meaning = {"check": check, "version": made.version}
+        return self._node(check, target, column, values, None, common, file, reads, meaning)
 
     def _generic(
         self,
@@ -197,24 +211,18 @@ class _Maker:
         column: str | None,
         own: Mapping[str, Any],
         common: Common,
-        where: Where,
+        file: YamlFile,
     ) -> Node:
         names = _parameters(generic.arguments)
         unknown = [n for n in own if n not in names]
         if unknown:
-            from teachkit.errors import UnknownKey
-
             allowed = [n for n in names if n not in ("model", "column_name")]
-            raise UnknownKey(
-                where,
-                key=unknown[0],
-                owner=f"test '{generic.name}'",
-                known=listing(allowed),
-                hint=did_you_mean(unknown[0], allowed),
-            )
+            place, hint = file.where((unknown[0],), key=True), did_you_mean(unknown[0], allowed)
+            owner = f"test '{generic.name}'"
+            raise UnknownKey(place, key=unknown[0], owner=owner, known=listing(allowed), hint=hint)
         if "column_name" in names and column is None:
             raise BadValue(
-                where,
+                file.where(),
                 key=generic.name,
                 problem="this test is for a column",
                 advice="declare it under columns: <name>: tests:",
@@ -229,33 +237,35 @@ class _Maker:
             generic.name,
             target,
             column,
-            dict(own),
-            rendered.text,
+            to_jsonable_python(own),
+            select.sql,
             common,
-            where,
+            file,
             select.reads,
             {"sql": select.canonical},
         )
 
     def singular(self, definition: Definition) -> Node:
-        from teachkit.graph.compile import read_config
+        from teachkit.graph.compile import config_place, read_config
 
         rendered = self.compiler.renderer.sql(definition.text, definition.where)
-        config = read_config(SqlConfig, rendered.config, definition.where)
-        select = self.compiler.select(rendered.text, rendered.refs, definition.where)
+        config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
+        with in_template(definition.text, rendered.text, definition.where):
+            select = self.compiler.select(rendered.text, rendered.refs, definition.where)
         spec = TestSpec(
             "sql",
             rendered.refs[0] if rendered.refs else "",
             None,
             {},
-            rendered.text,
+            select.sql,
             config.severity,
             config.warn_if,
             config.error_if,
             config.limit,
             config.store_failures,
         )
-        _check_conditions(spec.warn_if, spec.error_if, definition.where)
+        for key in ("warn_if", "error_if"):
+            _check_condition(getattr(config, key), key, config_place(definition.text, key, definition.where))
         return Node(
             f"test.{definition.name}",
             "test",
@@ -279,10 +289,12 @@ class _Maker:
         arguments: dict[str, Any],
         sql: str | None,
         common: Common,
-        where: Where,
-        reads: Mapping[str, tuple[str, ...] | None],
+        file: YamlFile,
+        reads: Reads,
         meaning: Any,
     ) -> Node:
+        where = file.where()
+        condition, reads = self._narrowed(common.where, target, reads, file)
         spec = TestSpec(
             check,
             target.id,
@@ -294,9 +306,10 @@ class _Maker:
             common.error_if,
             common.limit,
             common.store_failures,
-            common.where,
+            condition,
         )
-        _check_conditions(spec.warn_if, spec.error_if, where)
+        for key in ("warn_if", "error_if"):
+            _check_condition(getattr(common, key), key, file.where((key,)))
         name = common.name or ".".join([target.name, check, *([column] if column else [])])
         return Node(
             self._free(f"test.{name}"),
@@ -321,12 +334,29 @@ class _Maker:
         self.taken.add(found)
         return found
 
-    def _arguments(self, check: str, arguments: Mapping[str, Any], where: Where) -> tuple[Common, dict[str, Any]]:
-        file = YamlFile(
-            where.path, dict(arguments), {}, {(): (where.line or 1, where.column or 1, (where.column or 1) + 1)}
+    def _narrowed(self, condition: str | None, target: Node, reads: Reads, file: YamlFile) -> tuple[str | None, Reads]:
+        """The ``where`` of a test, checked, and the columns that the test reads with it."""
+        if condition is None:
+            return None, reads
+        columns, place = self.compiler.schemas.get(target.id) or (), file.text(("where",))
+        found = Expression.from_plain(
+            self.compiler.remember(
+                "expression",
+                [condition, target.id, columns],
+                lambda: understand_expression(condition, target.id, columns, place).plain(),
+            )
         )
-        common = validate(Common, file)
-        return common, {k: v for k, v in arguments.items() if k not in Common.model_fields}
+        before = reads.get(target.id, ())
+        read = None if before is None or not columns else tuple(sorted({*before, *found.columns}))
+        return found.sql, {**reads, target.id: read}
+
+
+def _file_of(definition: Definition, place: tuple[str | int, ...], check: str, arguments: Any) -> YamlFile:
+    """The arguments of a test as a part of their file."""
+    if definition.file is None:
+        where = definition.at(*place)
+        return YamlFile(where.path, arguments, {}, {(): (where.line or 1, where.column or 1, where.end_column or 2)})
+    return definition.file.inside((*definition.base, *place, *([check] if "tests" in place else [])), arguments)
 
 
 def _split(spec: Any, where: Where) -> tuple[str, Mapping[str, Any]]:
@@ -356,7 +386,7 @@ def _canonical(spec: TestSpec, meaning: Any) -> Any:
         "target": spec.target,
         "column": spec.column,
         "arguments": spec.arguments,
-        "where": spec.where,
+        "where": canonical(spec.where) if spec.where else None,
         "severity": spec.severity,
         "warn_if": spec.warn_if,
         "error_if": spec.error_if,
@@ -364,16 +394,10 @@ def _canonical(spec: TestSpec, meaning: Any) -> Any:
     }
 
 
-def _check_conditions(*conditions: Any) -> None:
-    *texts, where = conditions
-    for text in texts:
-        if text is not None and not _CONDITION.match(text):
-            raise BadValue(
-                where,
-                key="warn_if or error_if",
-                problem=f"'{text}' is no condition on the number of failures",
-                advice="write for example '> 10' or '!= 0'",
-            )
+def _check_condition(text: str | None, key: str, where: Where) -> None:
+    if text is not None and not _CONDITION.match(text):
+        problem = f"'{text}' is no condition on the number of failures"
+        raise BadValue(where, key=key, problem=problem, advice="write for example '> 10' or '!= 0'")
 
 
 def _parameters(signature: str) -> list[str]:

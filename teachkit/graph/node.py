@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.graph.names import fold
+
 if TYPE_CHECKING:
     from teachkit.errors import Where
     from teachkit.project.models import (
@@ -23,7 +25,7 @@ Reads = Mapping[str, tuple[str, ...] | None]
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """A task, resolved: ``dataset`` is a node id, columns are lower-case."""
+    """A task, resolved: ``dataset`` is a node id, columns are folded as DuckDB compares them."""
 
     name: str
     kind: str
@@ -48,7 +50,7 @@ class TaskInfo:
     @property
     def secret_columns(self) -> tuple[str, ...]:
         """The columns of the dataset that hold answers: no voter may read them."""
-        return (self.gold.column.lower(),) if self.gold else ()
+        return (fold(self.gold.column),) if self.gold else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class Node:
 
     ``own`` is the digest of the node's meaning alone, ``fingerprint`` of its meaning and of all that is upstream.
     ``reads`` names, for each input, the columns read (None: all); ``columns`` those offered (None: only DuckDB knows).
+    ``lineage`` says what a column's values are computed from, ``influences`` all that can change them, with ``""`` for
+    the choice of rows (see ``sql_tables``).
     """
 
     id: str
@@ -172,6 +176,7 @@ class Node:
     compiled: str = ""
     own: str = ""
     fingerprint: str = ""
+    influences: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,13 @@ class PythonFile:
             closure = _Closure(self._finder(verbatim=True), function)
         return closure.meaning()
 
+    def meaning_of_all(self) -> Meaning:
+        """What the whole file means, together with all that it can reach."""
+        closure = _Closure(self._finder(verbatim=False), None)
+        if closure.tricky:
+            closure = _Closure(self._finder(verbatim=True), None)
+        return closure.meaning()
+
     def _finder(self, *, verbatim: bool) -> _Finder:
         if verbatim not in self._finders:
             self._finders[verbatim] = _Finder(*self._source, verbatim=verbatim)
@@ -554,20 +561,24 @@ def _prefixes(name: str) -> list[str]:
 
 
 class _Closure:
-    """All statements that a function reaches, over all modules of the project."""
+    """All statements that a function (None: any of the file) reaches, over all modules of the project."""
 
-    def __init__(self, finder: _Finder, name: str) -> None:
+    def __init__(self, finder: _Finder, name: str | None) -> None:
         self.finder = finder
         self.root = finder.root
-        self.function = _definition(self.root, name)
+        self.function = _definition(self.root, name) if name is not None else None
         self.reached: dict[_Module, set[int]] = {}
         self.packages: set[str] = set()
         self.tricky = False
         self._whole: set[_Module] = set()
         self._followed: set[tuple[object, ...]] = set()
-        self._queue: list[tuple[_Module, ast.AST, bool]] = [(self.root, self.function, False)]
+        self._queue: list[tuple[_Module, ast.AST, bool]] = []
+        if self.function is not None:
+            self._queue.append((self.root, self.function, False))
         self._load(self.root)
-        if len(self.root.bindings[name]) > 1:
+        if name is None:
+            self._take_all(self.root)
+        elif len(self.root.bindings[name]) > 1:
             self._reference(self.root, name, ())  # f = wrap(f): what runs is not the function alone
         while self._queue:
             self._scan(*self._queue.pop())
@@ -583,7 +594,7 @@ class _Closure:
         acting = [self._key(module) for module, reached in self.reached.items() if reached & module.effects]
         text = canonical_json(
             {
-                "function": _write(self.function),
+                "function": _write(self.function) if self.function is not None else None,
                 "modules": sections,
                 "places": sorted(module.path for module in self.reached if module.located),
                 "order": acting if len(acting) > 1 else [],
@@ -779,8 +790,7 @@ def _write(root: ast.AST) -> str:
             out.append(_constant(item.value))
         elif isinstance(item, list):
             stack += ["]", *(part for element in reversed(item) for part in (_value(element), " ")), "["]
-        else:
-            assert isinstance(item, ast.AST)
+        elif isinstance(item, ast.AST):
             name, fields = _fields(item)
             stack.append(")")
             for key, value in reversed(fields):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from teachkit import __version__
-from teachkit.errors import UnknownRef, UnknownSource, Where, did_you_mean, listing
+from teachkit.errors import ProjectErrors, TeachkitError, UnknownRef, UnknownSource, Where, did_you_mean, listing
 from teachkit.graph.kinds import Rendered
-from teachkit.graph.sql import quote
+from teachkit.graph.names import quote
 from teachkit.hashing import digest
 from teachkit.project import Templates, has_jinja
 
-Remember = Callable[[str, Any, Callable[[], Any]], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Remember = Callable[[str, Any, Callable[[], Any]], Any]
 
 
 class Renderer:
@@ -23,18 +26,17 @@ class Renderer:
         self._templates = templates
         self._names = names
         self._remember = remember
-        self._fixed = digest([__version__, templates.variables, templates.target])
+        self._fixed = digest(repr([sorted(templates.variables.items()), sorted(templates.target.items())]))
 
     def sql(self, text: str, where: Where, *, this: str = "", extra: Mapping[str, Any] | None = None) -> Rendered:
         """Render a template of SQL."""
         if not has_jinja(text):
             return Rendered(text, {}, ())
-        key = [self._fixed, text, self._templates.macros_used(text), this, sorted((extra or {}).items())]
+        key = [self._fixed, text, self._templates.macros_used(text), this, repr(sorted((extra or {}).items()))]
         found = self._remember("render", key, lambda: self._render(text, where, this, extra or {}))
-        fresh = all(self._names.get(name) == node for name, node in found["refs"]) and all(
-            self._templates._env_var(name, None) == value for name, value in found["environment"].items()
-        )
-        if not fresh:
+        names = all(self._names.get(name) == node for name, node in found["refs"])
+        values = all(_secret(self._templates.env_value(n)) == value for n, value in found["environment"].items())
+        if not (names and values):
             found = self._render(text, where, this, extra or {})
         return Rendered(found["text"], found["config"], tuple(node for _, node in found["refs"]))
 
@@ -56,6 +58,9 @@ class Renderer:
             return quote(refs[name])
 
         def configure(**options: Any) -> str:
+            for name, value in options.items():
+                if not isinstance(value, str | int | float | list | tuple | dict | None):
+                    raise TypeError(f"config({name}=…) takes a plain value")
             config.update(options)
             return ""
 
@@ -64,7 +69,7 @@ class Renderer:
         rendered = self._templates.render(
             text, where, ref=ref, source=source, config=configure, this=quote(this), **extra
         )
-        environment = dict(self._templates.environment_read)
+        environment = {name: _secret(value) for name, value in self._templates.environment_read.items()}
         self._templates.environment_read.update(before)
         return {"text": rendered, "config": config, "refs": list(refs.items()), "environment": environment}
 
@@ -85,3 +90,55 @@ class Renderer:
                 where, source=group, table=table, known=listing(shown, 30), hint=did_you_mean(name, known)
             )
         return self._names[name]
+
+
+def _secret(value: str | None) -> str | None:
+    """An environment variable's value in a form that may be kept."""
+    return None if value is None else digest(["environment", value])
+
+
+@contextmanager
+def in_template(template: str, rendered: str, where: Where) -> Iterator[None]:
+    """Errors with places in the rendered text are raised with the places in the template.
+
+    A line that rendering left alone is found by its text, any other by the word that the error points at.
+    """
+    try:
+        yield
+    except ProjectErrors as errors:
+        for error in errors.errors:
+            _move(error, template, rendered, where)
+        raise
+    except TeachkitError as error:
+        _move(error, template, rendered, where)
+        raise
+
+
+def _move(error: TeachkitError, template: str, rendered: str, where: Where) -> None:
+    place = error.where
+    if template == rendered or place is None or place.path != where.path or place.line is None:
+        return
+    first = where.line or 1
+    lines, known = rendered.split("\n"), template.split("\n")
+    index = min(place.line - first, len(lines) - 1)
+    start = (place.column or 1) - 1 - _shift(where, index)
+    line = lines[index]
+    same = [i for i, other in enumerate(known) if other == line]
+    if same:
+        found = min(same, key=lambda i: abs(i - index))
+        error.where = Where(place.path, first + found, place.column, place.end_column)
+        return
+    end = (place.end_column or 1) - 1 - _shift(where, index)
+    word = line[start:end] if place.column and place.end_column else ""
+    pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") if word.strip() else None
+    having = [i for i, other in enumerate(known) if pattern and pattern.search(other)]
+    found = min(having, key=lambda i: abs(i - index)) if having else min(index, len(known) - 1)
+    places = list(pattern.finditer(known[found])) if pattern and having else []
+    shift = _shift(where, found) + 1
+    column = (places[0].start() + shift, places[0].end() + shift) if len(places) == 1 else (None, None)
+    error.where = Where(place.path, first + found, *column)
+
+
+def _shift(where: Where, index: int) -> int:
+    """How far right of the file's margin a line of the text starts (see ``YamlFile.text``)."""
+    return (where.column or 1) - 1 if index == 0 or where.end_column is None else 0

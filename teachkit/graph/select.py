@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadSelector, did_you_mean, listing
@@ -147,7 +147,12 @@ def _matching(graph: Graph, body: str, known: Known) -> set[str]:
             return {n.id for n in graph if known.results.get(n.id) == wanted}
         case "selector":
             _known_value(value, known.selectors, body)
-            return _union(graph, [known.selectors[value].definition], known)
+            found = known.selectors[value]
+            if found is None:
+                advice = "remove one of the references"
+                raise BadSelector(None, text=body, problem=f"selector '{value}' selects itself", advice=advice)
+            inside = replace(known, selectors={**known.selectors, value: None})
+            return _union(graph, [found.definition], inside)
     raise BadSelector(
         None,
         text=body,
@@ -189,10 +194,8 @@ def _state(graph: Graph, value: str, known: Known) -> set[str]:
 
 
 def _named(node: Node, pattern: str) -> bool:
-    names = (
-        node.id,
-        node.name,
-        f"{node.task}.{node.name}",
-        node.name.split(".")[-1] if node.kind == "source" else node.name,
-    )
+    """Whether a node has a name; only a pattern with a dot means the longer forms (``l*`` is not every ``lf.…``)."""
+    names = {node.id, node.name, f"{node.task}.{node.name}"} if "." in pattern else {node.name.rpartition(".")[2]}
+    if node.kind == "test" and "." not in pattern:
+        names = {node.name}
     return any(fnmatch.fnmatchcase(name, pattern) for name in names)

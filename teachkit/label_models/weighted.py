@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from teachkit.label_models.base import LikelihoodModel
+from teachkit.label_models.kernels import rights
+from teachkit.label_models.likelihood import LikelihoodModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from teachkit.label_models.base import Abstain
     from teachkit.votes import Votes
 
 
@@ -36,21 +38,32 @@ class Weighted(LikelihoodModel):
         super().__init__(class_prior=class_prior, prior_strength=prior_strength, n_iter=1, threads=threads)
         self.weights = weights
 
-    def _learn(self, sums: Any, mass: Any, votes: Votes) -> None:
-        self.informative_ = np.zeros(len(votes.voters), dtype=bool)
-        super()._learn(sums, mass, votes)
+    def _check(self) -> None:
+        super()._check()
+        for voter, weight in (self.weights or {}).items():
+            if not 0 <= weight <= 1:
+                raise ValueError(f"the weight of voter '{voter}' is an accuracy between 0 and 1, not {weight}")
+
+    def _fit(self, votes: Votes, clamp: Any) -> None:
+        super()._fit(votes, clamp)
+        self.diagnostics_["converged"] = True  # one step is all there is
+
+    def _policies(self, abstain: Abstain) -> Any:
+        unknown = sorted(set(self.weights or {}) - set(self.voters_))
+        if unknown:
+            raise ValueError(f"weights are given for voters that do not vote here: {', '.join(unknown)}")
+        return np.zeros_like(super()._policies(abstain))
 
     def _likelihood(self, sums: Any, mass: Any) -> Any:
         voters, k, _ = sums.shape
+        right, total, _ = rights(sums)
+        votes = total + 2 * self.prior_strength
+        agreement = np.where(votes > 0, (right + self.prior_strength) / np.where(votes > 0, votes, 1.0), 0.5)
+        declared = self.weights or {}
+        chosen = [declared.get(name, a) for name, a in zip(self.voters_, agreement, strict=True)]
+        accuracy = np.clip(np.array(chosen, dtype=np.float64), 1e-3, 1 - 1e-3)
         out = np.ones((voters, k + 1, k))
-        for v, name in enumerate(self.voters_):
-            right, total = float(np.trace(sums[v])), float(sums[v].sum())
-            learned = (
-                (right + self.prior_strength) / (total + 2 * self.prior_strength)
-                if total + self.prior_strength > 0
-                else 0.5
-            )
-            a = min(max((self.weights or {}).get(name, learned), 1e-3), 1 - 1e-3)
-            out[v, :k] = (1 - a) / max(k - 1, 1)
-            out[v, np.arange(k), np.arange(k)] = a
+        if k > 1:
+            out[:, :k] = ((1 - accuracy) / (k - 1))[:, None, None]
+            out[:, np.arange(k), np.arange(k)] = accuracy[:, None]
         return out

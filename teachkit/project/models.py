@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Severity = Literal["error", "warn"]
 Abstain = Literal["informative", "at_random"]
 
 
+def _as_number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
 def _as_list(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)  # config(tags=('a', 'b'))
     return [value] if isinstance(value, str) else value
 
 
@@ -27,13 +42,15 @@ def _not_empty(value: list[str]) -> list[str]:
 
 Words = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_not_empty)]
 Strings = Annotated[list[str], BeforeValidator(_as_list)]
+Count = Annotated[int, BeforeValidator(_as_number)]
+"""A number that may come out of a template, where all is text."""
 TestSpec = str | dict[str, Any]
 
 
 class Model(BaseModel):
     """Common to all: unknown keys are errors, values are not coerced from other types silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 # ---------------------------------------------------------------------------- teachkit.yml, profiles.yml
@@ -90,8 +107,8 @@ class LlmProvider(Model):
     api_key_env: str | None = Field(
         default=None, description="Name of the environment variable that holds the key; never the key."
     )
-    requests_per_minute: int | None = Field(default=None, gt=0)
-    tokens_per_minute: int | None = Field(default=None, gt=0)
+    requests_per_minute: Annotated[Count, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[Count, Field(gt=0)] | None = None
 
 
 class LlmConfig(Model):
@@ -105,7 +122,7 @@ class Target(Model):
     """Where and with what a build runs."""
 
     store: str = Field(default=".teachkit", description="Folder of the store, relative to the project.")
-    threads: int = Field(default=2, ge=1, le=256)
+    threads: Count = Field(default=2, ge=1, le=256)
     memory: str = Field(default="4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$")
     llm: LlmConfig = LlmConfig()
 
@@ -209,7 +226,7 @@ class TransformsFile(Model):
 class Label(Model):
     """One answer of a task."""
 
-    name: str = Field(min_length=1)
+    name: str
     description: str = ""
 
 
@@ -249,12 +266,22 @@ class Task(Model):
     splits: ColumnSplits | HashSplits | None = None
     tags: Strings = []
 
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: list[str | Label]) -> list[str | Label]:
+        seen: set[str] = set()
+        for label in labels:
+            name = label if isinstance(label, str) else label.name
+            if name in seen:
+                raise ValueError(f"the label '{name}' stands twice")
+            if not name.strip():
+                raise ValueError("a label needs a name")
+            seen.add(name)
+        return labels
+
     @model_validator(mode="after")
-    def _labels_differ(self) -> Task:
-        names = self.label_names
-        if len(set(names)) != len(names):
-            raise ValueError(f"the label '{next(n for n in names if names.count(n) > 1)}' stands twice")
-        if self.kind == "choice" and len(names) < 2:
+    def _enough_labels(self) -> Task:
+        if self.kind == "choice" and len(self.labels) < 2:
             raise ValueError("a choice needs two labels or more")
         return self
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,29 +11,33 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from teachkit.errors import (
+    BadDictionary,
     BadOption,
-    BadYaml,
+    DuplicateName,
+    MisplacedFile,
+    MissingFile,
     NotAProject,
     NotUtf8,
     ProjectErrors,
     TeachkitError,
     UnknownTarget,
+    UnreadableFile,
     Where,
     did_you_mean,
     listing,
 )
 from teachkit.project import models
+from teachkit.project.macros import read_macros
 from teachkit.project.templates import Templates, has_jinja
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from teachkit.project.macros import GenericTest, Macro
 
 M = TypeVar("M", bound=BaseModel)
-
-_MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.DOTALL)
-_GENERIC_TEST = re.compile(r"\{%-?\s*test\s+(\w+)\s*\((.*?)\)\s*-?%\}(.*?)\{%-?\s*endtest\s*-?%\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,9 @@ class Definition:
         """The place of a value inside this definition."""
         return self.file.where((*self.base, *path), key=key) if self.file else self.where
 
-
-@dataclass(frozen=True, slots=True)
-class GenericTest:
-    """A test that the project's macros define: ``{% test name(model, column_name, …) %}``."""
-
-    name: str
-    arguments: str
-    body: str
-    where: Where
+    def text_at(self, *path: str | int) -> Where:
+        """The place of the first character of a text inside this definition."""
+        return self.file.text((*self.base, *path)) if self.file else self.where
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,8 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
     Raises:
         ProjectErrors: everything that is wrong with them, each with its place.
     """
+    if not (root / "teachkit.yml").is_file():
+        raise NotAProject(None, folder=root)
     reader = _Reader(root)
     config = reader.yaml(root / "teachkit.yml", models.ProjectConfig)
     if config is None:
@@ -132,7 +131,7 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
     templates = Templates(variables=variables, target={"name": target_name, "threads": target.threads}, macros=macros)
     definitions = tuple(reader.definitions(config))
     selectors_path = root / "selectors.yml"
-    selectors = reader.yaml(selectors_path, models.SelectorsFile) if selectors_path.is_file() else None
+    selectors = reader.selectors(selectors_path) if selectors_path.is_file() else {}
     if reader.errors:
         raise ProjectErrors(reader.errors)
     return ProjectFiles(
@@ -142,31 +141,42 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
         target=target,
         definitions=definitions,
         generic_tests=generic_tests,
-        selectors={s.name: s for s in selectors.selectors} if selectors else {},
+        selectors=selectors,
         templates=templates,
     )
 
 
 def _profile(reader: _Reader, root: Path, options: ReadOptions) -> tuple[str, models.Target]:
-    places = [root, Path.home() / ".teachkit"]
-    if options.profiles_dir is not None:
-        if not (options.profiles_dir / "profiles.yml").is_file():
-            problem = f"there is no profiles.yml in '{options.profiles_dir}'"
-            raise BadOption(None, option="--profiles-dir", problem=problem, advice="name the folder that holds it")
-        places = [options.profiles_dir]
-    path = next((p / "profiles.yml" for p in places if (p / "profiles.yml").is_file()), None)
-    profiles: models.Profiles | None = models.Profiles()
-    if path is not None:
-        profiles = reader.yaml(path, models.Profiles, render=Templates(variables={}, target={}, macros={}))
-    if profiles is None:
-        raise ProjectErrors(reader.errors)
+    """The chosen target: only its values are rendered, so that the secrets of others need not be there."""
+    path = _profiles_path(root, options)
+    if path is None:
+        profiles, file = models.Profiles(), None
+    else:
+        found = reader.profiles(path, options.target)
+        if found is None:
+            raise ProjectErrors(reader.errors)
+        file, profiles = found
     name = options.target or profiles.default
     if name not in profiles.targets:
-        raise UnknownTarget(
-            None, target=name, known=listing(profiles.targets), hint=did_you_mean(name, profiles.targets)
-        )
+        where = file.where(("default",)) if file is not None and not options.target else None
+        hint = did_you_mean(name, profiles.targets)
+        raise UnknownTarget(where, target=name, known=listing(profiles.targets), hint=hint)
     target = profiles.targets[name]
     return name, target.model_copy(update={"threads": options.threads}) if options.threads else target
+
+
+def _profiles_path(root: Path, options: ReadOptions) -> Path | None:
+    """The first ``profiles.yml`` in --profiles-dir, TEACHKIT_PROFILES_DIR, the project, ``~/.teachkit``."""
+    named = os.environ.get("TEACHKIT_PROFILES_DIR")
+    for option, folder in (("--profiles-dir", options.profiles_dir), ("TEACHKIT_PROFILES_DIR", named)):
+        if folder:
+            path = Path(folder) / "profiles.yml"
+            if not path.is_file():
+                problem = f"there is no profiles.yml in '{folder}'"
+                raise BadOption(None, option=option, problem=problem, advice="name the folder that holds it")
+            return path
+    places = (root / "profiles.yml", Path.home() / ".teachkit" / "profiles.yml")
+    return next((path for path in places if path.is_file()), None)
 
 
 class _Reader:
@@ -178,28 +188,32 @@ class _Reader:
 
     def text(self, path: Path) -> str | None:
         name = self._name(path)
-        data = path.read_bytes()
         try:
+            data = path.read_bytes()
             return data.decode("utf-8-sig").replace("\r\n", "\n")
+        except OSError as error:
+            self.errors.append(UnreadableFile(Where(name), problem=error.strerror or str(error)))
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
             self.errors.append(
                 NotUtf8(Where(name, line), byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name)
             )
-            return None
+        return None
 
-    def yaml(self, path: Path, model: type[M], render: Templates | None = None) -> M | None:
-        found = self.yaml_file(path, model, render)
+    def yaml(self, path: Path, model: type[M]) -> M | None:
+        found = self.yaml_file(path, model)
         return found[1] if found else None
 
-    def yaml_file(self, path: Path, model: type[M], render: Templates | None = None) -> tuple[YamlFile, M] | None:
+    def yaml_file(
+        self, path: Path, model: type[M], change: Callable[[YamlFile], YamlFile] | None = None
+    ) -> tuple[YamlFile, M] | None:
         text = self.text(path)
         if text is None:
             return None
         try:
             file = read_yaml(self._name(path), text)
-            if render is not None:
-                file = YamlFile(file.path, _render(file, (), file.value, render), file.keys, file.values)
+            if change is not None:
+                file = change(file)
             return file, validate(model, file)
         except ProjectErrors as error:
             self.errors.extend(error.errors)
@@ -207,17 +221,61 @@ class _Reader:
             self.errors.append(error)
         return None
 
-    def macros(self, folder: str) -> tuple[dict[str, tuple[str, str]], dict[str, GenericTest]]:
-        macros: dict[str, tuple[str, str]] = {}
+    def profiles(self, path: Path, target: str | None) -> tuple[YamlFile, models.Profiles] | None:
+        """``profiles.yml``; of targets that are not chosen, what holds Jinja is left out."""
+        templates = Templates(variables={}, target={}, macros={})
+
+        def change(file: YamlFile) -> YamlFile:
+            if not isinstance(file.value, dict):
+                return file
+            value = dict(file.value)
+            value["default"] = _render(file, ("default",), value.get("default", "dev"), templates)
+            targets, chosen = value.get("targets"), target or value["default"]
+            if isinstance(targets, dict):
+                value["targets"] = {
+                    name: _render(file, ("targets", name), t, templates) if name == chosen else _without_jinja(t)
+                    for name, t in targets.items()
+                }
+            return file.inside((), value)
+
+        before = len(self.errors)
+        found = self.yaml_file(path, models.Profiles, change)
+        self.errors[before:] = [templates.without_secrets(e) for e in self.errors[before:]]
+        return found
+
+    def selectors(self, path: Path) -> dict[str, models.Selector]:
+        found = self.yaml_file(path, models.SelectorsFile)
+        selectors: dict[str, models.Selector] = {}
+        places: dict[str, Where] = {}
+        for index, selector in enumerate(found[1].selectors if found else ()):
+            where = found[0].where(("selectors", index)) if found else Where(self._name(path))
+            if selector.name in selectors:
+                self._twice("selector", selector.name, where, places[selector.name])
+            selectors[selector.name], places[selector.name] = selector, where
+        return selectors
+
+    def macros(self, folder: str) -> tuple[dict[str, Macro], dict[str, GenericTest]]:
+        macros: dict[str, Macro] = {}
         tests: dict[str, GenericTest] = {}
         for path in self.files(folder, ".sql", ".jinja"):
-            text = self.text(path) or ""
-            name = self._name(path)
-            macros |= {match[1]: (name, match[0]) for match in _MACRO.finditer(text)}
-            for match in _GENERIC_TEST.finditer(text):
-                where = Where(name, text.count("\n", 0, match.start()) + 1)
-                tests[match[1]] = GenericTest(match[1], match[2], match[3], where)
+            text = self.text(path)
+            try:
+                found = read_macros(text or "", self._name(path))
+            except ProjectErrors as error:
+                self.errors.extend(error.errors)
+                continue
+            for macro in found[0]:
+                if macro.name in macros:
+                    self._twice("macro", macro.name, macro.where, macros[macro.name].where)
+                macros[macro.name] = macro
+            for test in found[1]:
+                if test.name in tests:
+                    self._twice("test", test.name, test.where, tests[test.name].where)
+                tests[test.name] = test
         return macros, tests
+
+    def _twice(self, kind: str, name: str, where: Where, other: Where) -> None:
+        self.errors.append(DuplicateName(where, kind=kind, name=name, other=other))
 
     def definitions(self, config: models.ProjectConfig) -> Iterator[Definition]:
         paths = config.paths
@@ -284,12 +342,8 @@ class _Reader:
                     if guideline.is_file():
                         text = self.text(guideline) or ""
                     else:
-                        problem = f"the guideline '{definition.config.guideline}' is not beside this file"
-                        self.errors.append(
-                            BadYaml(
-                                definition.at("guideline"), problem=problem, advice="write the file, or remove the key"
-                            )
-                        )
+                        place, name = definition.at("guideline"), definition.config.guideline
+                        self.errors.append(MissingFile(place, key="guideline", file=name))
                 yield Definition(
                     "task",
                     definition.name,
@@ -309,7 +363,7 @@ class _Reader:
             if len(parts) < 2:
                 problem = "a labeling function lies in the folder of its task"
                 advice = f"move it to {folder}/<task>/{path.name}"
-                self.errors.append(BadYaml(Where(self._name(path)), problem=problem, advice=advice))
+                self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))
                 continue
             task = parts[0]
             if path.suffix in kinds:
@@ -331,8 +385,6 @@ class _Reader:
                 )
 
     def _dictionary(self, path: Path, definition: Definition) -> str:
-        from teachkit.errors import BadDictionary
-
         name = definition.config.dictionary
         if not name:
             return ""
@@ -354,26 +406,22 @@ class _Reader:
         for path in self.files(folder, ".yml", ".yaml"):
             if path.name not in ("_meta.yml", "_meta.yaml"):
                 problem = "only _meta.yml is read in folders of annotations"
-                self.errors.append(BadYaml(Where(self._name(path)), problem=problem, advice="rename it to _meta.yml"))
+                place = Where(self._name(path))
+                self.errors.append(MisplacedFile(place, problem=problem, advice="rename it to _meta.yml"))
                 continue
             found = self.yaml_file(path, models.AnnotationsFile)
             if found is not None:
                 notes[path.parent] = found[1]
                 for name in found[1].files:
                     if not any(fnmatch.fnmatch(f.name, name) for f in path.parent.iterdir()):
-                        problem, advice = f"no file here is called '{name}'", "remove the entry, or mend the name"
-                        self.errors.append(
-                            BadYaml(found[0].where(("files", name), key=True), problem=problem, advice=advice)
-                        )
+                        place = found[0].where(("files", name), key=True)
+                        self.errors.append(MissingFile(place, key="files", file=name))
         for path in self.files(folder, ".jsonl", ".csv"):
             parts = path.relative_to(self.root / folder).parts
             if len(parts) < 2:
                 advice = f"move it to {folder}/<task>/{path.name}"
-                self.errors.append(
-                    BadYaml(
-                        Where(self._name(path)), problem="annotations lie in the folder of their task", advice=advice
-                    )
-                )
+                problem = "annotations lie in the folder of their task"
+                self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))
                 continue
             meta = next(
                 (
@@ -410,7 +458,11 @@ def _render(file: YamlFile, path: tuple[str | int, ...], value: Any, templates: 
         return {k: _render(file, (*path, k), v, templates) for k, v in value.items()}
     if isinstance(value, list):
         return [_render(file, (*path, i), v, templates) for i, v in enumerate(value)]
-    if isinstance(value, str) and has_jinja(value):
-        rendered = templates.render(value, file.where(path))
-        return int(rendered) if rendered.isdigit() else rendered
+    return templates.render(value, file.where(path)) if isinstance(value, str) else value
+
+
+def _without_jinja(value: Any) -> Any:
+    """The value without entries that a template would give."""
+    if isinstance(value, dict):
+        return {k: _without_jinja(v) for k, v in value.items() if not (isinstance(v, str) and has_jinja(v))}
     return value

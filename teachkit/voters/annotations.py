@@ -103,10 +103,10 @@ def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: 
 def judgments_table(
     judgments: Sequence[Judgment], rows: Mapping[str, tuple[int, int]], path: str, task: TaskInfo
 ) -> pa.Table:
-    """Judgments as rows of (part, row, annotator, code, line, at, seconds); a multichoice judgment has a row for each label.
+    """Judgments as rows of (part, row, annotator, code, yes, line, at, seconds).
 
-    ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1; in a multichoice
-    task the labels that a judgment does not name have ``no`` rows (``yes`` false).
+    ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1. In a multichoice
+    task a judgment has a row for each label, with ``yes`` false for those that it does not name.
 
     Raises:
         ProjectErrors: items that the dataset does not have.

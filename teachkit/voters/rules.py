@@ -1,26 +1,35 @@
 r"""Rules over words and regular expressions, as the fastest DuckDB expression that means the same.
 
 Meaning. Words and phrases are compared with the column, both in lower case (by DuckDB's ``lower``) unless
-``case_sensitive``; white space within a phrase stands for any run of it; with ``word_boundaries`` no letter, mark,
-digit or underscore may touch a word's end that is one itself. ``regex`` is taken as written. All kinds given must hold;
-``min_hits`` counts different words of ``any_of`` and the dictionary.
+``case_sensitive``; white space within a phrase stands for any run of it, of any kind; with ``word_boundaries`` no
+letter, mark, digit or underscore may touch a word's end that is one itself. ``regex`` is taken as written. All kinds
+given must hold; ``min_hits`` counts different words of ``any_of`` and the dictionary. NULL gives NULL.
 
-Speed. ``contains`` costs a quarter of any regular expression, so one is tested first where the expression needs a
-literal; a long list of words becomes one alternation (8 times faster than so many ``contains``).
+Speed, measured on 200,000 comments of 98 characters, 2 threads. A ``contains`` costs 25 ms, a regular expression 60.
+So a literal that must be there is looked for first; and three words or more become one alternation, which costs the
+same 60 to 70 ms for 3 words and for 2,000 (one expression for each of 50 words: 3,200 ms). Longer ones are cut in
+pieces: RE2 loses its automaton somewhere above 4,000 words. Hits are counted by one alternation too: for 500 words
+44 times faster than a sum over the words.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from teachkit.graph.sql import literal, quote
+from teachkit.graph.names import literal, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 VERSION = 1
-_SINGLY = 4  # up to so many words, one `contains` each is faster than an alternation
-_WORD = r"[\p{L}\p{M}\p{N}_]"
-_BEFORE, _AFTER = r"(?:^|[^\p{L}\p{M}\p{N}_])", r"(?:$|[^\p{L}\p{M}\p{N}_])"
+_SINGLY = 2  # up to so many words, one `contains` each is no slower than an alternation
+_SUMMED = 4  # up to so many hits, a sum over the words is no slower than counting matches
+_LONGEST = 16_000  # bytes of an alternation
+_WORD = r"\p{L}\p{M}\p{N}_"
+_BEFORE, _AFTER = rf"(?:^|[^{_WORD}])", rf"(?:$|[^{_WORD}])"
+_SPACE = r"[\s\x0B\x1C-\x1F\x{85}\p{Z}]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +95,107 @@ def plain_rule(rule: Rule) -> str:
 
 
 def _compile(rule: Rule, *, fast: bool) -> str:
-    subject = quote(rule.column) if rule.case_sensitive else f"lower({quote(rule.column)})"
-    any_of = sorted({_normal(w, rule) for w in (*rule.any_of, *rule.words)})
+    column = f"cast({quote(rule.column)} as varchar)"
+    words = _Words(rule, column if rule.case_sensitive else f"lower({column})", fast=fast)
     parts = []
+    any_of = words.normal((*rule.any_of, *rule.words))
     if any_of:
-        parts.append(_any(any_of, rule, subject, fast) if rule.min_hits == 1 else _count(any_of, rule, subject, fast))
-    parts += [_one(word, rule, subject, fast) for word in sorted({_normal(w, rule) for w in rule.all_of})]
+        parts.append(words.any(any_of) if rule.min_hits == 1 else words.count(any_of, rule.min_hits))
+    parts += [words.one(word) for word in words.normal(rule.all_of)]
     if rule.regex is not None:
-        parts.append(_regex(rule.regex, quote(rule.column), fast))
-    none_of = sorted({_normal(w, rule) for w in rule.none_of})
+        parts.append(_regex(rule.regex, column, fast=fast))
+    none_of = words.normal(rule.none_of)
     if none_of:
-        parts.append(f"not {_any(none_of, rule, subject, fast)}")
+        parts.append(f"not ({words.any(none_of)})")
     return " and ".join(f"({part})" for part in parts)
+
+
+class _Words:
+    """SQL about words of one rule in one column."""
+
+    def __init__(self, rule: Rule, subject: str, *, fast: bool) -> None:
+        self.rule = rule
+        self.subject = subject
+        self.fast = fast
+
+    def normal(self, words: Sequence[str]) -> list[str]:
+        return sorted({_normal(word, self.rule) for word in words})
+
+    def one(self, word: str) -> str:
+        """Whether a word is there."""
+        (exact,) = self._alternations([word])
+        if not self.fast:
+            return self._matches(exact)
+        if " " not in word and not self.rule.word_boundaries:
+            return self._contains(word)
+        return f"{self._contains(max(word.split(' '), key=len))} and {self._matches(exact)}"
+
+    def any(self, words: Sequence[str]) -> str:
+        """Whether one of the words is there."""
+        if self.fast and len(words) > _SINGLY:
+            return " or ".join(self._matches(p) for p in self._alternations(words))
+        return " or ".join(f"({self.one(w)})" for w in words)
+
+    def count(self, words: Sequence[str], least: int) -> str:
+        """Whether so many different words are there."""
+        if not self.fast:
+            return f"{_sum([f'cast({self.one(w)} as integer)' for w in words])} >= {least}"
+        tokens = [w for w in words if self.rule.word_boundaries and all(map(_is_word, w))]
+        counts = list(self._tokens_there(tokens)) if len(tokens) > _SUMMED else []
+        others = [w for w in words if w not in tokens] if counts else words
+        counts += [f"cast({self.one(w)} as integer)" for w in others]
+        return f"({self.any(words)}) and {_sum(counts)} >= {least}"
+
+    def _tokens_there(self, tokens: Sequence[str]) -> Iterator[str]:
+        """How many of the words are there that are nothing but word characters: they cannot overlap.
+
+        What stands between words is doubled, so that each match can have its own on either side.
+        """
+        doubled = rf"regexp_replace({self.subject}, '([^{_WORD}])', '\1\1', 'g')"
+        for piece in _pieces(tokens):
+            pattern = f"{_BEFORE}({'|'.join(map(_escape, piece))}){_AFTER}"
+            yield f"len(list_distinct(regexp_extract_all({doubled}, {literal(pattern)}, 1)))"
+
+    def _alternations(self, words: Sequence[str]) -> Iterator[str]:
+        """Patterns of which one matches exactly where one of the words is there."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for word in words:
+            ends = ("", "")
+            if self.rule.word_boundaries:
+                ends = (_BEFORE if _is_word(word[0]) else "", _AFTER if _is_word(word[-1]) else "")
+            groups.setdefault(ends, []).append(word)
+        for (before, after), found in sorted(groups.items()):
+            for piece in _pieces(found):
+                bodies = [_SPACE.join(_escape(part) for part in word.split(" ")) for word in piece]
+                yield f"{before}(?:{'|'.join(bodies)}){after}" if len(bodies) > 1 else before + bodies[0] + after
+
+    def _matches(self, pattern: str) -> str:
+        return f"regexp_matches({self.subject}, {literal(pattern)})"
+
+    def _contains(self, text: str) -> str:
+        return f"contains({self.subject}, {literal(text)})"
+
+
+def _pieces(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words in runs that RE2 can take at once."""
+    piece: list[str] = []
+    size = 0
+    for word in words:
+        if piece and size + len(word.encode()) > _LONGEST:
+            yield piece
+            piece, size = [], 0
+        piece.append(word)
+        size += len(word.encode()) + 1
+    if piece:
+        yield piece
+
+
+def _sum(terms: Sequence[str]) -> str:
+    """A sum in balanced parentheses: DuckDB limits the depth of expressions."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])} + {_sum(terms[half:])})"
 
 
 def _normal(word: str, rule: Rule) -> str:
@@ -107,14 +205,7 @@ def _normal(word: str, rule: Rule) -> str:
 
 def _lower(word: str) -> str:
     """Lower case as DuckDB has it: character by character."""
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in word)
-
-
-def _pattern(word: str, rule: Rule) -> str:
-    body = r"\s+".join(_escape(part) for part in word.split(" "))
-    if not rule.word_boundaries:
-        return body
-    return (_BEFORE if _is_word(word[0]) else "") + body + (_AFTER if _is_word(word[-1]) else "")
+    return "".join("i" if c == "İ" else c.lower() if len(c.lower()) == 1 else c for c in word)
 
 
 def _is_word(character: str) -> bool:
@@ -127,38 +218,8 @@ def _escape(text: str) -> str:
     return "".join("\\" + c if c in r"\.+*?()|[]{}^$" else c for c in text)
 
 
-def _matches(subject: str, pattern: str) -> str:
-    return f"regexp_matches({subject}, {literal(pattern)})"
-
-
-def _one(word: str, rule: Rule, subject: str, fast: bool) -> str:
-    exact = _matches(subject, _pattern(word, rule))
-    if not fast:
-        return exact
-    if " " not in word and not rule.word_boundaries:
-        return f"contains({subject}, {literal(word)})"
-    need = max(word.split(" "), key=len)
-    return f"contains({subject}, {literal(need)}) and {exact}"
-
-
-def _any(words: list[str], rule: Rule, subject: str, fast: bool) -> str:
-    if not fast:
-        return "(" + " or ".join(_matches(subject, _pattern(w, rule)) for w in words) + ")"
-    if len(words) <= _SINGLY:
-        return "(" + " or ".join(f"({_one(w, rule, subject, fast)})" for w in words) + ")"
-    return _matches(subject, "|".join(_pattern(w, rule) for w in words))
-
-
-def _count(words: list[str], rule: Rule, subject: str, fast: bool) -> str:
-    hits = " + ".join(f"cast({_one(w, rule, subject, fast)} as integer)" for w in words)
-    count = f"({hits}) >= {rule.min_hits}"
-    if not fast or len(words) <= _SINGLY:
-        return count
-    return f"{_any(words, rule, subject, fast)} and {count}"
-
-
-def _regex(pattern: str, subject: str, fast: bool) -> str:
-    exact = _matches(subject, pattern)
+def _regex(pattern: str, subject: str, *, fast: bool) -> str:
+    exact = f"regexp_matches({subject}, {literal(pattern)})"
     need = required_literal(pattern) if fast else None
     return f"contains({subject}, {literal(need)}) and {exact}" if need else exact
 

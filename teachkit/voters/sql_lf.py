@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from teachkit.errors import BadSql, UnknownLabel, Where, did_you_mean, listing
-from teachkit.graph.compile import read_config
+from teachkit.graph.compile import config_place, read_config
 from teachkit.graph.kinds import Rendered, Voter, VoterContext
 from teachkit.graph.node import TaskInfo, VoterSpec
+from teachkit.graph.render import in_template
 from teachkit.graph.sql import (
     Expression,
     Select,
     check_labels,
+    check_results,
+    fold,
     is_select,
     literal,
     parse_one,
+    quote,
     understand_expression,
     understand_select,
 )
@@ -32,12 +36,13 @@ def compile_sql(definition: Definition, context: VoterContext) -> Sequence[Voter
     """Compile ``labeling_functions/<task>/<name>.sql``."""
     where = definition.where
     rendered = context.render(definition.text, where)
-    config = read_config(SqlConfig, rendered.config, where)
+    config = read_config(SqlConfig, rendered.config, where, definition.text)
     if config.label is not None:
-        known_label(config.label, context.task, where)
-    kind = context.remember("sql_lf", [rendered.text], lambda: is_select(parse_one(rendered.text, where)))
-    compiled = _select(rendered, config, context, where) if kind else _expression(rendered.text, config, context, where)
-    spec, canonical, reads = compiled
+        known_label(config.label, context.task, config_place(definition.text, "label", where))
+    with in_template(definition.text, rendered.text, where):
+        query = context.remember("sql_lf", [rendered.text], lambda: is_select(parse_one(rendered.text, where)))
+        make = _select if query else _expression
+        spec, canonical, reads = make(rendered, config, context, where)
     return [
         Voter(
             definition.name,
@@ -75,7 +80,7 @@ def expression_of(sql: str, context: VoterContext, where: Where) -> Expression:
 
 
 def boolean_spec(sql: str, columns: tuple[str, ...], label: str, task: TaskInfo, abstain: str) -> VoterSpec:
-    """A voter that says ``label`` where ``sql`` is true."""
+    """A voter that says ``label`` where ``sql``, an expression in parentheses, is true."""
     code = task.labels.index(label)
     if task.multi:
         return VoterSpec(
@@ -85,19 +90,19 @@ def boolean_spec(sql: str, columns: tuple[str, ...], label: str, task: TaskInfo,
 
 
 def _expression(
-    text: str, config: SqlConfig, context: VoterContext, where: Where
-) -> tuple[VoterSpec, object, dict[str, tuple[str, ...]]]:
+    rendered: Rendered, config: SqlConfig, context: VoterContext, where: Where
+) -> tuple[VoterSpec, object, dict[str, tuple[str, ...] | None]]:
     task = context.task
-    found = expression_of(text, context, where)
+    found = expression_of(rendered.text, context, where)
     abstain = config.abstain or context.defaults.abstain or "informative"
-    reads = {task.dataset: found.columns}
+    reads: dict[str, tuple[str, ...] | None] = {task.dataset: found.columns}
     if config.label is not None:
         return (
             boolean_spec(found.sql, found.columns, config.label, task, abstain),
             {"expression": found.canonical, "label": config.label, "version": VERSION},
             reads,
         )
-    check_labels(text, task.labels, task.name, where)
+    check_labels(rendered.text, task.labels, task.name, where)
     canonical = {"labels_of": found.canonical, "version": VERSION}
     value = found.sql
     if task.multi:
@@ -128,19 +133,22 @@ def _select(
             raise BadSql(
                 where, problem=f"this SELECT has no column '{task.key}', the key of task '{task.name}'", advice=advice
             )
-        sql = f"select {task.key}, {literal(config.label)} as label from (\n{rendered.text}\n)"
+        sql = f"select {quote(task.key)}, {literal(config.label)} as label from (\n{select.sql}\n)"
         names = (task.key, "label")
     else:
         others = [c for c in columns if c != task.key]
-        if task.key not in columns or len(others) != 1:
-            advice = f"select {task.key} and one column with the label (here: {listing(columns)})"
+        if task.key not in columns or len(others) != 1 or len(columns) != 2:
+            advice = f"select {task.key} and one column with the label (here: {listing(c or '?' for c in columns)})"
             raise BadSql(
                 where,
                 problem=f"a labeling function that is a SELECT gives two columns: the key '{task.key}' and the label",
                 advice=advice,
             )
-        sql, names = rendered.text, (task.key, others[0])
-        check_labels_of_select(rendered.text, others[0], context, where)
+        if not others[0]:
+            problem = "the label of this SELECT has no name"
+            raise BadSql(where, problem=problem, advice="give it one: … as label")
+        sql, names = select.sql, (task.key, others[0])
+        _check_labels_of_select(rendered.text, others[0], context, where)
     abstain = config.abstain or context.defaults.abstain or "informative"
     spec = VoterSpec("select", (), sql, label=config.label, abstain=abstain, select_columns=names)
     reads = dict(select.reads)
@@ -149,13 +157,21 @@ def _select(
     return spec, {"select": select.canonical, "label": config.label, "version": VERSION}, reads
 
 
-def check_labels_of_select(sql: str, column: str, context: VoterContext, where: Where) -> None:
-    """Check string literals that the label column of a SELECT may be."""
+def _check_labels_of_select(sql: str, column: str, context: VoterContext, where: Where) -> None:
+    """Check string literals that the label column of a SELECT, or of each part of a UNION, may be."""
     from sqlglot import exp
 
-    tree = parse_one(sql, where)
-    if isinstance(tree, exp.Select):
-        for projection in tree.selects:
-            if projection.alias_or_name.lower() == column:
-                inner = projection.this if isinstance(projection, exp.Alias) else projection
-                check_labels(inner.sql("duckdb"), context.task.labels, context.task.name, where)
+    queue = [parse_one(sql, where)]
+    index: int | None = None
+    while queue:
+        tree = queue.pop(0)
+        if isinstance(tree, exp.SetOperation):
+            queue[:0] = [tree.this, tree.expression]
+        elif isinstance(tree, exp.Subquery):
+            queue.insert(0, tree.this)
+        elif isinstance(tree, exp.Select):
+            names = [fold(p.alias_or_name) for p in tree.selects]
+            index = names.index(column) if column in names else index
+            if index is not None and index < len(tree.selects):
+                inner = tree.selects[index].unalias()
+                check_results(inner, sql, context.task.labels, context.task.name, where)

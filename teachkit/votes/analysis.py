@@ -44,20 +44,13 @@ def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
     pattern, per = votes.entry_pattern, votes.votes_per_pattern
     weight = votes.counts[pattern]
     n, size = votes.n_items, len(votes.voters)
-    several = per[pattern] > 1
-    low = np.full(votes.n_patterns, np.iinfo(np.int16).max, dtype=np.int16)
-    high = np.full(votes.n_patterns, -1, dtype=np.int16)
-    np.minimum.at(low, pattern, votes.code)
-    np.maximum.at(high, pattern, votes.code)
-    differ = (low != high)[pattern]
     voted = _sum(votes.voter, weight, size)
-    overlap = _sum(votes.voter, weight * several, size)
-    conflict = _sum(votes.voter, weight * differ, size)
+    overlap = _sum(votes.voter, weight * (per > 1)[pattern], size)
+    conflict = _sum(votes.voter, weight * _differ(votes)[pattern], size)
     right, judged = _against_gold(votes, gold, size)
     out = []
-    for v, name in enumerate(votes.voters):
-        polarity = tuple(int(c) for c in np.unique(votes.code[votes.voter == v]))
-        interval = wilson(right[v], judged[v])
+    for v, (name, polarity) in enumerate(zip(votes.voters, polarities(votes), strict=True)):
+        low, high = wilson(right[v], judged[v]) or (None, None)
         out.append(
             VoterAnalysis(
                 name,
@@ -71,8 +64,8 @@ def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
                 int(right[v]),
                 int(judged[v] - right[v]),
                 _share(right[v], judged[v]),
-                interval[0] if interval else None,
-                interval[1] if interval else None,
+                low,
+                high,
             )
         )
     return out
@@ -80,24 +73,40 @@ def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
 
 def conflict_rate(votes: Votes) -> float:
     """The share of items on which voters disagree."""
-    if votes.n_items == 0:
-        return 0.0
-    low = np.full(votes.n_patterns, np.iinfo(np.int16).max, dtype=np.int16)
-    high = np.full(votes.n_patterns, -1, dtype=np.int16)
-    np.minimum.at(low, votes.entry_pattern, votes.code)
-    np.maximum.at(high, votes.entry_pattern, votes.code)
-    return float(votes.counts[(high >= 0) & (low != high)].sum() / votes.n_items)
+    return float(votes.counts[_differ(votes)].sum() / votes.n_items) if votes.n_items else 0.0
+
+
+def polarities(votes: Votes) -> list[tuple[int, ...]]:
+    """The labels that each voter votes for."""
+    k = votes.n_labels
+    found = np.bincount(votes.voter.astype(np.int64) * k + votes.code, minlength=len(votes.voters) * k)
+    return [tuple(np.flatnonzero(row).tolist()) for row in found.reshape(-1, k)]
+
+
+def _differ(votes: Votes) -> Any:
+    """Whether the votes of a pattern are not all equal [P]."""
+    out = np.zeros(votes.n_patterns, dtype=bool)
+    voted = np.flatnonzero(votes.votes_per_pattern)
+    starts = votes.indptr[voted]
+    if len(voted):
+        out[voted] = np.minimum.reduceat(votes.code, starts) != np.maximum.reduceat(votes.code, starts)
+    return out
 
 
 def _against_gold(votes: Votes, gold: Any | None, size: int) -> tuple[Any, Any]:
-    right, judged = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    """Right votes and votes of each voter [V] on items with gold."""
     if gold is None:
-        return right, judged
-    for label in np.unique(gold[gold >= 0]):
-        known = np.bincount(votes.pattern_of[gold == label], minlength=votes.n_patterns)[votes.entry_pattern]
-        judged += _sum(votes.voter, known, size)
-        right += _sum(votes.voter, known * (votes.code == label), size)
-    return right, judged
+        return np.zeros(size, np.int64), np.zeros(size, np.int64)
+    gold = np.asarray(gold, dtype=np.int64)
+    if gold.shape != (votes.n_items,):
+        raise ValueError(f"gold has {gold.size} codes for {votes.n_items} items")
+    known = np.flatnonzero(gold >= 0)
+    k = max(votes.n_labels, int(gold.max(initial=0)) + 1)
+    pairs, counts = np.unique(votes.pattern_of[known] * k + gold[known], return_counts=True)
+    judged = votes.regrouped(pairs // k, np.zeros(0, np.int64))
+    pattern = judged.entry_pattern
+    right = counts[pattern] * (judged.code == (pairs % k)[pattern])
+    return _sum(judged.voter, right, size), _sum(judged.voter, counts[pattern], size)
 
 
 def _sum(index: Any, weight: Any, size: int) -> Any:

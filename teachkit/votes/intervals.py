@@ -24,7 +24,7 @@ def wilson(correct: float, total: float, z: float = Z95) -> tuple[float, float] 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How labels compare with gold: over all items with gold (``n``), and over the labeled ones of them (``labeled``)."""
+    """How labels compare with gold: over all items with gold (``n``), and over those with a label (``labeled``)."""
 
     n: int
     labeled: int
@@ -57,37 +57,29 @@ class Quality:
 
 def quality(labels: Any, gold: Any, n_labels: int) -> Quality:
     """Compare codes [N] (-1 unlabeled) with gold [N] (-1 unknown); an unlabeled item counts as wrong."""
-    known = gold >= 0
-    labels, gold = labels[known], gold[known]
-    n, labeled = len(gold), int((labels >= 0).sum())
-    correct = int((labels == gold).sum())
-    interval = wilson(correct, n)
-    return Quality(
-        n,
-        labeled,
-        correct,
-        correct / n if n else None,
-        interval[0] if interval else None,
-        interval[1] if interval else None,
-        correct / labeled if labeled else None,
-        macro_f1(labels, gold, n_labels),
-    )
+    table = confusion(labels, gold, n_labels)
+    n, correct = int(table.sum()), int(table.trace())
+    labeled = n - int(table[:, n_labels].sum())
+    low, high = wilson(correct, n) or (None, None)
+    accuracy, accuracy_labeled = correct / n if n else None, correct / labeled if labeled else None
+    return Quality(n, labeled, correct, accuracy, low, high, accuracy_labeled, _macro_f1(table))
 
 
 def macro_f1(labels: Any, gold: Any, n_labels: int) -> float | None:
-    """The mean F1 of the classes that gold or labels have; None without gold."""
-    scores = []
-    for k in range(n_labels):
-        hit = int(((labels == k) & (gold == k)).sum())
-        said, true = int((labels == k).sum()), int((gold == k).sum())
-        if said or true:
-            scores.append(2 * hit / (said + true))
-    return sum(scores) / len(scores) if scores and len(gold) else None
+    """The mean F1 of the classes that gold or labels have, over items with gold; None without gold."""
+    return _macro_f1(confusion(labels, gold, n_labels))
 
 
 def confusion(labels: Any, gold: Any, n_labels: int) -> Any:
-    """Counts [gold, label]; the last column is unlabeled."""
+    """Counts [gold, label] over items with gold; the last column is unlabeled."""
+    labels, gold = np.asarray(labels), np.asarray(gold)
     known = gold >= 0
     said = np.where(labels[known] >= 0, labels[known], n_labels).astype(np.int64)
     flat = np.bincount(gold[known].astype(np.int64) * (n_labels + 1) + said, minlength=n_labels * (n_labels + 1))
     return flat.reshape(n_labels, n_labels + 1)
+
+
+def _macro_f1(table: Any) -> float | None:
+    hits, true, said = table.diagonal().tolist(), table.sum(axis=1).tolist(), table.sum(axis=0).tolist()
+    scores = [2 * h / (s + t) for h, t, s in zip(hits, true, said, strict=False) if s or t]
+    return math.fsum(scores) / len(scores) if scores else None

@@ -2,41 +2,106 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-def cache_folder() -> Path | None:
-    """Where compiled kernels are kept: ``NUMBA_CACHE_DIR``, else the user's cache folder; None if none can be written."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for place in [named] if named else [os.path.join(home, "teachkit", "numba")]:
-        try:
-            Path(place).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=place):
-                return Path(place)
-        except OSError:
-            continue
-    return None
+KERNELS = ("votes/patterns.py", "label_models/kernels.py")
+"""The files of all kernels, from the package's folder. A kernel calls only kernels of its own file."""
 
 
 def jit(function: F) -> F:
     """Compile on first use, without the lock of the interpreter, with IEEE arithmetic as written."""
+    options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
     folder = cache_folder()
     if folder is not None:
-        numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    compiled: F = numba.njit(nogil=True, fastmath=False, error_model="numpy", cache=folder is not None)(function)
+        try:
+            with _kept_in(folder):
+                kept: F = numba.njit(cache=True, **options)(function)
+        except (RuntimeError, OSError):  # the folder cannot be used after all: compile in every process
+            pass
+        else:
+            return kept
+    compiled: F = numba.njit(**options)(function)
     return compiled
 
 
 def is_compiled() -> bool:
-    """Whether this machine has compiled kernels before (a first build waits some seconds for it)."""
+    """Whether these very kernels were compiled before, by this numba for this machine (else a first build waits)."""
     folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbi"))
+    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in KERNELS)
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept, None if nowhere.
+
+    A folder of ``NUMBA_CACHE_DIR``, else of the user's cache folder, named by all that the machine code depends on:
+    numba itself looks only at a file's time and size, which two releases can share.
+    """
+    place, mark = _place(os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), Path.home), _mark()
+    return place / mark if place is not None and mark is not None and _writable(place / mark) else None
+
+
+def _place(named: str | None, caches: str | None, home: Callable[[], Path]) -> Path | None:
+    if named:
+        return Path(named).absolute() / "teachkit"
+    if caches and Path(caches).is_absolute():
+        return Path(caches) / "teachkit" / "numba"
+    try:
+        return home() / ".cache" / "teachkit" / "numba"
+    except RuntimeError:  # no home folder
+        return None
+
+
+@cache
+def _mark() -> str | None:
+    """A digest of the kernels' source, of numba, of Python and of the processor."""
+    from llvmlite import __version__ as llvmlite_version  # type: ignore[import-untyped]
+    from llvmlite.binding import get_host_cpu_features, get_host_cpu_name  # type: ignore[import-untyped]
+
+    found = hashlib.sha256()
+    try:
+        for name in ("votes/jit.py", *KERNELS):
+            found.update((Path(__file__).parents[1] / name).read_bytes())
+    except OSError:  # imported from an archive
+        return None
+    facts = (numba.__version__, llvmlite_version, sys.implementation.cache_tag, platform.machine())
+    for fact in (*facts, get_host_cpu_name(), get_host_cpu_features().flatten()):
+        found.update(f"\0{fact}".encode())
+    return found.hexdigest()[:16]
+
+
+@cache
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    """Numba's cache folder for the functions that are declared here; others in this process keep theirs."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before

@@ -1,4 +1,8 @@
-"""Folding equal rows into one, by an open-addressing hash table that compares whole rows."""
+"""The compiled loops over votes: packing, folding equal items into one pattern, joining, pairs of votes.
+
+Rows of votes are ``indptr`` [P+1] (int64), ``voter`` [nnz] (int32) and ``code`` [nnz] (int16), as in ``Votes``. Folding
+is by an open-addressing hash table that compares whole rows; patterns come in order of first occurrence.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +12,324 @@ import numpy as np
 
 from teachkit.votes.jit import jit
 
+BLOCK = 16_384
+"""Rows that are packed at a time: the words of a block stay in the processor's cache."""
 
-def fold(words: Any) -> tuple[Any, Any, Any]:
-    """Rows of 64-bit words [N, W] -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
-    size = 1 << max(4, int(2 * len(words) - 1).bit_length())
-    pattern_of = np.empty(len(words), dtype=np.int64)
-    first = np.empty(len(words), dtype=np.int64)
-    found = _fold(words, np.full(size, -1, dtype=np.int64), pattern_of, first)
-    return first[:found].copy(), pattern_of, np.bincount(pattern_of, minlength=found).astype(np.int64)
+
+def pack(columns: Any, n_rows: int, n_labels: int) -> tuple[Any, int]:
+    """Codes, an array [N] (-1 abstains) for each voter, as 64-bit words [N, W] with ``bits`` for each vote."""
+    bits = next(b for b in (2, 4, 8, 16) if n_labels < 1 << b)
+    per_word = 64 // bits
+    words = np.zeros((n_rows, max(1, -(-len(columns) // per_word))), dtype=np.uint64)
+    for start in range(0, n_rows, BLOCK):
+        for index, column in enumerate(columns):
+            block = np.array(column[start : start + BLOCK], dtype=np.int16)
+            _pack(block, words, start, index // per_word, index % per_word * bits)
+    return words, bits
 
 
 @jit
-def _fold(words: Any, table: Any, pattern_of: Any, first: Any) -> int:  # pragma: no cover - compiled
+def _pack(codes: Any, words: Any, start: int, word: int, shift: int) -> None:  # pragma: no cover - compiled
+    for i in range(len(codes)):
+        words[start + i, word] |= np.uint64(codes[i] + 1) << np.uint64(shift)
+
+
+def unpack(words: Any, rows: Any, bits: int, n_voters: int) -> tuple[Any, Any, Any]:
+    """The votes in some rows of packed words: (indptr, voter, code)."""
+    indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+    _lengths(words, rows, bits, indptr)
+    voter, code = _entries(indptr[-1] + 1)
+    _unpack(words, rows, bits, n_voters, voter, code)
+    return indptr, voter[:-1], code[:-1]
+
+
+def _entries(size: int) -> tuple[Any, Any]:
+    return np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int16)
+
+
+@jit
+def _lengths(words: Any, rows: Any, bits: int, indptr: Any) -> None:  # pragma: no cover - compiled
+    ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    for p in range(len(rows)):
+        found = 0
+        for w in range(words.shape[1]):
+            word = words[rows[p], w]
+            for _ in range(64 // bits):
+                found += (word & ones) != np.uint64(0)
+                word >>= np.uint64(bits)
+        indptr[p + 1] = indptr[p] + found
+
+
+@jit
+def _unpack(
+    words: Any, rows: Any, bits: int, n_voters: int, voter: Any, code: Any
+) -> None:  # pragma: no cover - compiled
+    """Every vote is written, and kept if it is one: there is no branch to mispredict, but a place more at the end."""
+    ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
+    per_word = 64 // bits
+    at = 0
+    for p in range(len(rows)):
+        for start in range(0, n_voters, per_word):
+            word = words[rows[p], start // per_word]
+            for v in range(start, min(start + per_word, n_voters)):
+                said = np.int64(word & ones)
+                voter[at] = v
+                code[at] = said - 1
+                at += said != 0
+                word >>= np.uint64(bits)
+
+
+def fold(words: Any) -> tuple[Any, Any, Any]:
+    """Rows of 64-bit words [N, W] -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
+    table, first, pattern_of = _to_fold(len(words))
+    return _folded(first[: _fold(words, table, first, pattern_of)], pattern_of)
+
+
+def fold_rows(indptr: Any, voter: Any, code: Any) -> tuple[Any, Any, Any]:
+    """Rows of votes -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
+    table, first, pattern_of = _to_fold(len(indptr) - 1)
+    return _folded(first[: _fold_rows(indptr, voter, code, table, first, pattern_of)], pattern_of)
+
+
+def _to_fold(n_rows: int) -> tuple[Any, Any, Any]:
+    """An empty hash table, at most half of which gets full, and the two results."""
+    size = 1 << max(4, int(2 * n_rows - 1).bit_length())
+    return np.full(size, -1, dtype=np.int64), np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+
+
+def _folded(first: Any, pattern_of: Any) -> tuple[Any, Any, Any]:
+    return first.copy(), pattern_of, np.bincount(pattern_of, minlength=len(first)).astype(np.int64)
+
+
+@jit
+def _mix(h: Any, word: Any) -> Any:  # pragma: no cover - compiled
+    h = (h ^ word) * np.uint64(0x9E3779B97F4A7C15)
+    return h ^ (h >> np.uint64(29))
+
+
+@jit
+def _fold(words: Any, table: Any, first: Any, pattern_of: Any) -> int:  # pragma: no cover - compiled
+    rows, width = words.shape
     mask = np.uint64(len(table) - 1)
     found = 0
-    for row in range(words.shape[0]):
+    for row in range(rows):
         h = np.uint64(14695981039346656037)
-        for w in range(words.shape[1]):
-            h = (h ^ words[row, w]) * np.uint64(0x9E3779B97F4A7C15)
-            h ^= h >> np.uint64(29)
+        for w in range(width):
+            h = _mix(h, words[row, w])
         slot = h & mask
         while True:
             pattern = table[slot]
             if pattern < 0:
+                pattern = found
                 table[slot] = found
                 first[found] = row
-                pattern_of[row] = found
                 found += 1
                 break
             other = first[pattern]
             same = True
-            for w in range(words.shape[1]):
+            for w in range(width):
                 if words[row, w] != words[other, w]:
                     same = False
                     break
             if same:
-                pattern_of[row] = pattern
                 break
             slot = (slot + np.uint64(1)) & mask
+        pattern_of[row] = pattern
     return found
+
+
+@jit
+def _fold_rows(
+    indptr: Any, voter: Any, code: Any, table: Any, first: Any, pattern_of: Any
+) -> int:  # pragma: no cover - compiled
+    rows = len(indptr) - 1
+    mask = np.uint64(len(table) - 1)
+    found = 0
+    for row in range(rows):
+        start, stop = indptr[row], indptr[row + 1]
+        h = np.uint64(14695981039346656037)
+        for i in range(start, stop):
+            h = _mix(h, (np.uint64(voter[i]) << np.uint64(16)) | np.uint64(code[i]))
+        slot = h & mask
+        while True:
+            pattern = table[slot]
+            if pattern < 0:
+                pattern = found
+                table[slot] = found
+                first[found] = row
+                found += 1
+                break
+            other = indptr[first[pattern]]
+            same = indptr[first[pattern] + 1] - other == stop - start
+            if same:
+                for i in range(stop - start):
+                    if voter[start + i] != voter[other + i] or code[start + i] != code[other + i]:
+                        same = False
+                        break
+            if same:
+                break
+            slot = (slot + np.uint64(1)) & mask
+        pattern_of[row] = pattern
+    return found
+
+
+def by_item(item: Any, voter: Any, code: Any, n_items: int, n_voters: int) -> tuple[Any, Any, Any]:
+    """One entry [M] (int64) for each vote -> rows [n_items]; of two of one voter on one item the last counts."""
+    order = np.arange(len(item))
+    for key, size in ((voter, n_voters), (item, n_items)):
+        place, out = np.zeros(size + 1, dtype=np.int64), np.empty_like(order)
+        _sort(key, order, place, out)
+        order = out
+    indptr, (who, said) = np.zeros(n_items + 1, dtype=np.int64), _entries(len(item))
+    _last(item, voter, code, order, indptr, who, said)
+    return indptr, who[: indptr[-1]].copy(), said[: indptr[-1]].copy()
+
+
+@jit
+def _sort(key: Any, order: Any, place: Any, out: Any) -> None:  # pragma: no cover - compiled
+    """``order`` by key, stable (counting sort)."""
+    for k in key:
+        place[k + 1] += 1
+    for k in range(len(place) - 1):
+        place[k + 1] += place[k]
+    for i in order:
+        out[place[key[i]]] = i
+        place[key[i]] += 1
+
+
+@jit
+def _last(
+    item: Any, voter: Any, code: Any, order: Any, indptr: Any, who: Any, said: Any
+) -> None:  # pragma: no cover - compiled
+    m, kept, i = len(order), 0, 0
+    for row in range(len(indptr) - 1):
+        while i < m and item[order[i]] == row:
+            entry = order[i]
+            i += 1
+            last = i == m or item[order[i]] != row or voter[order[i]] != voter[entry]
+            if last and code[entry] >= 0:
+                who[kept] = voter[entry]
+                said[kept] = code[entry]
+                kept += 1
+        indptr[row + 1] = kept
+
+
+def take(indptr: Any, voter: Any, code: Any, rows: Any) -> tuple[Any, Any, Any]:
+    """Some rows of votes, in the order asked for."""
+    out = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(indptr[rows + 1] - indptr[rows], out=out[1:])
+    who, said = _entries(out[-1])
+    _take(indptr, voter, code, rows, who, said)
+    return out, who, said
+
+
+@jit
+def _take(indptr: Any, voter: Any, code: Any, rows: Any, who: Any, said: Any) -> None:  # pragma: no cover - compiled
+    at = 0
+    for p in rows:
+        for i in range(indptr[p], indptr[p + 1]):
+            who[at] = voter[i]
+            said[at] = code[i]
+            at += 1
+
+
+def join(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any], offset: int) -> tuple[Any, Any, Any]:
+    """Rows of two groups of voters side by side; the second group's numbers are raised by ``offset``."""
+    who, said = _entries(len(left[1]) + len(right[1]))
+    _join(*left, *right, offset, who, said)
+    return left[0] + right[0], who, said
+
+
+@jit
+def _join(
+    indptr: Any, voter: Any, code: Any, indptr2: Any, voter2: Any, code2: Any, offset: int, who: Any, said: Any
+) -> None:  # pragma: no cover - compiled
+    at = 0
+    for p in range(len(indptr) - 1):
+        for i in range(indptr[p], indptr[p + 1]):
+            who[at] = voter[i]
+            said[at] = code[i]
+            at += 1
+        for i in range(indptr2[p], indptr2[p + 1]):
+            who[at] = voter2[i] + offset
+            said[at] = code2[i]
+            at += 1
+
+
+def coincidences(indptr: Any, code: Any, weight: Any, n_labels: int) -> tuple[Any, Any, float]:
+    """Pairs of votes on the same row.
+
+    Returns:
+        Krippendorff's coincidences [K, K] (a row of n votes adds its n(n-1) ordered pairs, each 1/(n-1)), the number of
+        votes for each label [K] and the sum over rows of the share of equal pairs; all weighted by ``weight`` [P] and
+        over rows with two votes or more.
+    """
+    pairs, votes = np.zeros((n_labels, n_labels)), np.zeros(n_labels)
+    return pairs, votes, float(_coincidences(indptr, code, weight, np.zeros(n_labels), pairs, votes))
+
+
+@jit
+def _coincidences(
+    indptr: Any, code: Any, weight: Any, counts: Any, pairs: Any, votes: Any
+) -> float:  # pragma: no cover - compiled
+    agreed = 0.0
+    for p in range(len(indptr) - 1):
+        start, stop = indptr[p], indptr[p + 1]
+        n = stop - start
+        if n < 2 or weight[p] == 0.0:
+            continue
+        for i in range(start, stop):
+            counts[code[i]] += 1.0
+        equal = 0.0
+        for i in range(start, stop):
+            a = code[i]
+            if counts[a] == 0.0:  # seen already
+                continue
+            equal += counts[a] * (counts[a] - 1.0)
+            votes[a] += weight[p] * counts[a]
+            pairs[a, a] += weight[p] * counts[a] * (counts[a] - 1.0) / (n - 1)
+            for j in range(i + 1, stop):
+                b = code[j]
+                if b != a and counts[b] > 0.0:
+                    pairs[a, b] += weight[p] * counts[a] / (n - 1)
+                    pairs[b, a] += weight[p] * counts[a] / (n - 1)
+            counts[a] = 0.0
+        agreed += weight[p] * equal / (n * (n - 1))
+    return agreed
+
+
+def company(indptr: Any, voter: Any, n_voters: int) -> tuple[Any, Any]:
+    """With whom voters share rows.
+
+    Returns:
+        for each voter [V], how many others (0, 1, or 2 for two or more); the group [V] of voters that are connected by
+        rows that they share, named by its first voter.
+    """
+    others, group = np.zeros(n_voters, dtype=np.int64), np.arange(n_voters)
+    _company(indptr, voter, np.full(n_voters, -1), others, group)
+    return others, group
+
+
+@jit
+def _company(indptr: Any, voter: Any, first: Any, others: Any, group: Any) -> None:  # pragma: no cover - compiled
+    for p in range(len(indptr) - 1):
+        start, stop = indptr[p], indptr[p + 1]
+        for i in range(start, stop):
+            v = voter[i]
+            if stop - start > 2:
+                others[v] = 2
+            elif stop - start == 2 and others[v] < 2:
+                other = voter[start] + voter[start + 1] - v
+                if first[v] != other:
+                    others[v] += 1
+                    first[v] = other
+            a, b = np.int64(voter[start]), np.int64(v)
+            while group[a] != a:
+                group[a] = group[group[a]]
+                a = group[a]
+            while group[b] != b:
+                group[b] = group[group[b]]
+                b = group[b]
+            group[max(a, b)] = min(a, b)
+    for v in range(len(group)):  # a group's name is less than those of its members
+        group[v] = group[group[v]]

@@ -41,107 +41,70 @@ class Votes:
 
     @classmethod
     def from_matrix(cls, matrix: Any, n_labels: int | None = None, voters: Sequence[str] | None = None) -> Self:
-        """From integers [N, V], -1 for abstain, as Snorkel has them."""
+        """From integers [N, V], -1 for abstain, as Snorkel has them; without ``n_labels``, the greatest code tells."""
         matrix = np.asarray(matrix)
         if matrix.ndim != 2:
             raise ValueError(f"votes are a matrix of items by voters, not of {matrix.ndim} dimensions")
-        names = voters or [f"voter_{i}" for i in range(matrix.shape[1])]
-        k = n_labels or max(2, int(matrix.max(initial=1)) + 1)
+        names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else voters
+        k = max(2, int(matrix.max(initial=1)) + 1) if n_labels is None else n_labels
         return cls.from_columns(names, [matrix[:, i] for i in range(matrix.shape[1])], k, n_items=len(matrix))
 
     @classmethod
     def from_columns(
         cls, voters: Sequence[str], columns: Sequence[Array], n_labels: int, *, n_items: int | None = None
     ) -> Self:
-        """From one array [N] of codes for each voter, -1 for abstain."""
+        """From one array [N] of codes for each voter, -1 for abstain; ``n_items`` is N where there are no voters."""
+        from teachkit.votes.patterns import fold, pack, unpack
+
         count = len(columns[0]) if columns else n_items or 0
-        kind = np.int8 if n_labels <= 127 else np.int16
-        matrix = np.empty((count, len(columns)), dtype=kind)
-        for index, column in enumerate(columns):
-            if len(column) and (column.min() < -1 or column.max() >= n_labels):
-                raise ValueError(f"codes of voter '{voters[index]}' are not within -1..{n_labels - 1}")
-            matrix[:, index] = column
-        first, pattern_of, counts = distinct_rows(matrix)
-        chosen = matrix[first]
-        row, voter = np.nonzero(chosen >= 0)
-        indptr = np.zeros(len(first) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(row, minlength=len(first)), out=indptr[1:])
-        return cls(
-            tuple(voters),
-            n_labels,
-            indptr,
-            voter.astype(np.int32),
-            chosen[row, voter].astype(np.int16),
-            counts,
-            pattern_of,
-        )
+        _check_shape(voters, n_labels, len(columns))
+        for name, column in zip(voters, columns, strict=True):
+            if len(column) != count or (n_items is not None and len(column) != n_items):
+                raise ValueError(f"voter '{name}' has {len(column)} codes for {n_items or count} items")
+            _check_codes(column, -1, n_labels, f"codes of voter '{name}'")
+        words, bits = pack(columns, count, n_labels)
+        first, pattern_of, counts = fold(words)
+        return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(columns)), counts, pattern_of)
 
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:
         """From one entry [M] for each vote; of two of one voter on one item the last counts. Never dense."""
-        item, voter, code = np.asarray(item, np.int64), np.asarray(voter, np.int64), np.asarray(code, np.int64)
-        order = np.lexsort((np.arange(len(item)), voter, item))
-        item, voter, code = item[order], voter[order], code[order]
-        last = np.ones(len(item), dtype=bool)
-        last[:-1] = (item[1:] != item[:-1]) | (voter[1:] != voter[:-1])
-        keep = last & (code >= 0)
-        item, voter, code = item[keep], voter[keep], code[keep]
-        indptr = np.zeros(n_items + 1, dtype=np.int64)
-        np.cumsum(np.bincount(item, minlength=n_items), out=indptr[1:])
-        patterns: dict[bytes, int] = {}
-        first: list[int] = []
-        pattern_of = np.empty(n_items, dtype=np.int64)
-        packed = np.stack([voter, code], axis=1)
-        for index in range(n_items):
-            found = patterns.setdefault(packed[indptr[index] : indptr[index + 1]].tobytes(), len(first))
-            if found == len(first):
-                first.append(index)
-            pattern_of[index] = found
-        starts = np.asarray(first, dtype=np.int64)
-        lengths = indptr[starts + 1] - indptr[starts]
-        chosen = (
-            np.concatenate([np.arange(indptr[s], indptr[s + 1]) for s in first]) if first else np.zeros(0, np.int64)
-        )
-        counts = np.bincount(pattern_of, minlength=len(first)).astype(np.int64)
-        new_indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return cls(
-            tuple(voters),
-            n_labels,
-            new_indptr,
-            voter[chosen].astype(np.int32),
-            code[chosen].astype(np.int16),
-            counts,
-            pattern_of,
-        )
+        from teachkit.votes.patterns import by_item, fold_rows, take
+
+        _check_shape(voters, n_labels, len(voters))
+        entries = [np.asarray(a) for a in (item, voter, code)]
+        if len({a.shape for a in entries}) > 1 or entries[0].ndim != 1:
+            raise ValueError("item, voter and code are arrays of the same length")
+        for array, least, size, what in zip(
+            entries, (0, 0, -1), (n_items, len(voters), n_labels), ("items", "voters", "codes"), strict=True
+        ):
+            _check_codes(array, least, size, what)
+        items, who, said = (np.array(a, dtype=np.int64) for a in entries)
+        rows = by_item(items, who, said, n_items, len(voters))
+        first, pattern_of, counts = fold_rows(*rows)
+        return cls(tuple(voters), n_labels, *take(*rows, first), counts, pattern_of)
 
     @classmethod
     def joined(cls, first: Votes, second: Votes) -> Votes:
         """The votes of two groups of voters on the same items."""
+        from teachkit.votes.patterns import fold, join, take
+
         if first.n_items != second.n_items or first.n_labels != second.n_labels:
             raise ValueError("both must be votes on the same items and labels")
-        pair = first.pattern_of.astype(np.int64) * max(1, second.n_patterns) + second.pattern_of
-        _, index, inverse, counts = np.unique(pair, return_index=True, return_inverse=True, return_counts=True)
-        order = np.argsort(index, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        left, right = first.pattern_of[index[order]], second.pattern_of[index[order]]
-        voter, code, indptr = [], [], [0]
-        offset = len(first.voters)
-        for a, b in zip(left, right, strict=True):
-            one, two = slice(first.indptr[a], first.indptr[a + 1]), slice(second.indptr[b], second.indptr[b + 1])
-            voter += [first.voter[one], second.voter[two] + offset]
-            code += [first.code[one], second.code[two]]
-            indptr.append(indptr[-1] + (one.stop - one.start) + (two.stop - two.start))
-        none32, none16 = np.zeros(0, np.int32), np.zeros(0, np.int16)
-        return cls(
-            (*first.voters, *second.voters),
-            first.n_labels,
-            np.asarray(indptr, np.int64),
-            np.concatenate(voter).astype(np.int32) if voter else none32,
-            np.concatenate(code).astype(np.int16) if code else none16,
-            counts[order].astype(np.int64),
-            rank[inverse].astype(np.int64),
-        )
+        pairs = first.pattern_of.astype(np.int64) * max(1, second.n_patterns) + second.pattern_of
+        found, pattern_of, counts = fold(pairs.view(np.uint64)[:, None])
+        left = take(first.indptr, first.voter, first.code, first.pattern_of[found])
+        right = take(second.indptr, second.voter, second.code, second.pattern_of[found])
+        rows = join(left, right, len(first.voters))
+        return cls((*first.voters, *second.voters), first.n_labels, *rows, counts, pattern_of)
+
+    def regrouped(self, patterns: Array, pattern_of: Array) -> Votes:
+        """The same votes with other patterns: some of these [Q] (int64) in any order, and the new one of each item."""
+        from teachkit.votes.patterns import take
+
+        counts = np.bincount(pattern_of, minlength=len(patterns)).astype(np.int64)
+        rows = take(self.indptr, self.voter, self.code, np.asarray(patterns, dtype=np.int64))
+        return Votes(self.voters, self.n_labels, *rows, counts, pattern_of)
 
     @property
     def entry_pattern(self) -> Array:
@@ -160,14 +123,17 @@ class Votes:
         return dense[self.pattern_of]
 
 
-def distinct_rows(matrix: Array) -> tuple[Array, Array, Array]:
-    """The distinct rows of a matrix in order of first occurrence: (first row [P], pattern of each row [N], counts [P])."""
-    if len(matrix) == 0 or matrix.shape[1] == 0:
-        some = min(len(matrix), 1)
-        return np.zeros(some, np.int64), np.zeros(len(matrix), np.int64), np.full(some, len(matrix), np.int64)
-    from teachkit.votes.patterns import fold
+def _check_shape(voters: Sequence[str], n_labels: int, columns: int) -> None:
+    if len(voters) != columns:
+        raise ValueError(f"{len(voters)} names for {columns} voters")
+    if not 1 <= n_labels < 32_767:
+        raise ValueError(f"{n_labels} labels: votes have 1 to 32,766")
 
-    width = matrix.shape[1] * matrix.itemsize
-    padded = np.zeros((len(matrix), -(-width // 8) * 8), dtype=np.uint8)
-    padded[:, :width] = np.ascontiguousarray(matrix).view(np.uint8).reshape(len(matrix), width)
-    return fold(padded.view(np.uint64))
+
+def _check_codes(codes: Array, least: int, size: int, what: str) -> None:
+    if len(codes) == 0:
+        return
+    if codes.dtype.kind not in "iub":
+        raise ValueError(f"{what} are integers, not {codes.dtype}")
+    if codes.min() < least or codes.max() >= size:
+        raise ValueError(f"{what} are not within {least}..{size - 1}")

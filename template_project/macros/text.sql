@@ -29,7 +29,7 @@ regexp_matches({{ column }}, '(?i)https?://|\bwww\.|(^|[^@\w.-])[a-z0-9][\w.-]*\
 {% macro asks(column) -%}
 ({{ has_link(column) }} or regexp_matches(
   {{ column }},
-  '(?i)s[uo]b?s?cri|\bsubs?\b|abonn|abonier|inscrev|abone\b|channel|\bchanel|\bcanal\b|kanal|chaîne|登録|सब्सक्राइब'
+  '(?i)s[uo]b?s?cri|\bsubs?\b|abonn|inscrev|abone\b|channel|\bchanel|\bcanal\b|kanal|chaîne|登録|सब्सक्राइब'
   || '|profile?\b|profil\b|perfil|\bmy (page|bio|blog|shop|video|new|first|newest|cover|account|stuff|server)|\bour (page|first|channel)'
   || '|\b(vote|donate|download|sign up|sign my|search for|look up|write me)\b|\b(click|follow|visit|check|check out|find) (here|it|me|my|us|our|on|@)|\bgive it a\b'
   || '|whatsapp|telegram|\binsta|\bdm\b|@\w+_example|\w@\w|\+\d\d'

@@ -22,9 +22,9 @@ def _words(text):
 
 @labeling_function(label="spam", tags=["self"])
 def own_work(text: str) -> bool:
-    """Something of one's own, at most three words after 'my': "my brand new acoustic cover"."""
+    """Something of one's own, at most four words after 'my': "my brand new acoustic cover"."""
     words = _words(text)
-    return any(word in _MINE and _WORK & set(words[i + 1 : i + 4]) for i, word in enumerate(words))
+    return any(word in _MINE and _WORK & set(words[i + 1 : i + 5]) for i, word in enumerate(words))
 
 
 @labeling_function(label="spam", tags=["tone"])

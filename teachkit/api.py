@@ -1,0 +1,172 @@
+"""``Project``: teachkit from Python. The command line is a view over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from teachkit.build.run import BuildOptions, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build import Plan, Reporter, Run, Workspace
+    from teachkit.graph import Graph, Node
+    from teachkit.lineage import Explanation
+    from teachkit.review import TaskAnalysis
+
+Selection = Any  # a selector, or several: each a text as after --select
+
+_READABLE = ("source", "transform", "lf", "annotations", "label_set", "test")
+
+
+class Project:
+    """A project on disk. Each call reads its files as they are then, so edits count at once.
+
+    Every method raises ``teachkit.errors.TeachkitError`` (several at once: ``ProjectErrors``) for a user's mistake.
+    """
+
+    def __init__(self, root: Path, options: BuildOptions) -> None:
+        """Use ``load``."""
+        self.root = root
+        self._options = options
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path = ".",
+        *,
+        target: str | None = None,
+        vars: Mapping[str, Any] | None = None,
+        profiles_dir: str | Path | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Find the project at or above ``path``; the options are those of the command line."""
+        from teachkit.project import find_root
+
+        profiles = Path(profiles_dir) if profiles_dir is not None else None
+        options = BuildOptions(target=target, profiles_dir=profiles, variables=dict(vars or {}), threads=threads)
+        return cls(find_root(Path(path)), options)
+
+    # -- running
+
+    def build(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
+        """Run and test the selected nodes in order, then publish; ``options`` are fields of ``BuildOptions``."""
+        return self._run("build", select, exclude, report, options)
+
+    def run(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
+        """Run the selected nodes, no tests."""
+        return self._run("run", select, exclude, report, options)
+
+    def test(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
+        """Test what was built."""
+        return self._run("test", select, exclude, report, options)
+
+    def plan(self, select: Selection = (), exclude: Selection = (), *, command: str = "build", **options: Any) -> Plan:
+        """What ``build`` would do."""
+        from teachkit.build import plan
+
+        return plan(self.root, self._with(command, select, exclude, options))
+
+    # -- the project as compiled
+
+    def workspace(self) -> Workspace:
+        """The compiled project with its store; close it, or use it in ``with``."""
+        from teachkit.build import open_workspace
+
+        return open_workspace(self.root, self._options, create=False)
+
+    def graph(self) -> Graph:
+        """All nodes with their fingerprints."""
+        with self.workspace() as work:
+            return work.graph
+
+    def ls(self, select: Selection = (), exclude: Selection = ()) -> list[Node]:
+        """The selected nodes in topological order."""
+        from teachkit.build import known_state
+        from teachkit.graph import select as selected
+
+        with self.workspace() as work:
+            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            return [n for n in work.graph if n.id in found]
+
+    # -- results
+
+    def labels(self, name: str) -> pa.Table:
+        """A label set: key, label, confidence, posterior, decided_by, votes, model_label."""
+        return self.show(f"label_set.{name.removeprefix('label_set.')}")
+
+    def show(self, node: str, *, limit: int | None = None) -> pa.Table:
+        """Rows of a node; of a voter its votes, of a test the failures that were kept."""
+        from teachkit.review import show
+
+        with self.workspace() as work:
+            return show(work, find_node(work.graph, node, _READABLE), limit)
+
+    def sql(self, query: str) -> pa.Table:
+        """One SELECT over ``data.*``, ``votes.*``, ``labels.*`` and ``audit.*`` of the target's environment."""
+        from teachkit.review import query as run_query
+
+        with self.workspace() as work:
+            return run_query(work, query)
+
+    def analyze(self, task: str, *, label_set: str | None = None, gold: str | None = None) -> TaskAnalysis:
+        """Coverage, overlaps, conflicts and accuracy of a task's voters."""
+        from teachkit.review import analyze_task
+
+        with self.workspace() as work:
+            return analyze_task(work, task, label_set=label_set, gold=gold)
+
+    def lineage(self, label_set: str, item: str) -> Explanation:
+        """Why an item has its label."""
+        from teachkit.lineage import explain
+
+        with self.workspace() as work:
+            return explain(work, find_node(work.graph, label_set, ("label_set",)), str(item))
+
+    def upstream(self, node: str) -> dict[str, Any]:
+        """What a node is made of."""
+        from teachkit.lineage import upstream
+
+        with self.workspace() as work:
+            return upstream(work, find_node(work.graph, node, None))
+
+    # -- inside
+
+    def _run(
+        self, command: str, select: Selection, exclude: Selection, report: Reporter, options: Mapping[str, Any]
+    ) -> Run:
+        from teachkit.build import build
+
+        return build(self.root, self._with(command, select, exclude, options), report)
+
+    def _with(self, command: str, select: Selection, exclude: Selection, options: Mapping[str, Any]) -> BuildOptions:
+        import dataclasses
+
+        chosen = {"command": command, "select": _texts(select), "exclude": _texts(exclude)}
+        return dataclasses.replace(self._options, **chosen, **options)
+
+
+def _texts(selection: Selection) -> tuple[str, ...]:
+    return (selection,) if isinstance(selection, str) else tuple(selection)
+
+
+def find_node(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
+    """The node of an id or a name; ``UnknownNode`` if none or several have it."""
+    from teachkit.errors import UnknownNode, did_you_mean, listing
+
+    there = [n for n in graph if kinds is None or n.kind in kinds]
+    if name in graph.nodes and graph[name] in there:
+        return graph[name]
+    found = [n for n in there if name in (n.name, f"{n.task}.{n.name}")]
+    if len(found) == 1:
+        return found[0]
+    noun = "node" if kinds is None or len(kinds) != 1 else kinds[0].replace("_", " ")
+    if found:
+        known = listing(n.id for n in found)
+        raise UnknownNode(None, kind=f"single {noun}", name=name, known=known, hint=" Write the whole id")
+    names = [n.id for n in there] + [n.name for n in there]
+    known = listing(sorted({n.id for n in there if n.kind not in ("test", "unit_test")}), 30)
+    raise UnknownNode(None, kind=noun, name=name, known=known, hint=did_you_mean(name, names))

@@ -1,0 +1,216 @@
+"""Models in which each vote multiplies the odds of the labels, learned by EM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, decide, entries
+from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.kernels import log_all, rights, shares, tables
+from teachkit.label_models.sweep import Sweep
+
+if TYPE_CHECKING:
+    from teachkit.votes import Votes
+
+POLICIES = ("informative", "at_random")
+FEW_STEPS, MANY_STEPS = 3, 100
+
+
+class LikelihoodModel(LabelModel):
+    """Models in which each vote multiplies the odds of the labels; subclasses say what is learned from expected votes.
+
+    ``likelihood_`` [V, K + 1, K]: probability of each outcome (a label, or silence last) given the true label. For a
+    voter whose silence is ``at_random`` the outcomes are given that it votes, and silence has probability 1.
+    """
+
+    likelihood_: Any
+    informative_: Any
+    learned_: list[Learned]
+    silence_weight: float = 1.0
+
+    def __init__(
+        self,
+        *,
+        class_prior: Any = "learned",
+        prior_strength: float = 1.0,
+        n_iter: int | None = None,
+        tolerance: float = 1e-6,
+        threads: int = 1,
+    ) -> None:
+        self.class_prior = class_prior
+        self.prior_strength = prior_strength
+        self.n_iter = n_iter
+        self.tolerance = tolerance
+        self.threads = threads
+
+    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+        """Maximum a posteriori by EM from a majority start.
+
+        Args:
+            votes: ``Votes``, or a matrix of codes [N, V] with -1 for abstain.
+            gold: Codes [N], -1 where unknown; known labels are held fixed.
+            abstain: What silence says: ``informative`` or ``at_random``, for all voters or by name. None, or a voter
+                without a name there: ``informative``.
+        """
+        self._check()
+        folded, clamp = self._to_fit(votes, gold)
+        self.informative_ = self._policies(abstain)
+        self._fit(folded, clamp)
+        return self
+
+    def _check(self) -> None:
+        if self.n_iter is not None and self.n_iter < 0:
+            raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
+        if self.prior_strength < 0 or self.silence_weight < 0:
+            raise ValueError("prior_strength and silence_weight are 0 or more")
+
+    def _policies(self, abstain: Abstain) -> Any:
+        """Whether silence is informative [V]."""
+        by_name = abstain if isinstance(abstain, Mapping) else {}
+        default = abstain if isinstance(abstain, str) else "informative"
+        policies = [by_name.get(voter, default) for voter in self.voters_]
+        for voter, policy in zip(self.voters_, policies, strict=True):
+            if policy not in POLICIES:
+                raise ValueError(f"silence of voter '{voter}' is one of {', '.join(POLICIES)}, not '{policy}'")
+        return np.array([policy == "informative" for policy in policies], dtype=bool)
+
+    def _fit(self, votes: Votes, clamp: Any) -> None:
+        weight = self._weight(votes, clamp)
+        limit = self.n_iter if self.n_iter is not None else FEW_STEPS if self.informative_.any() else MANY_STEPS
+        done, change = 0, None
+        with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
+            majority = majority_start(sweep)
+            sweep.count()
+            self._learn(sweep.sums, sweep.mass)
+            while done < limit and (change is None or change > self.tolerance):
+                if done:
+                    self._learn(sweep.sums, sweep.mass)
+                change = sweep.step(*self._tables())
+                done += 1
+            scored = sweep.log_likelihood(*self._tables())
+        self.learned_ = self._report(votes, sweep)
+        self.diagnostics_ = {
+            "iterations": done,
+            "converged": change is not None and change <= self.tolerance,
+            "max_change": change,
+            "log_likelihood": scored if np.isfinite(scored) else None,
+            "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
+            **identifiability(votes, self.informative_),
+        }
+
+    def _weight(self, votes: Votes, clamp: Any) -> Any:
+        """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing."""
+        weight = votes.counts.astype(np.float64)
+        if not self.informative_.any():
+            weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
+        return weight
+
+    def _learn(self, sums: Any, mass: Any) -> None:
+        self.prior_ = self._class_prior(mass)
+        self.likelihood_ = self._likelihood(sums, mass)
+
+    def _class_prior(self, mass: Any) -> Any:
+        """Drawn to uniform by one item of each label; half-way where silence is informative.
+
+        How often labeling functions vote for a label says little of how frequent it is.
+        """
+        by = math.fsum(mass) / len(mass) if self.informative_.any() else 1.0
+        return class_prior(self.class_prior, mass, self.prior_strength * by)
+
+    def _likelihood(self, sums: Any, mass: Any) -> Any:
+        """[V, K + 1, K] from expected votes [V, K codes, K] and items [K]; ``prior_`` is known."""
+        raise TypeError(f"{type(self).__name__} does not define _likelihood")
+
+    def _tables(self) -> tuple[Any, Any]:
+        return tables(self.likelihood_, self.prior_, self.informative_, float(self.silence_weight))
+
+    def _report(self, votes: Votes, sweep: Sweep) -> list[Learned]:
+        _, _, support = rights(sweep.sums)
+        out = []
+        for v, found in enumerate(learned(votes, sweep.weight, sweep.posterior, sweep.sums)):
+            items = sweep.mass if self.informative_[v] else support[v]
+            rows = self.likelihood_[v] if self.informative_[v] else self.likelihood_[v, :-1]
+            out.append(replace(found, confusion=[_numbers(row) for row in rows.T], support=_numbers(items)))
+        return out
+
+    def voter_report(self) -> list[Learned]:
+        """What was learned of each voter: expected share of right votes with its interval, confusion with support."""
+        return self.learned_
+
+    def pattern_proba(self, votes: Votes) -> Any:
+        """Posterior of each pattern [P, K]; the class prior where nobody votes."""
+        with Sweep(votes, threads=self.threads) as sweep:
+            sweep.infer(*self._tables())
+        sweep.posterior[votes.votes_per_pattern == 0] = self.prior_
+        return sweep.posterior
+
+    def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
+        """Log-likelihood [K] that each voter adds: those that voted, and those whose silence says something.
+
+        Prior (``log_prior``) plus all of them is the log posterior up to a constant. Empty where nobody votes: there
+        the posterior is the prior.
+        """
+        said = {int(v): int(c) for v, c in entries(votes, pattern)}
+        out = {}
+        for index, voter in enumerate(self.voters_ if said else ()):
+            if index in said:
+                out[voter] = log_all(self.likelihood_[index, said[index]])
+            elif self.informative_[index]:
+                out[voter] = self.silence_weight * log_all(self.likelihood_[index, -1])
+        return out
+
+    @property
+    def log_prior(self) -> Any:
+        """[K] logarithm of the class prior."""
+        return log_all(self.prior_)
+
+    def parameters(self) -> dict[str, Any]:
+        """Prior and likelihoods, as exact hexadecimal numbers."""
+        return {
+            "model": self.name,
+            "version": self.version,
+            "voters": list(self.voters_),
+            "informative": [bool(i) for i in self.informative_],
+            "silence_weight": float(self.silence_weight).hex(),
+            "prior": [float(x).hex() for x in self.prior_],
+            "shape": list(self.likelihood_.shape),
+            "likelihood": [float(x).hex() for x in self.likelihood_.ravel()],
+            "diagnostics": self.diagnostics_,
+            "learned": [found.as_dict() for found in self.voter_report()],
+        }
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """The fitted model again: its posteriors have the same bits."""
+        model = cls()
+        model.voters_ = tuple(parameters["voters"])
+        model.informative_ = np.array(parameters["informative"], dtype=bool)
+        model.silence_weight = float.fromhex(parameters["silence_weight"])
+        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
+        flat = np.array([float.fromhex(x) for x in parameters["likelihood"]], dtype=np.float64)
+        model.likelihood_ = flat.reshape(parameters["shape"])
+        model.diagnostics_ = dict(parameters["diagnostics"])
+        model.learned_ = [Learned(**found) for found in parameters["learned"]]
+        return model
+
+
+def majority_start(sweep: Sweep) -> Any:
+    """Set the posteriors to vote shares: known labels, and the mean share where nobody votes; the majority [P]."""
+    votes, posterior = sweep.votes, sweep.posterior
+    mass = np.zeros(votes.n_labels)
+    shares(votes.indptr, votes.code, sweep.weight, posterior, mass)
+    majority = decide(posterior, votes, mass, "abstain")
+    posterior[votes.votes_per_pattern == 0] = class_prior("learned", mass, 0.0)
+    known = np.flatnonzero(sweep.clamp >= 0)
+    posterior[known] = 0.0
+    posterior[known, sweep.clamp[known]] = 1.0
+    return majority
+
+
+def _numbers(values: Any) -> list[float]:
+    return [float(x) for x in values]

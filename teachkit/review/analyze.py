@@ -1,0 +1,227 @@
+"""The analysis of a task's voters: coverage, overlaps, conflicts, polarity, accuracy on gold and as learned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.execute import Executor
+from teachkit.build.gold import read_gold
+from teachkit.build.label_sets import cast_votes, stored_parameters
+from teachkit.build.run import BuildOptions, quiet
+from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.build import Workspace
+    from teachkit.graph import Node, TaskInfo
+
+GOLD = ("train", "tune", "test", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class VoterRow:
+    """One voter (of a multichoice task: and one label). Shares are of all items.
+
+    ``accuracy`` is over the voter's votes on items with gold, with its Wilson interval; ``learned`` is what the label
+    model believes, without gold.
+    """
+
+    voter: str
+    kind: str
+    label: str | None
+    polarity: Sequence[str]
+    votes: int
+    coverage: float
+    overlaps: float
+    conflicts: float
+    correct: int
+    incorrect: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    learned: float | None
+    learned_low: float | None
+    learned_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAnalysis:
+    """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on."""
+
+    task: str
+    label_set: str | None
+    items: int
+    covered: int
+    conflicts: float
+    gold_splits: str
+    gold_items: int
+    voters: Sequence[VoterRow]
+    missing: Sequence[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, gold: str | None = None) -> TaskAnalysis:
+    """Analyze the voters of a task.
+
+    Args:
+        work: The compiled project.
+        name: The task.
+        label_set: Whose voters and learned accuracies; default: the task's first label model.
+        gold: ``train``, ``tune``, ``test`` or ``all``; default: all gold outside the test split, so that working on
+            voters does not tune them to it. A task without splits has all its gold measured.
+
+    Raises:
+        UnknownNode, BadOption: there is no such task or label set.
+        NotBuilt: its votes are not there.
+    """
+    if name not in work.graph.tasks:
+        known = sorted(work.graph.tasks)
+        raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
+    if gold is not None and gold not in GOLD:
+        raise BadOption(None, option="--gold", problem=f"'{gold}' is no split", advice=f"write one of: {listing(GOLD)}")
+    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
+    try:
+        return _analyze(work, run, work.graph.tasks[name], label_set, gold)
+    finally:
+        run.close()
+
+
+def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
+    node = _label_set(work, task, label_set)
+    voters, missing = _resolve(work, run, task, node)
+    abstain = {v.id: v.spec.abstain for v in voters}
+    functions = [v.id for v in voters if v.kind == "lf"]
+    people = [v.id for v in voters if v.kind == "annotations"]
+    cast = cast_votes(run, task, functions, people, abstain)
+    codes, splits = _gold(work, run, task, gold)
+    learned = _learned(work, run, node)
+    rows: list[VoterRow] = []
+    for number, votes in enumerate(cast.votes):
+        of_label = codes[:, number] if task.multi else codes
+        rows += _rows(votes, of_label, task, number, cast.kinds, learned[number] if number < len(learned) else {})
+    from teachkit.votes.analysis import conflict_rate
+
+    first = cast.votes[0]
+    covered = first.votes_per_pattern[first.pattern_of] > 0
+    for votes in cast.votes[1:]:
+        covered |= votes.votes_per_pattern[votes.pattern_of] > 0
+    known = (codes >= 0).all(axis=1) if task.multi else codes >= 0
+    return TaskAnalysis(
+        task=task.name,
+        label_set=node.name if node else None,
+        items=first.n_items,
+        covered=int(covered.sum()),
+        conflicts=sum(conflict_rate(v) for v in cast.votes) / len(cast.votes),
+        gold_splits=splits,
+        gold_items=int(known.sum()),
+        voters=rows,
+        missing=missing,
+    )
+
+
+def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None:
+    there = [n for n in work.graph.of("label_set") if n.task == task.name]
+    if name is None:
+        return there[0] if there else None
+    found = next((n for n in there if name in (n.name, n.id)), None)
+    if found is None:
+        known = [n.name for n in there]
+        raise UnknownNode(None, kind=f"label model of task '{task.name}'", name=name, known=listing(known), hint=did_you_mean(name, known))
+    return found
+
+
+def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
+    """The voters whose votes are there, and the ids of those that were never built."""
+    chosen = {*node.spec.voters, *node.spec.annotations} if node else None
+    voters = [
+        n
+        for n in work.graph.of("lf", "annotations")
+        if n.task == task.name and (n.id in chosen if chosen is not None else n.kind == "lf" or n.spec.meta.role == "annotator")
+    ]
+    needed = {task.dataset, *work.graph.upstream(task.dataset)}
+    for parent in work.graph:
+        if parent.id in needed:
+            run.resolve(parent)
+    found, missing = [], []
+    for voter in voters:
+        try:
+            for parent in voter.inputs:
+                run.resolve(work.graph[parent])
+            run.resolve(voter)
+            found.append(voter)
+        except TeachkitError:
+            missing.append(voter.id)
+    if not found and voters:
+        run.resolve(voters[0])  # says that nothing was built
+    return found, missing
+
+
+def _gold(work: Workspace, run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str]:
+    import numpy as np
+
+    from teachkit.votes import SPLITS
+
+    files = [n for n in work.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+    for node in files:
+        run.resolve(node)
+    gold = read_gold(run, task, [n.id for n in files])
+    has_splits = task.split_column is not None or task.hash_splits is not None
+    if wanted == "all" or (wanted is None and not has_splits):
+        return gold.codes, "all"
+    chosen = gold.split != SPLITS.index("test") if wanted is None else gold.split == SPLITS.index(wanted)
+    mask = chosen[:, None] if task.multi else chosen
+    return np.where(mask, gold.codes, -1), wanted or "train, tune"
+
+
+def _learned(work: Workspace, run: Executor, node: Node | None) -> list[dict[str, Any]]:
+    """What the label model learned of each voter, for each of its binary models."""
+    if node is None:
+        return []
+    try:
+        for parent in node.inputs:
+            run.resolve(work.graph[parent])
+        output = run.resolve(node)
+    except TeachkitError:
+        return []
+    parameters = work.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
+    if parameters is None:
+        return []
+    kept = stored_parameters(work.store.read(parameters.key))
+    return [{found["voter"]: found for found in p["learned"]} if p else {} for p in kept]
+
+
+def _rows(votes: Any, gold: Any, task: TaskInfo, number: int, kinds: Any, learned: Any) -> list[VoterRow]:
+    from teachkit.votes.analysis import analyze
+
+    rows = []
+    for found in analyze(votes, gold):
+        if task.multi and not found.votes:
+            continue
+        names = ("not " + task.labels[number], task.labels[number]) if task.multi else task.labels
+        known = learned.get(found.voter, {})
+        rows.append(
+            VoterRow(
+                voter=found.voter,
+                kind=kinds[found.voter].partition(".")[0],
+                label=task.labels[number] if task.multi else None,
+                polarity=[names[c] for c in found.polarity],
+                votes=found.votes,
+                coverage=found.coverage,
+                overlaps=found.overlaps,
+                conflicts=found.conflicts,
+                correct=found.correct,
+                incorrect=found.incorrect,
+                accuracy=found.accuracy,
+                low=found.low,
+                high=found.high,
+                learned=known.get("accuracy"),
+                learned_low=known.get("low"),
+                learned_high=known.get("high"),
+            )
+        )
+    return rows

@@ -1,0 +1,129 @@
+"""Rows of a node, and queries over the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from teachkit.build.execute import Executor
+from teachkit.build.run import BuildOptions, quiet
+from teachkit.errors import BadOption, BadSql, NotBuilt, ProjectError, SqlFailed, Where
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from teachkit.build import Workspace
+    from teachkit.graph import Node, TaskInfo
+
+
+def show(work: Workspace, node: Node, limit: int | None) -> pa.Table:
+    """Some rows of a node: of a table its rows, of a voter its votes, of a test the failures that were kept."""
+    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
+    try:
+        for parent in work.graph:
+            if parent.id in work.graph.upstream(node.id):
+                run.resolve(parent)
+        return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None else ""))
+    finally:
+        run.close()
+
+
+def _select(run: Executor, node: Node) -> str:
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    if node.kind in ("source", "transform", "label_set"):
+        run.resolve(node)
+        run.view(node.id)
+        return f"select * from {quote(node.id)}"
+    if node.kind in ("lf", "annotations"):
+        run.resolve(node)
+        return votes_sql(run, node, run.graph.tasks[node.task or ""])
+    if node.kind == "test":
+        from teachkit.build.testing import test_key
+
+        key = test_key(run, node)
+        if key is None or not run.store.has(key):
+            raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
+        return f"select * from {parquet([run.store.path(key)])}"
+    problem = f"a {node.kind.replace('_', ' ')} has no rows"
+    raise BadOption(None, option=node.id, problem=problem, advice="name a source, transform, voter, label model or test")
+
+
+def votes_sql(run: Executor, node: Node, task: TaskInfo) -> str:
+    """The votes of a voter beside the keys of its items; abstentions are left out."""
+    from teachkit.engine.session import parquet
+    from teachkit.graph import literal, quote
+
+    dataset = run.outputs[task.dataset].parts
+    labels = "[" + ", ".join(literal(label) for label in task.labels) + "]"
+    if node.kind == "annotations":
+        rows = " union all ".join(
+            f"select {number} as part, file_row_number as row, {quote(task.key)} from "
+            f"{parquet([run.store.path(part.key)], row_number=True)}"
+            for number, part in enumerate(dataset)
+        )
+        votes = parquet([run.store.path(p.key) for p in run.outputs[node.id].parts])
+        said = f"case when v.code >= 0 and v.yes then {labels}[v.code + 1] end as label"
+        return (
+            f"select d.{quote(task.key)}, v.annotator, {said}, v.at, v.seconds, v.line from {votes} v "
+            f"join ({rows}) d on d.part = v.part and d.row = v.row order by v.line"
+        )
+    found = []
+    for items, votes in zip(dataset, run.outputs[node.id].parts, strict=True):
+        for column in votes.columns:
+            said = f"{labels}[v.vote + 1]" if column == "vote" else literal(task.labels[int(column[1:])])
+            condition = "v.vote >= 0" if column == "vote" else f"v.{column} = 1"
+            relation = f"{parquet([run.store.path(items.key)])} d positional join {parquet([run.store.path(votes.key)])} v"
+            found.append(f"select d.{quote(task.key)}, {said} as label from {relation} where {condition}")
+    return f"select * from ({' union all '.join(found)})" if found else "select null as label limit 0"
+
+
+def query(work: Workspace, sql: str) -> pa.Table:
+    """Run one SELECT over the target's environment: ``data.*``, ``votes.*``, ``labels.*``, ``audit.*``, also by ``ref()``.
+
+    Raises:
+        SqlFailed: it is not one SELECT, or DuckDB cannot run it.
+    """
+    import duckdb
+
+    from teachkit.engine.catalog import create_views
+    try:
+        rendered = _render(work, sql)
+        _check_reads_only(rendered)
+    except ProjectError as error:
+        raise SqlFailed(None, problem=error.message, advice=error.advice) from error
+    config = {"threads": str(work.files.target.threads), "memory_limit": work.files.target.memory.replace(" ", "")}
+    with duckdb.connect(config=config) as connection:
+        create_views(connection, work.store, work.graph, work.files)
+        try:
+            return connection.sql(rendered).to_arrow_table()
+        except duckdb.Error as error:
+            problem = str(error).splitlines()[0]
+            advice = "'teachkit sql \"show all tables\"' lists what there is"
+            raise SqlFailed(None, problem=problem, advice=advice) from error
+
+
+def _check_reads_only(sql: str) -> None:
+    from sqlglot import exp
+
+    from teachkit.graph.sql import parse_one
+
+    tree = parse_one(sql, Where("<query>", 1))
+    if not isinstance(tree, exp.Query | exp.Describe | exp.Show | exp.Summarize):
+        problem = "only a SELECT (or SHOW, DESCRIBE, SUMMARIZE) is run here"
+        raise BadSql(Where("<query>", 1), problem=problem, advice="teachkit changes data by builds alone")
+
+
+def _render(work: Workspace, sql: str) -> str:
+    """Jinja in a query: ``ref`` and ``source`` name views of the environment."""
+    from teachkit.graph import quote
+
+    labels = {n.name for n in work.graph.of("label_set")}
+
+    def ref(name: str) -> str:
+        return f"{'labels' if name in labels else 'data'}.{quote(name)}"
+
+    def source(group: str, table: str) -> str:
+        return f"data.{quote(f'{group}_{table}')}"
+
+    return work.files.templates.render(sql, Where("<query>", 1), ref=ref, source=source)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import teachkit.label_models as package
+
+
+def test_every_public_name_is_there() -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Snorkel'"):
+        _ = package.Snorkel
+
+
+def test_the_versions_cost_no_import_of_numba() -> None:
+    code = "import sys; from teachkit.label_models import VERSIONS; print('numba' in sys.modules, sorted(VERSIONS))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "False ['dawid_skene', 'majority', 'one_coin', 'weighted']\n"
