@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from teachkit.build.run import BuildOptions, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
     from teachkit.review import TaskAnalysis
+    from teachkit.review.debug import Point
 
 Selection = Any  # a selector, or several: each a text as after --select
 
@@ -52,7 +53,9 @@ class Project:
 
     # -- running
 
-    def build(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
+    def build(
+        self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any
+    ) -> Run:
         """Run and test the selected nodes in order, then publish; ``options`` are fields of ``BuildOptions``."""
         return self._run("build", select, exclude, report, options)
 
@@ -78,6 +81,11 @@ class Project:
 
         return open_workspace(self.root, self._options, create=False)
 
+    def _compiled(self) -> Workspace:
+        from teachkit.build import open_workspace
+
+        return open_workspace(self.root, self._options)
+
     def graph(self) -> Graph:
         """All nodes with their fingerprints."""
         with self.workspace() as work:
@@ -91,6 +99,38 @@ class Project:
         with self.workspace() as work:
             found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
             return [n for n in work.graph if n.id in found]
+
+    def parse(self) -> dict[str, Any]:
+        """Check the whole project and write ``target/manifest.json``; its content."""
+        from teachkit.build.artifacts import manifest, write_json
+
+        with self._compiled() as work:
+            found = manifest(work.files, work.graph)
+            write_json(work.files.target_path / "manifest.json", found)
+            return found
+
+    def compile(self, select: Selection = (), exclude: Selection = ()) -> dict[str, str]:
+        """Write readable SQL to ``target/compiled/``; the compiled text of the selected nodes by id."""
+        from teachkit.build import known_state
+        from teachkit.build.artifacts import write_compiled
+        from teachkit.graph import select as selected
+
+        with self._compiled() as work:
+            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            texts = write_compiled(work.files, work.graph)
+            return {i: texts[i] for i in texts if i in found}
+
+    def check_up(self) -> Iterator[Point]:
+        """What ``teachkit debug`` looks at."""
+        from teachkit.review.debug import check_up
+
+        return check_up(self.root, self._options)
+
+    def target_path(self) -> Path:
+        """The folder of compiled files and artefacts, which ``clean`` removes."""
+        from teachkit.project import read_config
+
+        return self.root / read_config(self.root).paths.target
 
     # -- results
 
@@ -145,7 +185,7 @@ class Project:
     def _with(self, command: str, select: Selection, exclude: Selection, options: Mapping[str, Any]) -> BuildOptions:
         import dataclasses
 
-        chosen = {"command": command, "select": _texts(select), "exclude": _texts(exclude)}
+        chosen: dict[str, Any] = {"command": command, "select": _texts(select), "exclude": _texts(exclude)}
         return dataclasses.replace(self._options, **chosen, **options)
 
 

@@ -107,25 +107,35 @@ def _case(result: NodeResult) -> str:
     return f"{start}><{tag} message={quoteattr(first)}>{escape(message)}</{tag}></testcase>"
 
 
-def write_compiled(files: ProjectFiles, graph: Graph) -> list[Path]:
-    """Write readable SQL to ``target/compiled/``: each SQL node, and for each task the scan that its rules share."""
+def write_compiled(files: ProjectFiles, graph: Graph) -> dict[str, str]:
+    """Write readable SQL to ``target/compiled/``: each SQL node, and for each task the scan that its rules share.
+
+    Returns:
+        What was written, by node id (a task's scan: ``scan.<task>``). Files of nodes that are gone are removed.
+    """
     from teachkit.engine.scan import fused_sql
     from teachkit.graph import pretty, quote
 
-    written = []
-    base = files.target_path / "compiled"
+    texts: dict[str, str] = {}
+    base, paths = files.target_path / "compiled", {}
     for node in graph:
         name = f"{node.kind}s/{node.task + '/' if node.task else ''}{node.name}.sql"
         sql = _sql_of(node)
         if sql:
-            written.append(_write(base / name, pretty(sql)))
+            texts[node.id] = pretty(sql)
+            paths[node.id] = base / name
     for task in graph.tasks.values():
         voters = [n for n in graph.of("lf") if n.task == task.name and n.spec.mode == "expression"]
         if voters:
             head = "".join(f"-- {i}: {n.id} ({n.where})\n" for i, n in enumerate(voters))
             scan = fused_sql(voters, quote(task.dataset), len(task.labels))
-            written.append(_write(base / f"scans/{task.name}.sql", head + pretty(scan)))
-    return written
+            texts[f"scan.{task.name}"] = head + pretty(scan)
+            paths[f"scan.{task.name}"] = base / f"scans/{task.name}.sql"
+    for old in set(base.rglob("*.sql")) - set(paths.values()):
+        old.unlink()
+    for name, text in texts.items():
+        write_bytes_atomic(paths[name], text.encode())
+    return texts
 
 
 def _sql_of(node: Node) -> str:
@@ -134,8 +144,3 @@ def _sql_of(node: Node) -> str:
     if node.kind in ("transform", "lf", "test") and getattr(node.spec, "sql", None):
         return str(node.spec.sql)
     return ""
-
-
-def _write(path: Path, text: str) -> Path:
-    write_bytes_atomic(path, text.encode())
-    return path

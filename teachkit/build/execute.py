@@ -37,7 +37,7 @@ MAKE: Mapping[str, Callable[[Executor, Node], Output]] = {
     "annotations": voting.make_annotations,
     "label_set": label_sets.make_label_set,
 }
-"""Bring a node about. Labeling functions vote together (``voting.cast``); exports and tests have no rows of their own."""
+"""Bring a node about. Labeling functions vote together (``voting.cast``); exports and tests have no rows."""
 
 
 class Executor:

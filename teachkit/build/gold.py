@@ -39,7 +39,7 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     """
     import numpy as np
 
-    from teachkit.build.label_sets import annotation_rows
+    from teachkit.build.stored_votes import annotation_rows
     from teachkit.engine.session import parquet
 
     paths = [run.store.path(p.key) for p in run.outputs[task.dataset].parts]
@@ -111,7 +111,8 @@ def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
         shares = {name: float(text.rstrip("% ")) / 100 for name, text in task.hash_splits.hash.items()}
         test, tune = shares.get("test", 0.0), shares.get("tune", 0.0)
         place = f"(md5_number_lower({literal('split:')} || cast({quote(task.key)} as varchar)) % 1000000)"
-        sql = f"case when {place} < {round(test * 1e6)} then 2 when {place} < {round((test + tune) * 1e6)} then 1 else 0 end"
+        below_test, below_tune = round(test * 1e6), round((test + tune) * 1e6)
+        sql = f"case when {place} < {below_test} then 2 when {place} < {below_tune} then 1 else 0 end"
     else:
         return np.full(n, 2, dtype=np.int8)  # without splits all gold is for testing
     return (

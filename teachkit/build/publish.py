@@ -118,5 +118,6 @@ def locked_objects(run: Executor, node: Node) -> Sequence[str] | None:
         if found and found["digest"] == entry.digest and all(run.store.has(k) for k in found["objects"]):
             return list(found["objects"])
     raise LookupError(
-        f"the labels that teachkit.lock names (digest {entry.digest[:12]}) are not in this store, so flips cannot be counted"
+        f"the labels that teachkit.lock names (digest {entry.digest[:12]}) are not in this store: "
+        "flips cannot be counted"
     )

@@ -84,11 +84,15 @@ class CheckSurroundings:
         self._run = run
         self.spec: TestSpec = node.spec
         self.target = run.graph[node.spec.target or node.inputs[0]] if node.inputs else node
-        self.task: TaskInfo | None = run.graph.tasks.get(self.target.task or "")
         self.others = tuple(i for i in node.inputs if i != self.target.id)
         for name in node.inputs:
             if run.graph[name].kind in ("source", "transform", "label_set"):
                 run.view(name)
+
+    @property
+    def task(self) -> TaskInfo:
+        """The task of the label set or voter under test."""
+        return self._run.graph.tasks[self.target.task or ""]
 
     @property
     def rows(self) -> str:
@@ -112,7 +116,7 @@ class CheckSurroundings:
 
     @cached_property
     def _cast(self) -> Any:
-        from teachkit.build.label_sets import votes_of
+        from teachkit.build.stored_votes import votes_of
 
         return votes_of(self._run, self.target)
 
@@ -122,7 +126,7 @@ class CheckSurroundings:
 
     def people(self) -> Votes:
         """The judgments of the task's annotators."""
-        from teachkit.build.label_sets import people_votes
+        from teachkit.build.stored_votes import people_votes
 
         annotators = [i for i in self.others if self._run.graph[i].kind == "annotations"]
         return people_votes(self._run, annotators, self.task)
@@ -141,7 +145,7 @@ def label_data(run: Executor, node: Node) -> LabelData:
     import numpy as np
 
     from teachkit.build.gold import read_gold
-    from teachkit.build.label_sets import codes_of
+    from teachkit.build.stored_votes import codes_of
     from teachkit.votes import LabelData
 
     task = run.graph.tasks[node.task or ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -49,13 +50,25 @@ class Finding:
 class Surroundings(Protocol):
     """What a test sees of the build."""
 
-    spec: TestSpec
-    target: Node
-    task: TaskInfo | None
-    others: tuple[str, ...]
-    """The nodes that the test reads beside its target."""
-    rows: str
-    """The tested rows as an SQL relation: the target's, narrowed by the test's ``where``."""
+    @property
+    def spec(self) -> TestSpec:
+        """The test as compiled."""
+
+    @property
+    def target(self) -> Node:
+        """The node under test."""
+
+    @property
+    def task(self) -> TaskInfo:
+        """The task of a label set or voter under test."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The nodes that the test reads beside its target."""
+
+    @property
+    def rows(self) -> str:
+        """The tested rows as an SQL relation: the target's, narrowed by the test's ``where``."""
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query over node ids."""
@@ -90,7 +103,11 @@ class CompileContext(Protocol):
         """The node that ``ref('…')`` or ``source('…', '…')`` means."""
 
 
-class Check:
+class NoArguments(Model):
+    """None."""
+
+
+class Check(ABC):
     """A data test. Subclasses say what they are for, and look."""
 
     version: ClassVar[int] = 1
@@ -99,25 +116,26 @@ class Check:
     repeatable: ClassVar[bool] = True
     """Whether the same inputs give the same finding, so that it may be kept."""
 
-    class Arguments(Model):
-        """None."""
+    Arguments: ClassVar[type[Model]] = NoArguments
+    """The model of its arguments."""
 
     @classmethod
     def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
         """Refuse arguments that the target rules out (a label that its task does not have)."""
+        return
 
     @classmethod
     def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
         """The nodes and columns that the test reads."""
         return {target.id: (column,) if column else None}
 
+    @abstractmethod
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Look for failures."""
-        raise NotImplementedError
 
 
 def verdict(spec: TestSpec, finding: Finding) -> str:
-    """``passed``, ``warned`` or ``failed``, as in dbt: ``error_if`` counts only with severity error, ``warn_if`` always."""
+    """``passed``, ``warned`` or ``failed``; as in dbt, ``error_if`` counts only with severity error."""
     severity = finding.severity or spec.severity
     if severity == "error" and _holds(spec.error_if or "!= 0", finding.failures):
         return "failed"

@@ -43,7 +43,8 @@ class Unique(ColumnCheck):
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Select the values that stand twice."""
         column = quote(around.spec.column or "")
-        sql = f"select {column}, count(*) as rows from {around.rows} where {column} is not null group by 1 having count(*) > 1"
+        counted = f"select {column}, count(*) as rows from {around.rows} where {column} is not null group by 1"
+        sql = f"{counted} having count(*) > 1"
         what = f"values of {around.spec.column} stand in more than one row"
         return failing_rows(around, f"{sql} order by 2 desc, 1", around.spec.limit or SHOWN_ROWS, what)
 

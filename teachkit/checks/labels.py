@@ -85,7 +85,7 @@ class Quality(LabelCheck):
     figure: ClassVar[str] = "accuracy"
 
     class Arguments(Bounds):
-        """``against`` names the gold split; ``over`` all items with gold (unlabeled ones count as wrong) or the labeled ones."""
+        """``over`` says: all items with gold (unlabeled ones count as wrong), or the labeled ones."""
 
         against: Literal["gold", "gold.train", "gold.tune", "gold.test"] = "gold.test"
         over: Literal["all", "labeled"] = "all"
@@ -190,7 +190,7 @@ def _is_range(limits: Any) -> bool:
 
 
 class Agreement(LabelCheck):
-    """How well the task's annotators agree beyond chance: Krippendorff's alpha (default), Fleiss' kappa, or in percent."""
+    """How well the task's annotators agree: Krippendorff's alpha (default), Fleiss' kappa, or in percent."""
 
     class Arguments(Model):
         """``min`` and ``max`` may be negative here; ``metric`` chooses the coefficient."""
@@ -252,7 +252,7 @@ class MaxFlips(LabelCheck):
             return Finding(0, "teachkit.lock has no labels to compare with yet")
         from teachkit.graph import quote
 
-        key = quote(around.task.key if around.task else "")
+        key = quote(around.task.key)
         now = quote(around.target.id)
         both = f"{before} b join {now} n on b.{key} = n.{key} where b.label is not null and n.label is not null"
         total, flips = around.query(f"select count(*), count(*) filter (b.label <> n.label) from {both}")[0]
@@ -261,7 +261,8 @@ class MaxFlips(LabelCheck):
             f"select n.{key}, b.label as before, n.label as now from {both} and b.label <> n.label order by 1 limit 500"
         )
         good = share <= arguments.max
-        message = f"{flips} of {total} labels ({share:.2%}) are others than in teachkit.lock; at most {arguments.max:.2%} wanted"
+        changed = f"{flips} of {total} labels ({share:.2%}) are others than in teachkit.lock"
+        message = f"{changed}; at most {arguments.max:.2%} wanted"
         return Finding(0 if good else int(flips), message, share, rows)
 
 

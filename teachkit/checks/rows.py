@@ -70,7 +70,8 @@ def _advice(around: Surroundings, key: list[str]) -> str:
     for other in (c for c in columns if c not in {k.lower() for k in key}):
         pair = ", ".join(quote(c) for c in (*key, other))
         if int(around.query(f"select count(*) - count(distinct ({pair})) from {around.rows}")[0][0]) == 0:
-            return f"'{', '.join((*key, other))}' together are unique: write 'key: [{', '.join((*key, other))}]', or make one column of them in a transform"
+            both = ", ".join((*key, other))
+            return f"'{both}' together are unique: write 'key: [{both}]', or make one column of them in a transform"
     return "choose a key whose values differ, or make one in a transform, for example row_number() over (…)"
 
 

@@ -113,10 +113,8 @@ def _has(paths: Sequence[Path], column: str) -> bool:
 def _audit(store: Store) -> Iterator[tuple[str, str]]:
     runs = store.root / "runs" / "*.json"
     if any(runs.parent.glob("*.json")):
-        record = "record.command, record.target, record.started, record.seconds, record.commit, record.published"
-        source = f"read_json({literal(str(runs))}, columns = {{number: 'bigint', previous: 'varchar', record: 'json'}}, format = 'auto')"
-        fields = ", ".join(f"record ->> '{f.split('.')[1]}' as {f.split('.')[1]}" for f in record.split(", "))
+        columns = "{number: 'bigint', previous: 'varchar', record: 'json'}"
+        source = f"read_json({literal(str(runs))}, columns = {columns}, format = 'auto')"
+        names = ("command", "target", "started", "seconds", "commit", "published")
+        fields = ", ".join(f"record ->> '{name}' as {name}" for name in names)
         yield "runs", f"select number, {fields}, previous, record from {source}"
-
-
-__all__ = ["catalog_path", "create_views", "write_catalog"]

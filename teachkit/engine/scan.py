@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import duckdb
 import numpy as np
@@ -80,11 +80,8 @@ def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) 
 
 
 def _numpy(column: pa.ChunkedArray) -> np.ndarray:
-    return (
-        column.combine_chunks().to_numpy(zero_copy_only=False)
-        if column.num_chunks != 1
-        else column.chunk(0).to_numpy(zero_copy_only=False)
-    )
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return cast("np.ndarray", array.to_numpy(zero_copy_only=False))
 
 
 def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int) -> TeachkitError:

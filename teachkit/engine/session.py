@@ -65,7 +65,8 @@ class Session:
 def parquet(paths: Sequence[Path], *, row_number: bool = False, union_by_name: bool = False) -> str:
     """A relation over Parquet files, in their order."""
     files = "[" + ", ".join(literal(str(p)) for p in paths) + "]"
-    return f"read_parquet({files}{', file_row_number = true' if row_number else ''}, union_by_name = {str(union_by_name).lower()})"
+    numbers = ", file_row_number = true" if row_number else ""
+    return f"read_parquet({files}{numbers}, union_by_name = {str(union_by_name).lower()})"
 
 
 def failure(error: duckdb.Error, node: Node) -> TeachkitError:

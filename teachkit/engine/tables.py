@@ -68,7 +68,11 @@ def materialise(
             for part in range(parts):
                 store.discard(part_key(key, part))
         if parts == 1:
-            return [store.write_file(part_key(key, 0), scratch.replace, node=node, part=0, extra={"parts": 1})]
+
+            def move(path: Path) -> None:
+                scratch.replace(path)
+
+            return [store.write_file(part_key(key, 0), move, node=node, part=0, extra={"parts": 1})]
         metas = []
         for part in reversed(range(parts)):
             chosen = f"select * from {parquet([scratch])} where {part_of(split_by or '', parts)} = {part}"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.git import git_state, last_change
-from teachkit.build.label_sets import load_models, voter_of
+from teachkit.build.label_sets import load_models
 from teachkit.build.run import BuildOptions, quiet
+from teachkit.build.stored_votes import voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.lineage.records import source_records
 
@@ -26,12 +27,14 @@ class VoteShare:
     """One vote: who said what, by which version of which file, and how much it moved the result.
 
     ``contribution`` is in log-odds of the label against the runner-up (see ``Explanation.against``), or the change of
-    the label's share where the model has no likelihood; None for decisions above the model.
+    the label's share where the model has no likelihood; None for decisions above the model. ``polarity`` is -1 for
+    "not this label", which only voters of a multichoice task say.
     """
 
     voter: str
     kind: str
     label: str | None
+    polarity: int
     version: str
     path: str
     line: int | None
@@ -192,12 +195,12 @@ class _Explainer:
         for node_id, about in self.inputs.items():
             if not node_id.startswith("lf."):
                 continue
-            for column in self.work.store.read(about["objects"][part]).column_names if self.task.multi else ["vote"]:
-                code = self.work.store.read(about["objects"][part], [column]).column(0)[row].as_py()
-                if self.task.multi and code == 1:
-                    found.append(_Vote(about["name"], "lf", self.labels[int(column[1:])], node_id))
-                elif not self.task.multi and code >= 0:
-                    found.append(_Vote(about["name"], "lf", self.labels[code], node_id))
+            said = self.work.store.read(about["objects"][part]).slice(row, 1).to_pylist()[0]
+            for column, code in said.items():
+                if code < 0:
+                    continue
+                label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
+                found.append(_Vote(about["name"], "lf", self.labels[label], node_id, yes))
         return found
 
     def _people_votes(self, part: int, row: int) -> list[_Vote]:
@@ -212,10 +215,11 @@ class _Explainer:
             here = table.filter(pc.and_(pc.equal(table["part"], part), pc.equal(table["row"], row)))
             role = self.work.graph[node_id].spec.meta.role if node_id in self.work.graph.nodes else "annotator"
             for judgment in here.to_pylist():
-                if judgment["code"] < 0 or (self.task.multi and not judgment["yes"]):
+                if judgment["code"] < 0:
                     continue
                 voter, label = voter_of(judgment["annotator"], functions), self.labels[judgment["code"]]
-                found.append(_Vote(voter, role, label, node_id, judgment["line"], judgment["at"] or None))
+                yes = bool(judgment["yes"]) or not self.task.multi
+                found.append(_Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None))
         return found
 
     def _share(self, vote: _Vote, contribution: float | None) -> VoteShare:
@@ -225,6 +229,7 @@ class _Explainer:
             voter=vote.voter,
             kind=vote.kind,
             label=vote.label,
+            polarity=1 if vote.yes else -1,
             version=about["definition"][:16],
             path=path,
             line=vote.line or about["line"],
@@ -273,6 +278,7 @@ class _Vote:
     kind: str
     label: str
     node: str
+    yes: bool
     line: int | None = None
     at: str | None = None
 
@@ -309,7 +315,9 @@ def _weigh(
     else:
         odds = {voter: float(found[toward]) for voter, found in moved.items()}
         prior, measure = None, "share"
-    said = {(v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in _BY_THE_MODEL}
+    said: dict[tuple[str, str | None], float] = {
+        (v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in _BY_THE_MODEL
+    }
     silence = {voter: value for voter, value in odds.items() if voter not in codes}
     return _Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_)
 
@@ -323,7 +331,7 @@ def _weigh_multi(
     for label, model in zip(labels, models, strict=True):
         if model is None:
             continue
-        codes = {v.voter: 1 for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
+        codes = {v.voter: int(v.yes) for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
         measure = "log_odds" if hasattr(model, "log_prior") else "share"
         for voter, found in _contributions(model, codes, 2).items():
             if voter in codes:

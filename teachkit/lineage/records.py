@@ -29,7 +29,9 @@ class SourceRecord:
     note: str = ""
 
 
-def source_records(work: Workspace, task: TaskInfo, row: Mapping[str, Any], made_by: RunRecord | None) -> list[SourceRecord]:
+def source_records(
+    work: Workspace, task: TaskInfo, row: Mapping[str, Any], made_by: RunRecord | None
+) -> list[SourceRecord]:
     """The records whose value of the key's source column is the item's key."""
     known: Mapping[str, Mapping[str, str]] = made_by.record.get("sources", {}) if made_by else {}
     value = next(v for k, v in row.items() if k.lower() == task.key)
@@ -61,7 +63,11 @@ def _of_source(work: Workspace, source: Node, column: str, value: str, known: Ma
     root = work.files.root
     if source.spec.table.database is not None or not local_files(source.spec, root):
         place = source.spec.table.database or ", ".join(source.spec.paths)
-        return [SourceRecord(source.id, place, None, next(iter(known.values()), None), column, "not a local file of records")]
+        return [
+            SourceRecord(
+                source.id, place, None, next(iter(known.values()), None), column, "not a local file of records"
+            )
+        ]
     found, searched = [], []
     for path in local_files(source.spec, root):
         name = _relative(path, root)

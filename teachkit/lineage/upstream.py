@@ -32,5 +32,7 @@ def _entry(node: Node, published: Any) -> dict[str, Any]:
         "definition": node.own,
         "fingerprint": node.fingerprint,
         "published": before is not None and before["fingerprint"] == node.fingerprint,
-        "columns": {c: [f"{relation}.{column}" for relation, column in found] for c, found in sorted(node.lineage.items())},
+        "columns": {
+            c: [f"{relation}.{column}" for relation, column in found] for c, found in sorted(node.lineage.items())
+        },
     }

@@ -99,10 +99,21 @@ class ProjectFiles:
 class ReadOptions(Protocol):
     """What a command line decides about reading."""
 
-    target: str | None
-    profiles_dir: Path | None
-    variables: Mapping[str, Any]
-    threads: int | None
+    @property
+    def target(self) -> str | None:
+        """The target's name; None for the profile's default."""
+
+    @property
+    def profiles_dir(self) -> Path | None:
+        """Where ``profiles.yml`` lies; None to look for it."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Values above those of ``vars`` in ``teachkit.yml``."""
+
+    @property
+    def threads(self) -> int | None:
+        """Instead of the target's."""
 
 
 def find_root(start: Path) -> Path:
@@ -111,6 +122,15 @@ def find_root(start: Path) -> Path:
         if (folder / "teachkit.yml").is_file():
             return folder
     raise NotAProject(None, folder=start)
+
+
+def read_config(root: Path) -> models.ProjectConfig:
+    """Read ``teachkit.yml`` alone: what is wrong elsewhere does not matter."""
+    reader = _Reader(root)
+    config = reader.yaml(root / "teachkit.yml", models.ProjectConfig)
+    if config is None:
+        raise ProjectErrors(reader.errors)
+    return config
 
 
 def read_project(root: Path, options: ReadOptions) -> ProjectFiles:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.gold import read_gold
-from teachkit.build.label_sets import cast_votes, stored_parameters
+from teachkit.build.label_sets import stored_parameters
 from teachkit.build.run import BuildOptions, quiet
+from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 
 if TYPE_CHECKING:
@@ -130,19 +131,19 @@ def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None
         return there[0] if there else None
     found = next((n for n in there if name in (n.name, n.id)), None)
     if found is None:
-        known = [n.name for n in there]
-        raise UnknownNode(None, kind=f"label model of task '{task.name}'", name=name, known=listing(known), hint=did_you_mean(name, known))
+        known, kind = [n.name for n in there], f"label model of task '{task.name}'"
+        raise UnknownNode(None, kind=kind, name=name, known=listing(known), hint=did_you_mean(name, known))
     return found
 
 
 def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
     """The voters whose votes are there, and the ids of those that were never built."""
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
-    voters = [
-        n
-        for n in work.graph.of("lf", "annotations")
-        if n.task == task.name and (n.id in chosen if chosen is not None else n.kind == "lf" or n.spec.meta.role == "annotator")
-    ]
+    there = [n for n in work.graph.of("lf", "annotations") if n.task == task.name]
+    if chosen is None:
+        voters = [n for n in there if n.kind == "lf" or n.spec.meta.role == "annotator"]
+    else:
+        voters = [n for n in there if n.id in chosen]
     needed = {task.dataset, *work.graph.upstream(task.dataset)}
     for parent in work.graph:
         if parent.id in needed:
@@ -150,8 +151,8 @@ def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) 
     found, missing = [], []
     for voter in voters:
         try:
-            for parent in voter.inputs:
-                run.resolve(work.graph[parent])
+            for parent_id in voter.inputs:
+                run.resolve(work.graph[parent_id])
             run.resolve(voter)
             found.append(voter)
         except TeachkitError:

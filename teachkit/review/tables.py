@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.run import BuildOptions, quiet
@@ -46,11 +46,12 @@ def _select(run: Executor, node: Node) -> str:
             raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
         return f"select * from {parquet([run.store.path(key)])}"
     problem = f"a {node.kind.replace('_', ' ')} has no rows"
-    raise BadOption(None, option=node.id, problem=problem, advice="name a source, transform, voter, label model or test")
+    advice = "name a source, transform, voter, label model or test"
+    raise BadOption(None, option=node.id, problem=problem, advice=advice)
 
 
 def votes_sql(run: Executor, node: Node, task: TaskInfo) -> str:
-    """The votes of a voter beside the keys of its items; abstentions are left out."""
+    """The votes of a voter beside the keys of its items; abstentions and "not this label" are left out."""
     from teachkit.engine.session import parquet
     from teachkit.graph import literal, quote
 
@@ -69,17 +70,18 @@ def votes_sql(run: Executor, node: Node, task: TaskInfo) -> str:
             f"join ({rows}) d on d.part = v.part and d.row = v.row order by v.line"
         )
     found = []
-    for items, votes in zip(dataset, run.outputs[node.id].parts, strict=True):
-        for column in votes.columns:
+    for items, cast in zip(dataset, run.outputs[node.id].parts, strict=True):
+        for column in cast.columns:
             said = f"{labels}[v.vote + 1]" if column == "vote" else literal(task.labels[int(column[1:])])
             condition = "v.vote >= 0" if column == "vote" else f"v.{column} = 1"
-            relation = f"{parquet([run.store.path(items.key)])} d positional join {parquet([run.store.path(votes.key)])} v"
+            relation = f"{parquet([run.store.path(items.key)])} d "
+            relation += f"positional join {parquet([run.store.path(cast.key)])} v"
             found.append(f"select d.{quote(task.key)}, {said} as label from {relation} where {condition}")
     return f"select * from ({' union all '.join(found)})" if found else "select null as label limit 0"
 
 
 def query(work: Workspace, sql: str) -> pa.Table:
-    """Run one SELECT over the target's environment: ``data.*``, ``votes.*``, ``labels.*``, ``audit.*``, also by ``ref()``.
+    """Run one SELECT over the target's environment: ``data.*``, ``votes.*``, ``labels.*``, ``audit.*``, or ``ref()``.
 
     Raises:
         SqlFailed: it is not one SELECT, or DuckDB cannot run it.
@@ -87,12 +89,14 @@ def query(work: Workspace, sql: str) -> pa.Table:
     import duckdb
 
     from teachkit.engine.catalog import create_views
+
     try:
         rendered = _render(work, sql)
         _check_reads_only(rendered)
     except ProjectError as error:
         raise SqlFailed(None, problem=error.message, advice=error.advice) from error
-    config = {"threads": str(work.files.target.threads), "memory_limit": work.files.target.memory.replace(" ", "")}
+    target = work.files.target
+    config: dict[str, Any] = {"threads": str(target.threads), "memory_limit": target.memory.replace(" ", "")}
     with duckdb.connect(config=config) as connection:
         create_views(connection, work.store, work.graph, work.files)
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EnvironmentNode(TypedDict):
-    """One node: the fingerprint and definition it was built from, its objects (one for each part), the digest of all."""
+    """One node: what it was built from, its objects (one for each part), the digest of their content."""
 
     fingerprint: str
     definition: str

@@ -1,0 +1,199 @@
+"""The rows of a label set: what the model answers, what gold and curators decide above it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.stored_votes import annotation_rows
+from teachkit.errors import NodeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.build.gold import Gold
+    from teachkit.build.stored_votes import Cast
+    from teachkit.graph import Node, TaskInfo
+
+
+def rows(
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+) -> list[pa.Table]:
+    """The label set's rows, a table for each part of the dataset."""
+    import numpy as np
+
+    posterior, model_codes = _answers(node, task, cast, models)
+    n = len(posterior)
+    codes, decided_by = model_codes.copy(), np.zeros(n, dtype=np.int8)  # 0 model, 1 gold, 2 curator, 3 none
+    if gold is not None and node.spec.config.prefer_gold:
+        shown = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+        shown &= gold.split != 2
+        codes[shown], decided_by[shown] = gold.codes[shown], 1
+    curated, ruled = _curated(run, node, task, n)
+    codes[ruled], decided_by[ruled] = curated[ruled], 2
+    undecided = (codes < 0).any(axis=1) if task.multi else codes < 0
+    decided_by[undecided & (decided_by == 0)] = 3
+    voted = _voted(cast)
+    keys = _keys(run, task)
+    keep = (
+        (voted > 0) | (decided_by == 2) | (decided_by == 1)
+        if node.spec.config.unlabeled == "drop"
+        else np.ones(n, dtype=bool)
+    )
+    tables, start = [], 0
+    for part in run.outputs[task.dataset].parts:
+        chosen = np.flatnonzero(keep[start : start + part.rows]) + start
+        tables.append(_table(task, keys, chosen, codes, posterior, decided_by, voted, model_codes))
+        start += part.rows
+    return tables
+
+
+def _answers(node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any]) -> tuple[Any, Any]:
+    """Posterior [N, L] and the model's own codes [N] (multichoice: [N, L] of 1, 0, -1)."""
+    import numpy as np
+
+    policy = node.spec.config.tie_policy
+    per_label = []
+    for votes, model in zip(cast.votes, models, strict=True):
+        if hasattr(model, "pattern_proba"):
+            from teachkit.label_models.base import decide
+
+            shares = model.pattern_proba(votes)
+            found, codes = shares[votes.pattern_of], decide(shares, votes, model.prior_, policy)[votes.pattern_of]
+        else:
+            from teachkit.label_models.base import decide
+
+            found = np.asarray(model.predict_proba(votes), dtype=np.float64)
+            if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
+                raise NodeFailed(
+                    node.where,
+                    problem="predict_proba must give rows that sum to 1, one column for each label",
+                    advice=f"expected the shape {(votes.n_items, votes.n_labels)}",
+                )
+            one_by_one = type(votes)(
+                votes.voters,
+                votes.n_labels,
+                votes.indptr,
+                votes.voter,
+                votes.code,
+                votes.counts,
+                np.arange(votes.n_patterns),
+            )
+            first = np.zeros(votes.n_patterns, np.int64)
+            first[votes.pattern_of[::-1]] = np.arange(votes.n_items)[::-1]
+            codes = decide(found[first], one_by_one, np.full(votes.n_labels, 1 / votes.n_labels), policy)[
+                votes.pattern_of
+            ]
+        per_label.append((found, codes))
+    if not task.multi:
+        return per_label[0][0], per_label[0][1].astype(np.int16)
+    posterior = np.stack([found[:, 1] for found, _ in per_label], axis=1) if per_label else np.zeros((0, 0))
+    return posterior, np.stack([codes for _, codes in per_label], axis=1).astype(np.int16)
+
+
+def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, Any]:
+    """Curators' decisions: codes as in ``rows``, and which items have one; the latest decision counts."""
+    import numpy as np
+
+    codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
+    ruled = np.zeros(n, dtype=bool)
+    found = []
+    for node_id in node.spec.curators:
+        table = annotation_rows(run, node_id, task)
+        found += list(
+            zip(*(table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes")), strict=True)
+        )
+    for _, _, row, code, yes in sorted(found):
+        if task.multi:
+            codes[row, code] = int(yes)
+            ruled[row] = True
+        elif code >= 0:
+            codes[row], ruled[row] = code, True
+    return codes, ruled
+
+
+def _voted(cast: Cast) -> Any:
+    """How many voters said anything on each item [N]."""
+    import numpy as np
+
+    if len(cast.votes) == 1:
+        return cast.votes[0].votes_per_pattern[cast.votes[0].pattern_of]
+    spoke = np.zeros((cast.votes[0].n_items, len(cast.votes[0].voters)), dtype=bool)
+    for votes in cast.votes:
+        dense = np.zeros((votes.n_patterns, len(votes.voters)), dtype=bool)
+        dense[votes.entry_pattern, votes.voter] = True
+        spoke |= dense[votes.pattern_of]
+    return spoke.sum(axis=1)
+
+
+def _keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    parts = run.outputs[task.dataset].parts
+    name = next((c for c in parts[0].columns if c.lower() == task.key), task.key) if parts else task.key
+    return (
+        pa.chunked_array([c for p in parts for c in run.store.read(p.key, [name]).column(0).chunks])
+        if parts
+        else pa.chunked_array([pa.array([])])
+    )
+
+
+def _table(
+    task: TaskInfo,
+    keys: pa.ChunkedArray,
+    chosen: Any,
+    codes: Any,
+    posterior: Any,
+    decided_by: Any,
+    voted: Any,
+    model_codes: Any,
+) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    posterior, codes, model_codes = posterior[chosen], codes[chosen], model_codes[chosen]
+    label, model_label = _labels(task, codes), _labels(task, model_codes)
+    if task.multi:
+        sure = np.where(codes == 1, posterior, 1 - posterior)
+        confidence = pa.array(sure.min(axis=1) if sure.shape[1] else np.zeros(len(sure)), mask=(codes < 0).any(axis=1))
+    else:
+        safe = np.maximum(codes, 0)
+        confidence = pa.array(posterior[np.arange(len(safe)), safe] if len(safe) else np.zeros(0), mask=codes < 0)
+    fields = [pa.array(np.ascontiguousarray(posterior[:, k])) for k in range(len(task.labels))]
+    names = pa.array(["model", "gold", "curator", "none"])
+    return pa.table(
+        {
+            task.key: keys.take(pa.array(chosen)),
+            "label": label,
+            "confidence": confidence,
+            "posterior": pa.StructArray.from_arrays(fields, names=list(task.labels)),
+            "decided_by": names.take(pa.array(decided_by[chosen])),
+            "votes": pa.array(voted[chosen].astype(np.int32)),
+            "model_label": model_label,
+        }
+    )
+
+
+def _labels(task: TaskInfo, codes: Any) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    if not task.multi:
+        return pa.array(list(task.labels)).take(pa.array(np.maximum(codes, 0), mask=codes < 0))
+    undecided = (codes < 0).any(axis=1)
+    names = task.labels
+    return pa.array(
+        [None if u else [names[i] for i in np.flatnonzero(row == 1)] for row, u in zip(codes, undecided, strict=True)],
+        type=pa.list_(pa.string()),
+    )
+
+
+def label_counts(table: pa.Table, task: TaskInfo) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    column = table.column("label")
+    flat = pc.list_flatten(column) if task.multi else column
+    found = {v["values"]: v["counts"] for v in pc.value_counts(flat).to_pylist()}
+    return {"labeled": len(column) - column.null_count, "classes": {name: found.get(name, 0) for name in task.labels}}

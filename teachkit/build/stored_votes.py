@@ -1,0 +1,181 @@
+"""The votes of a label set, read from the store as arrays over all items of the dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.graph import LabelSetSpec, Node, TaskInfo
+    from teachkit.store import ObjectMeta
+    from teachkit.votes import Votes
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The votes of a label set: for a choice one ``Votes``; for a multichoice task one, binary, for each label."""
+
+    votes: tuple[Votes, ...]
+    policies: Mapping[str, str]
+    kinds: Mapping[str, str]
+    """Voter -> node id that it votes in."""
+
+
+def votes_of(run: Executor, node: Node) -> Cast:
+    """The votes that a label set is made of, from the store."""
+    spec: LabelSetSpec = node.spec
+    return cast_votes(run, run.graph.tasks[node.task or ""], spec.voters, spec.annotations, spec.abstain)
+
+
+def cast_votes(
+    run: Executor, task: TaskInfo, voters: Sequence[str], annotations: Sequence[str], abstain: Mapping[str, str]
+) -> Cast:
+    """Read the votes of some labeling functions and annotators of a task from the store."""
+    import numpy as np
+
+    from teachkit.votes import Votes
+
+    n = sum(p.rows for p in run.outputs[task.dataset].parts)
+    names = [run.graph[v].name for v in voters]
+    people = _people(run, annotations, names, task)
+    kinds = {**{run.graph[v].name: v for v in voters}, **people.nodes}
+    policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
+    votes = []
+    for label in range(len(task.labels)) if task.multi else [None]:
+        columns = [_column(run, v, label) for v in voters]
+        k = 2 if task.multi else len(task.labels)
+        found = Votes.from_columns(names, columns, k, n_items=n)
+        if people.names:
+            chosen = people.code >= 0 if label is None else people.code == label
+            code = people.code[chosen] if label is None else people.yes[chosen].astype(np.int64)
+            rows, voted = people.row[chosen], people.voter[chosen]
+            long = Votes.from_long(rows, voted, code, voters=people.names, n_items=n, n_labels=k)
+            found = Votes.joined(found, long)
+        votes.append(found)
+    return Cast(tuple(votes), policies, kinds)
+
+
+def _column(run: Executor, voter: str, label: int | None) -> Any:
+    import numpy as np
+
+    parts = []
+    for meta in run.outputs[voter].parts:
+        name = "vote" if label is None else f"v{label}"
+        if name in meta.columns:
+            parts.append(run.store.read(meta.key, [name]).column(0).to_numpy())
+        else:
+            parts.append(np.full(meta.rows, -1, dtype=np.int8))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int8)
+
+
+def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> Votes:
+    """The votes of the annotators of some files (multichoice: each set of labels is one answer)."""
+    import numpy as np
+
+    from teachkit.votes import Votes
+
+    people = _people(run, annotations, (), task)
+    n = sum(p.rows for p in run.outputs[task.dataset].parts)
+    if not task.multi:
+        chosen = people.code >= 0
+        row, voter, code, k = people.row[chosen], people.voter[chosen], people.code[chosen], len(task.labels)
+    else:
+        order = np.lexsort((people.code, people.voter, people.row))
+        answers = people.yes[order].reshape(-1, len(task.labels))
+        first = order[:: len(task.labels)]
+        distinct, code = np.unique(answers, axis=0, return_inverse=True)
+        row, voter, code, k = people.row[first], people.voter[first], code.ravel(), max(2, len(distinct))
+    return Votes.from_long(row, voter, code, voters=people.names, n_items=n, n_labels=k)
+
+
+def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:
+    """A label set's decisions over all items of the dataset, as codes [N] (multichoice [N, L]); -1 without a label."""
+    import numpy as np
+
+    columns = []
+    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
+        if labels.rows == items.rows:
+            columns.append(run.store.read(labels.key, ["label"]).column(0))
+        else:
+            columns.append(_labels_of_items(run, labels, items, task))
+    if not task.multi:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        known = pa.array(list(task.labels))
+        found = [pc.fill_null(pc.index_in(column, known), -1).to_numpy() for column in columns]
+        return np.concatenate(found).astype(np.int16) if found else np.zeros(0, np.int16)
+    answers = [answer for column in columns for answer in column.to_pylist()]
+    codes = np.full((len(answers), len(task.labels)), -1, dtype=np.int16)
+    for row, answer in enumerate(answers):
+        if answer is not None:
+            codes[row] = [int(label in answer) for label in task.labels]
+    return codes
+
+
+def _labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    dataset, decided = parquet([run.store.path(items.key)], row_number=True), parquet([run.store.path(labels.key)])
+    key = quote(task.key)
+    sql = f"select l.label from {dataset} d left join {decided} l on l.{key} = d.{key} order by d.file_row_number"
+    return run.session.table(sql).column("label")
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    names: tuple[str, ...]
+    nodes: Mapping[str, str]
+    row: Any
+    voter: Any
+    code: Any
+    yes: Any
+
+
+def _people(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> _People:
+    import numpy as np
+
+    rows, voters, codes, yes = [], [], [], []
+    nodes: dict[str, str] = {}
+    for node_id in annotations:
+        table = annotation_rows(run, node_id, task)
+        annotators = [voter_of(a, taken) for a in table.column("annotator").to_pylist()]
+        for annotator in annotators:
+            nodes.setdefault(annotator, node_id)
+        rows.append(table.column("row").to_numpy())
+        voters += annotators
+        codes.append(table.column("code").to_numpy())
+        yes.append(table.column("yes").to_numpy(zero_copy_only=False))
+    names = tuple(sorted(nodes))
+    index = {name: i for i, name in enumerate(names)}
+    none = np.zeros(0, np.int64)
+    return _People(
+        names,
+        nodes,
+        np.concatenate(rows) if rows else none,
+        np.array([index[v] for v in voters], dtype=np.int64),
+        np.concatenate(codes) if codes else none,
+        np.concatenate(yes) if yes else none.astype(bool),
+    )
+
+
+def voter_of(annotator: str, taken: Container[str]) -> str:
+    """What an annotator is called as a voter: one who shares a labeling function's name is told apart."""
+    return f"{annotator} (annotator)" if annotator in taken else annotator
+
+
+def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:
+    """The judgments of an annotations node with ``row`` counted over the whole dataset."""
+    import numpy as np
+    import pyarrow as pa
+
+    starts = np.cumsum([0, *(p.rows for p in run.outputs[task.dataset].parts)])
+    table = run.store.read(run.outputs[node_id].parts[0].key)
+    row = starts[table.column("part").to_numpy()] + table.column("row").to_numpy()
+    return table.set_column(table.schema.get_field_index("row"), "row", pa.array(row, type=pa.int64()))

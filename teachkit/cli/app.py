@@ -1,0 +1,102 @@
+"""The program: its commands, loaded when one is named; its exit codes; how errors reach the screen."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from teachkit import __version__
+from teachkit.cli.settings import SettingsGroup
+from teachkit.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "init": "Start a project: the template, or an example.",
+    "debug": "Check the installation, the profile and the sources.",
+    "parse": "Read and check the whole project; write target/manifest.json.",
+    "compile": "Write the SQL of every node to target/compiled/.",
+    "ls": "List nodes.",
+    "run": "Run nodes, without tests.",
+    "build": "Run and test nodes in order, then publish.",
+    "test": "Test what was built.",
+    "show": "Show rows of a node.",
+    "sql": "Query the environment.",
+    "analyze": "Show how good a task's voters are.",
+    "lineage": "Show why an item has its label.",
+    "clean": "Remove target/.",
+    "schema": "Write JSON Schemas for editors.",
+}
+_INTERRUPTED = 130
+
+
+class Commands(SettingsGroup):
+    """Knows each command's name and summary; imports a command's module when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a day's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"teachkit.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say what is meant where a command is misspelt."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0], COMMANDS) if args else ""
+            raise click.UsageError(f"{error.message}{hint}", ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table above: ``--help`` imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", message="teachkit %(version)s")
+def cli() -> None:
+    """Labels as build artefacts: what dbt did for analytics, for training data."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done; 1 a node or a test failed; 2 usage, parse or compile error."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        code = cli.main(arguments, prog_name="teachkit", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("interrupted; what was finished is kept", err=True)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return 0
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has left (``| head``): let Python's shutdown write into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,83 @@
+"""``teachkit analyze``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from teachkit.cli.output import count, format_option, percent, print_json, print_table
+from teachkit.cli.settings import command as as_command
+from teachkit.errors import BadOption
+
+if TYPE_CHECKING:
+    from teachkit.cli.settings import Settings
+    from teachkit.review import TaskAnalysis
+    from teachkit.review.analyze import VoterRow
+
+
+@as_command
+@click.argument("task", required=False)
+@click.option("--label-set", help="Whose voters and learned accuracies; default: the task's first label set.")
+@click.option("--gold", help="Gold to measure on: train, tune, test or all; default: all but test.")
+@format_option
+def command(settings: Settings, task: str | None, label_set: str | None, gold: str | None, form: str) -> int:
+    """Show the coverage, overlaps, conflicts and accuracy of TASK's voters; without TASK, of every task.
+
+    Coverage, overlaps and conflicts are shares of all items. Accuracy is over a voter's votes on items with gold, with
+    a 95 % interval; learned accuracy is what the label model believes of it without gold.
+    """
+    project = settings.project()
+    tasks = [task] if task is not None else sorted(project.graph().tasks)
+    if len(tasks) != 1 and label_set is not None:
+        raise BadOption(None, option="--label-set", problem="it needs a TASK", advice="write 'teachkit analyze TASK …'")
+    found = [project.analyze(name, label_set=label_set, gold=gold) for name in tasks]
+    if form == "json":
+        print_json(found[0].as_dict() if task is not None else {"tasks": [one.as_dict() for one in found]})
+        return 0
+    if not found:
+        click.echo("the project has no task")
+    for number, one in enumerate(found):
+        click.echo("\n" if number else "", nl=False)
+        _show(one, settings)
+    return 0
+
+
+def _show(found: TaskAnalysis, settings: Settings) -> None:
+    share = percent(found.covered / found.items if found.items else None) or "none"
+    of = f", as in {found.label_set}" if found.label_set else ""
+    click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
+    click.echo(
+        f"{percent(found.conflicts)} with a conflict; {count(found.gold_items, 'item')} with gold ({found.gold_splits})\n"
+    )
+    multi = any(row.label is not None for row in found.voters)
+    head = ["voter", "kind", *(["about"] if multi else []), "polarity", "votes", "coverage", "overlaps", "conflicts"]
+    head += ["right", "wrong", "accuracy", "95 %", "learned", "95 %"]
+    text = 4 if multi else 3
+    numeric = [False] * text + [True] * (len(head) - text)
+    print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
+    if found.missing:
+        click.echo(f"\nnot built, so left out: {', '.join(found.missing)}")
+
+
+def _row(row: VoterRow, *, multi: bool) -> list[str]:
+    return [
+        row.voter,
+        row.kind,
+        *([row.label or ""] if multi else []),
+        ", ".join(row.polarity),
+        f"{row.votes:,}",
+        percent(row.coverage),
+        percent(row.overlaps),
+        percent(row.conflicts),
+        str(row.correct),
+        str(row.incorrect),
+        percent(row.accuracy),
+        _interval(row.low, row.high),
+        percent(row.learned),
+        _interval(row.learned_low, row.learned_high),
+    ]
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low * 100:.0f}–{high * 100:.0f}"

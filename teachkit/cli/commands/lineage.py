@@ -1,0 +1,129 @@
+"""``teachkit lineage``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from teachkit.cli.output import cell, format_option, print_json, print_table
+from teachkit.cli.settings import command as as_command
+
+if TYPE_CHECKING:
+    from teachkit.cli.settings import Settings
+    from teachkit.lineage import Explanation, VoteShare
+
+_SHORT = 10
+_SILENT_SHOWN = 5
+
+
+@as_command
+@click.argument("node")
+@click.argument("item", required=False)
+@format_option
+def command(settings: Settings, node: str, item: str | None, form: str) -> int:
+    """Show why ITEM of the label set NODE has its label; without ITEM, all that NODE is made of.
+
+    ITEM is a key of the dataset. Contributions are log-odds of the likeliest label against the next one: with the prior
+    they add up to the logarithm of the ratio of the two posteriors.
+    """
+    project = settings.project()
+    if item is None:
+        found = project.upstream(node)
+        if form == "json":
+            print_json(found)
+        else:
+            _show_upstream(found, settings)
+        return 0
+    explanation = project.lineage(node, item)
+    if form == "json":
+        print_json(explanation.as_dict())
+    else:
+        _show(explanation, settings)
+    return 0
+
+
+def _show_upstream(found: dict[str, Any], settings: Settings) -> None:
+    rows = []
+    for entry in found["upstream"]:
+        line = f":{entry['line']}" if entry["line"] else ""
+        state = "as published" if entry["published"] else "not published"
+        rows.append(
+            [entry["id"], f"{entry['path']}{line}", entry["definition"][:_SHORT], state, ", ".join(entry["inputs"])]
+        )
+    print_table(["node", "file", "version", "state", "made of"], rows, settings)
+
+
+def _show(why: Explanation, settings: Settings) -> None:
+    sure = f", confidence {why.confidence:.4f}" if why.confidence is not None else ""
+    label = "no label" if why.label is None else cell(why.label)
+    click.echo(f"{why.label_set}  {why.item}:  {label}{sure}, decided by {_decided(why)}")
+    if why.label != why.model_label:
+        click.echo(f"the label model says: {'no label' if why.model_label is None else cell(why.model_label)}")
+    if not why.published:
+        click.echo("these labels are not the published ones: the project has changed since, or the build failed")
+    ranked = sorted(why.posterior.items(), key=lambda pair: -pair[1])
+    click.echo("posterior: " + ", ".join(f"{name} {share:.4f}" for name, share in ranked))
+    click.echo()
+    _show_votes(why, settings)
+    click.echo(f"\ninput row ({why.task})")
+    print_table(["column", "value"], [[f"  {name}", cell(value)] for name, value in why.row.items()], settings)
+    click.echo("\nsource")
+    for found in why.sources:
+        record = f", record {found.record}" if found.record is not None else ""
+        note = f" ({found.note})" if found.note else ""
+        digest = f", content {found.digest[:_SHORT]}" if found.digest else ""
+        click.echo(f"  {found.path}{record}{digest}, column {found.column} of {found.source}{note}")
+    click.echo("\nmade by")
+    model = why.label_model
+    place = f"{model['path']}:{model['line']}"
+    click.echo(f"  label model {model['type']}, {place}, version {model['definition'][:_SHORT]}, ", nl=False)
+    click.echo(f"parameters {model['parameters'][:_SHORT]}")
+    if why.run is None:
+        click.echo("  the run that made it is not on record in this store")
+        return
+    run = why.run
+    click.echo(f"  run {run['run_id'][:_SHORT]}, teachkit {run['command']} in target {run['target']}, {run['started']}")
+    click.echo(f"  {_commit(run)}")
+    click.echo("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
+
+
+def _decided(why: Explanation) -> str:
+    if why.decided_by == "none":
+        return "nobody"
+    return f"the {why.decided_by}" if why.decided_by != "gold" else "gold"
+
+
+def _commit(run: dict[str, Any] | Any) -> str:
+    if run["commit"] is None:
+        return "not in git, or nothing committed yet"
+    return f"git commit {run['commit'][:_SHORT]}" + (", with uncommitted changes" if run["dirty"] else "")
+
+
+def _show_votes(why: Explanation, settings: Settings) -> None:
+    if why.measure == "log_odds" and why.toward is not None:
+        title = f"log-odds of {why.toward} against {why.against}"
+    else:
+        title = {"log_odds": "log-odds of the label", "share": "part of the vote"}.get(why.measure, "")
+    rows = []
+    if why.prior is not None:
+        rows.append(["  prior", "", "", f"{why.prior:+.3f}", "", "", ""])
+    strongest = sorted(why.votes, key=lambda v: -abs(v.contribution or 0.0))
+    rows += [_vote_row(vote) for vote in strongest]
+    silent = sorted(why.silence.items(), key=lambda pair: -abs(pair[1]))
+    rows += [[f"  {name}", "", "silent", f"{moved:+.3f}", "", "", ""] for name, moved in silent[:_SILENT_SHOWN]]
+    rest = silent[_SILENT_SHOWN:]
+    if rest:
+        rows.append([f"  {len(rest)} others", "", "silent", f"{sum(moved for _, moved in rest):+.3f}", "", "", ""])
+    numeric = [False, False, False, True, False, False, False]
+    print_table(["voter", "kind", "vote", title, "file", "commit", "version"], rows, settings, numeric=numeric)
+    if not why.votes:
+        click.echo("  nobody voted")
+
+
+def _vote_row(vote: VoteShare) -> list[str]:
+    said = cell(vote.label) if vote.polarity > 0 else f"not {vote.label}"
+    moved = "" if vote.contribution is None else f"{vote.contribution:+.3f}"
+    place = f"{vote.path}:{vote.line}" if vote.line else vote.path
+    commit = vote.commit[:_SHORT] if vote.commit else "uncommitted"
+    return [f"  {vote.voter}", vote.kind, said, moved, place, commit, vote.version[:_SHORT]]

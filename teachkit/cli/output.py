@@ -1,0 +1,122 @@
+"""Results on the screen: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from rich.console import Console
+
+    from teachkit.cli.settings import Settings
+
+_CELL = 100  # characters of a cell that a table for people shows
+
+format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the result."
+)
+
+
+def print_json(value: Any) -> None:
+    """Write a value as one JSON document."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=1))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: times as text, no NaN."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(k): plain(v) for k, v in value.items()}
+        case list() | tuple():
+            return [plain(v) for v in value]
+        case bytes():
+            return value.hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def print_arrow(table: pa.Table, form: str, settings: Settings) -> None:
+    """Write rows: ``{"columns": [...], "rows": [{...}]}``, or a table."""
+    if form == "json":
+        print_json({"columns": table.column_names, "rows": table.to_pylist()})
+        return
+    numeric = [_is_number(field.type) for field in table.schema]
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    print_table(table.column_names, [[cell(v) for v in row] for row in rows], settings, numeric=numeric)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a table: one line, cut where it is long."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.4g}"
+        case dict():
+            text = ", ".join(f"{k}: {cell(v)}" for k, v in value.items())
+        case list():
+            text = ", ".join(cell(v) for v in value)
+        case _:
+            text = str(value)
+    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], settings: Settings, *, numeric: Sequence[bool] = ()
+) -> None:
+    """Write a table for people; on a terminal it fits the window, elsewhere nothing is cut."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    on_terminal = sys.stdout.isatty()
+    for index, name in enumerate(columns):
+        right = index < len(numeric) and numeric[index]
+        table.add_column(Text(name), justify="right" if right else "left", no_wrap=not on_terminal, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row))
+    console(settings).print(table)
+
+
+def console(settings: Settings, *, stderr: bool = False) -> Console:
+    """Where rich writes; without a terminal lines are as long as they are."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 10_000
+    return Console(
+        file=stream, width=width, no_color=settings.no_color or None, highlight=False, markup=False, soft_wrap=False
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share for people."""
+    return "" if share is None else f"{share:.1%}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 row``, ``1,956 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """A time for people."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,94 @@
+"""What a build says while it works: a line for each node, and on a terminal what runs now."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from teachkit.build.run import BAD, NodeFinished, NodeStarted, Note
+from teachkit.cli.output import console, count, seconds
+from teachkit.cli.problems import colors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.status import Status
+
+    from teachkit.build.run import Event, NodeResult, Reporter
+    from teachkit.cli.settings import Settings
+
+_COLORS = {
+    "built": "green",
+    "passed": "green",
+    "warned": "yellow",
+    "failed": "red",
+    "error": "red",
+    "skipped": "yellow",
+}
+_ID_WIDTH = 52
+
+
+@contextmanager
+def progress(settings: Settings, *, stderr: bool) -> Iterator[Reporter]:
+    """A reporter for a build. Lines go to stdout, or to stderr where stdout is for a result in JSON."""
+    if settings.log_format == "json":
+        yield _json_line
+        return
+    stream = sys.stderr if stderr else sys.stdout
+    color = colors(settings, stream)
+    if settings.quiet:
+        yield lambda event: None
+        return
+    if not stream.isatty():
+        yield lambda event: _line(event, None, stderr=stderr, color=color)
+        return
+    with console(settings, stderr=stderr).status("reading the project") as status:
+        yield lambda event: _line(event, status, stderr=stderr, color=color)
+
+
+def _line(event: Event, status: Status | None, *, stderr: bool, color: bool) -> None:
+    match event:
+        case NodeStarted():
+            if status is not None:
+                status.update(f"{event.index} of {event.total}  {event.id}")
+        case NodeFinished():
+            _say(node_line(event.result, event.index, event.total, color=color), status, stderr=stderr, color=color)
+        case Note():
+            _say(f"      {event.text}", status, stderr=stderr, color=color)
+
+
+def _say(text: str, status: Status | None, *, stderr: bool, color: bool) -> None:
+    if status is None:
+        click.echo(text, err=stderr, color=color)
+        return
+    from rich.text import Text
+
+    status.console.print(Text.from_ansi(text))
+
+
+def node_line(result: NodeResult, index: int, total: int, *, color: bool) -> str:
+    """``12/62 built   lf.spam.short_link   1,956 rows   12 ms``, for a test with what it found."""
+    width = len(str(total))
+    status = f"{result.status:<7}"
+    if color and result.status in _COLORS:
+        status = click.style(status, fg=_COLORS[result.status])
+    rows = count(result.rows, "row") if result.rows is not None else ""
+    line = f"{index:>{width}}/{total} {status} {result.id:<{_ID_WIDTH}} {rows:>14} {seconds(result.seconds):>8}"
+    about = result.message.split("\n", 1)[0] if result.status not in ("built", "reused") and result.message else ""
+    return f"{line}  {about}".rstrip() if result.status not in BAD else line.rstrip()
+
+
+def _json_line(event: Event) -> None:
+    value: dict[str, Any]
+    match event:
+        case NodeStarted():
+            value = {"event": "started", "id": event.id, "index": event.index, "total": event.total}
+        case NodeFinished():
+            value = {"event": "finished", "index": event.index, "total": event.total, **event.result.as_dict()}
+        case Note():
+            value = {"event": "note", "text": event.text}
+    click.echo(json.dumps({"level": "info", **value}, ensure_ascii=False), err=True)
