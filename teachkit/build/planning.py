@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.testing import test_key, unit_test_key
 from teachkit.errors import TeachkitError
 
 if TYPE_CHECKING:
     from teachkit.build.execute import Executor
+    from teachkit.graph import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,24 @@ def make_plan(run: Executor, wanted: set[str]) -> Plan:
     return Plan(tuple(steps))
 
 
+def _test_step(run: Executor, node: Node) -> tuple[str, str]:
+    key = unit_test_key(run, node) if node.kind == "unit_test" else test_key(run, node)
+    if key is None:
+        return "run", "it looks at more than its inputs: the clock, the lock or another node"
+    if run.options.full_refresh:
+        return "run", "--full-refresh"
+    return ("reuse", "its outcome is in the store") if run.store.has(key) else ("run", "new, or what it reads changed")
+
+
 def _step(run: Executor, node_id: str) -> tuple[str, str]:
     node = run.graph[node_id]
-    if node.kind in ("test", "unit_test", "export"):
-        open_inputs = [i for i in node.inputs if i not in run.outputs]
-        return ("run", "its inputs change") if open_inputs else ("maybe", "kept if it ran on the same content")
     waiting = [i for i in node.inputs if i not in run.outputs]
     if waiting:
         return "maybe", f"depends on what comes out of {waiting[0]}"
+    if node.kind in ("test", "unit_test"):
+        return _test_step(run, node)
+    if node.kind == "export":
+        return "maybe", "kept if its file is there as written"
     try:
         found = None if run.options.full_refresh else run.find(node)
     except TeachkitError as error:

@@ -61,7 +61,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, longest: int = _CELL) -> str:
     """A value as a cell of a table: one line, cut where it is long."""
     match value:
         case None:
@@ -76,7 +76,7 @@ def cell(value: Any) -> str:
             text = str(value)
     text = " ".join(text.split())
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def print_table(
@@ -93,7 +93,13 @@ def print_table(
         table.add_column(Text(name), justify="right" if right else "left", no_wrap=not on_terminal, overflow="fold")
     for row in rows:
         table.add_row(*(Text(value) for value in row))
-    console(settings).print(table)
+    if on_terminal:
+        console(settings).print(table)
+        return
+    made = console(settings)
+    with made.capture() as lines:
+        made.print(table)
+    click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
 def console(settings: Settings, *, stderr: bool = False) -> Console:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHORT = 10
 _SILENT_SHOWN = 5
+_LONG = 2000  # characters of a value of the item's row
 
 
 @as_command
@@ -67,7 +68,7 @@ def _show(why: Explanation, settings: Settings) -> None:
     click.echo()
     _show_votes(why, settings)
     click.echo(f"\ninput row ({why.task})")
-    print_table(["column", "value"], [[f"  {name}", cell(value)] for name, value in why.row.items()], settings)
+    print_table(["column", "value"], [[f"  {name}", cell(value, _LONG)] for name, value in why.row.items()], settings)
     click.echo("\nsource")
     for found in why.sources:
         record = f", record {found.record}" if found.record is not None else ""
@@ -83,7 +84,7 @@ def _show(why: Explanation, settings: Settings) -> None:
         click.echo("  the run that made it is not on record in this store")
         return
     run = why.run
-    click.echo(f"  run {run['run_id'][:_SHORT]}, teachkit {run['command']} in target {run['target']}, {run['started']}")
+    click.echo(f"  run {run['run_id']}, teachkit {run['command']} in target {run['target']}, {run['started']}")
     click.echo(f"  {_commit(run)}")
     click.echo("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
 
@@ -115,6 +116,10 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     rest = silent[_SILENT_SHOWN:]
     if rest:
         rows.append([f"  {len(rest)} others", "", "silent", f"{sum(moved for _, moved in rest):+.3f}", "", "", ""])
+    if why.prior is not None:
+        moves = [v.contribution for v in why.votes if v.contribution is not None]
+        total = why.prior + sum(moves) + sum(why.silence.values())
+        rows.append(["  sum", "", "", f"{total:+.3f}", "", "", ""])
     numeric = [False, False, False, True, False, False, False]
     print_table(["voter", "kind", "vote", title, "file", "commit", "version"], rows, settings, numeric=numeric)
     if not why.votes:
