@@ -27,12 +27,10 @@ def git_state(root: Path) -> GitState:
     """Ask git about the project's folder; files that the project writes itself do not count as changes."""
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
-    if status is None:
-        return GitState()
-    top = _git(root, "rev-parse", "--show-prefix") or ""
-    prefix = top.strip()
-    paths = [entry[3:] for entry in status.split("\0") if entry]
-    own = [p.removeprefix(prefix) for p in paths]
+    if status is None or _git(root, "check-ignore", "--quiet", "teachkit.yml") is not None:
+        return GitState()  # no repository, or one around the project that ignores it
+    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    own = [entry[3:].removeprefix(prefix) for entry in status.split("\0") if entry]
     return GitState(commit.strip() if commit else None, tuple(sorted(p for p in own if p != "teachkit.lock")))
 
 

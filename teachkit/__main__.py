@@ -1,0 +1,6 @@
+"""``python -m teachkit``."""
+
+from teachkit.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What all tests share: golden files, and a project that was built once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sandbox import REVIEWS, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Compare = Callable[[Path, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write golden files anew instead of comparing.")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Compare:
+    """Compare a text with a golden file, or write that file with ``--update-golden``."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(path: Path, text: str) -> None:
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"{path.name} is missing: run pytest --update-golden"
+        assert text == path.read_text(encoding="utf-8"), f"{path.name} differs: if meant, run pytest --update-golden"
+
+    return compare
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests see no TEACHKIT_* variable of the developer's, nor the profiles of his home."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("TEACHKIT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _built_once(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    project = Sandbox(tmp_path_factory.mktemp("built") / "reviews", REVIEWS)
+    project("build")
+    return project
+
+
+@pytest.fixture
+def built(_built_once: Sandbox, tmp_path: Path) -> Sandbox:
+    """The project ``REVIEWS``, built, in a folder of this test's own."""
+    return _built_once.copy(tmp_path / "reviews")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Sandbox:
+    """The project ``REVIEWS``, never built."""
+    return Sandbox(tmp_path / "reviews", REVIEWS)
