@@ -52,6 +52,12 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 @pytest.fixture
+def once(_built_once: Sandbox) -> Sandbox:
+    """The project ``REVIEWS``, built; shared by all tests, which leave it as it is."""
+    return _built_once
+
+
+@pytest.fixture
 def built(_built_once: Sandbox, tmp_path: Path) -> Sandbox:
     """The project ``REVIEWS``, built, in a folder of this test's own."""
     return _built_once.copy(tmp_path / "reviews")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.keys import output_of
-from teachkit.build.run import NodeFinished, NodeResult, NodeStarted, Note
+from teachkit.build.run import BAD, NodeFinished, NodeResult, NodeStarted, Note
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
 
 if TYPE_CHECKING:
@@ -64,15 +64,26 @@ class Executor:
 
     # -- the loop
 
-    def run(self, wanted: set[str]) -> tuple[NodeResult, ...]:
-        """Run the wanted nodes; a node whose input failed is skipped, the others go on."""
+    def run(self, wanted: set[str]) -> None:
+        """Run the wanted nodes but exports; a node whose input failed is skipped, the others go on."""
         self._total = len(wanted)
-        try:
-            for group in self._groups(wanted):
-                self._run_group(group, wanted)
-        finally:
-            self.close()
-        return tuple(self.results.values())
+        for group in self._groups(wanted):
+            self._run_group(group, wanted)
+
+    def export(self, wanted: set[str], *, held_back: bool) -> None:
+        """Write the wanted exports: last, and only if all that they stand for may be published."""
+        for node in self.graph.of("export"):
+            if node.id not in wanted:
+                continue
+            if held_back or not self.passed:
+                self._finish(node, "skipped", message="nothing is published, so nothing is exported")
+            else:
+                self._run_one(node)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no node and no test of severity error has failed so far."""
+        return not any(r.status in BAD for r in self.results.values())
 
     def close(self) -> None:
         """Let go of DuckDB."""
@@ -83,7 +94,7 @@ class Executor:
     def _groups(self, wanted: set[str]) -> Iterator[Sequence[Node]]:
         """What runs together, in order: tests as soon as they can; the labeling functions of a task at once."""
         needed = wanted | {up for node in wanted for up in self.graph.upstream(node)}
-        order = [n for n in self.graph if n.id in needed and n.kind not in ("test", "unit_test")]
+        order = [n for n in self.graph if n.id in needed and n.kind not in ("test", "unit_test", "export")]
         tests = [n for n in self.graph.of("test", "unit_test") if n.id in wanted]
         done: set[str] = set()
         while order or tests:
@@ -129,6 +140,8 @@ class Executor:
             else:
                 self._run_table(node, started)
         except TeachkitError as error:
+            if node.kind in ("test", "unit_test"):
+                self._block(node)
             self._fail(node, error, started)
 
     def _run_table(self, node: Node, started: float) -> None:
@@ -153,9 +166,14 @@ class Executor:
     def _run_test(self, node: Node, started: float) -> None:
         outcome = testing.run_test(self, node)
         if outcome.status == "failed":
-            self._blocked |= set(node.inputs) if node.kind == "unit_test" else {node.spec.target or node.inputs[0]}
+            self._block(node)
             self._stop = self._stop or self.options.fail_fast
         self._finish(node, outcome.status, started=started, message=outcome.message, failures=outcome.failures)
+
+    def _block(self, test: Node) -> None:
+        """Let nothing be made of what a test found wrong, or could not look at."""
+        target = test.spec.target if test.kind == "test" else None
+        self._blocked |= {target} if target else set(test.inputs)
 
     # -- results
 

@@ -20,18 +20,25 @@ if TYPE_CHECKING:
 
 def export(run: Executor, node: Node) -> bool:
     """Write an export; False if its file is there already, as it was written last time."""
+    import duckdb
+
+    from teachkit.engine.session import failure
+
+    sample = run.options.sample is not None
     path = run.files.root / node.spec.path
-    if run.options.sample is not None:
+    if sample:
         path = run.files.target_path / "sample" / path.name
-    key = "export:" + digest(
-        [node.own, {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}, str(path)]
-    )
+    read = {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}
+    key = "export:" + digest([node.own, read, node.spec.path, sample])
     if not run.options.full_refresh and _is_there(run, key, path):
         return False
     task = run.graph.tasks[run.graph[node.spec.label_set].task or ""]
-    for name in node.inputs:
-        run.view(name)
-    table = run.session.table(select_sql(run, node, task))
+    try:
+        for name in node.inputs:
+            run.view(name)
+        table = run.session.table(select_sql(run, node, task))
+    except duckdb.Error as error:
+        raise failure(error, node) from error
     _write(table, path, node.spec.config.format)
     run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
     return True

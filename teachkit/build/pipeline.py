@@ -16,8 +16,8 @@ from teachkit.build.git import GitState, git_state
 from teachkit.build.memo import CacheMemo
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, new_lock, publish
-from teachkit.build.run import BAD, NodeResult, Run, quiet
-from teachkit.errors import TeachkitError
+from teachkit.build.run import NodeResult, Run, quiet
+from teachkit.errors import StoreUnwritable, TeachkitError
 from teachkit.graph import Graph, compile_graph, select
 from teachkit.graph.select import Known
 from teachkit.project import ProjectFiles, read_project
@@ -109,16 +109,20 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     error: TeachkitError | None = None
     lock = None
     try:
-        results = executor.run(wanted)
+        executor.run(wanted)
         publishable = options.command in ("build", "run") and options.sample is None
-        if publishable and not any(r.status in BAD for r in results):
+        if publishable and executor.passed:
             lock = new_lock(executor, wanted)
             if options.locked:
                 check_locked(executor, lock, wanted)
+        executor.export(wanted, held_back=False)
     except TeachkitError as found:
-        results, error, lock = tuple(executor.results.values()), found, None
+        error = found
+        executor.export(wanted, held_back=True)
     finally:
         executor.close()
+    lock = lock if error is None and executor.passed else None
+    results = tuple(executor.results.values())
     seconds = time.perf_counter() - clock
     for node_id in executor.results:
         _keep_definition(work, node_id, git)
@@ -224,7 +228,15 @@ def versions() -> dict[str, str]:
 
 
 def _write_catalog(work: Workspace, *, changed: bool) -> None:
+    import duckdb
+
     from teachkit.engine.catalog import catalog_path, write_catalog
 
-    if changed or not catalog_path(work.store).is_file():
+    path = catalog_path(work.store)
+    if not changed and path.is_file():
+        return
+    try:
         write_catalog(work.store, work.graph, work.files)
+    except duckdb.IOException as error:
+        problem = str(error).split("\n", 1)[0]
+        raise StoreUnwritable(path=path, problem=problem, advice="check the disk, then build again") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.keys import node_key
-from teachkit.errors import TeachkitError
+from teachkit.errors import BadValue, TeachkitError
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _unit_test(run: Executor, node: Node) -> tuple[Outcome, None]:
     task = run.graph.tasks[voter.task or ""]
     expected = [_as_set(e) for e in node.spec.test.expect]
     try:
-        votes = _votes_on(run, voter, task, node.spec.test.rows)
+        votes = _votes_on(run, voter, task, node)
     except TeachkitError as error:
         return Outcome("failed", str(error), len(expected)), None
     wrong = [
@@ -193,15 +193,15 @@ def _words(labels: frozenset[str]) -> str:
     return ", ".join(sorted(labels)) or "no vote"
 
 
-def _votes_on(run: Executor, voter: Node, task: TaskInfo, rows: list[dict[str, Any]]) -> list[frozenset[str]]:
-    """The labels that a voter says on rows that are given."""
+def _votes_on(run: Executor, voter: Node, task: TaskInfo, test: Node) -> list[frozenset[str]]:
+    """The labels that a voter says on the rows that a unit test gives."""
     from teachkit.build.voting import vote_in_python
     from teachkit.engine.scan import scan, select_votes
     from teachkit.engine.session import parquet
 
     with tempfile.TemporaryDirectory(prefix="teachkit-") as folder:
-        path = Path(folder) / "rows.parquet"
-        _write_rows(run, task, rows, path)
+        path, rows = Path(folder) / "rows.parquet", test.spec.test.rows
+        _write_rows(run, task, test, path)
         if voter.spec.mode == "expression":
             voted = next(scan(run.session, [voter], path, task))
             codes, error = voted.codes, voted.error
@@ -234,8 +234,9 @@ def _select_votes(run: Executor, voter: Node, task: TaskInfo, path: Path, select
         run.forget_view(task.dataset)
 
 
-def _write_rows(run: Executor, task: TaskInfo, rows: list[dict[str, Any]], path: Path) -> None:
+def _write_rows(run: Executor, task: TaskInfo, test: Node, path: Path) -> None:
     """Given rows as a file with the columns and types of the task's dataset; what is not given is NULL."""
+    import duckdb
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -243,15 +244,19 @@ def _write_rows(run: Executor, task: TaskInfo, rows: list[dict[str, Any]], path:
 
     run.view(task.dataset)
     columns = run.session.rows(f"describe select * from {quote(task.dataset)}")
-    given = [{k.lower(): v for k, v in row.items()} for row in rows]
+    given = [{k.lower(): v for k, v in row.items()} for row in test.spec.test.rows]
     if task.key.lower() not in {k for row in given for k in row}:
         given = [{**row, task.key: str(number)} for number, row in enumerate(given, start=1)]
     names = [name for name, *_ in columns]
-    table = pa.table({name: pa.array([row.get(name.lower()) for row in given]) for name in names})
-    run.session.connection.register("__rows", table)
     casts = ", ".join(f"cast({quote(name)} as {kind}) as {quote(name)}" for name, kind, *_ in columns)
     try:
+        table = pa.table({name: pa.array([row.get(name.lower()) for row in given]) for name in names})
+        run.session.connection.register("__rows", table)
         pq.write_table(run.session.table(f"select {casts} from __rows"), path)
+    except (pa.ArrowException, duckdb.Error) as error:
+        types = ", ".join(f"{name} {kind}" for name, kind, *_ in columns)
+        problem = str(error).split("\n", 1)[0]
+        raise BadValue(test.where, key="rows", problem=problem, advice=f"give values of these types: {types}") from error
     finally:
         run.session.connection.unregister("__rows")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of, part_content
-from teachkit.errors import TeachkitError
+from teachkit.errors import NotUtf8, TeachkitError, Where
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
@@ -168,13 +168,22 @@ def make_annotations(run: Executor, node: Node) -> Output:
     from teachkit.voters.annotations import judgments_table, read_judgments
 
     task = run.graph.tasks[node.task or ""]
-    text = (run.files.root / node.spec.path).read_text(encoding="utf-8-sig")
-    judgments = read_judgments(text, node.spec.path, node.name, node.spec.meta, task)
+    judgments = read_judgments(_text(run, node), node.spec.path, node.name, node.spec.meta, task)
     rows = _rows_of(run, {j.item for j in judgments}, task)
     if run.options.sample is not None:
         judgments = [j for j in judgments if j.item in rows]
     table = judgments_table(judgments, rows, node.spec.path, task)
     return output_of([run.put(_annotations_key(run, node), table, node, 0)])
+
+
+def _text(run: Executor, node: Node) -> str:
+    data = (run.files.root / node.spec.path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = Where(node.spec.path, data[: error.start].count(b"\n") + 1)
+        byte, name = f"0x{data[error.start]:02x}", node.spec.path
+        raise NotUtf8(where, byte=byte, offset=error.start, name=name) from error
 
 
 def _annotations_key(run: Executor, node: Node) -> str:

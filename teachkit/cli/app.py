@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -84,19 +86,26 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.Abort:
-        return _INTERRUPTED
-    except KeyboardInterrupt:
-        click.echo("interrupted; what was finished is kept", err=True)
+    except (click.Abort, KeyboardInterrupt):  # click makes the one of the other
+        _tell("interrupted; what was finished is kept", arguments)
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        if _in_json(arguments):
+            _tell(error.format_message(), arguments)
+        else:
+            error.show()
         return error.exit_code
-    except BrokenPipeError:
-        _forget_stdout()
-        return 0
 
 
-def _forget_stdout() -> None:
-    """Whoever read our output has left (``| head``): let Python's shutdown write into nothing."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _tell(message: str, arguments: Sequence[str]) -> None:
+    """Write a message that no command wrote to stderr, in the form that is asked for."""
+    where = {"path": None, "line": None, "column": None}
+    text = {"level": "error", "slug": "usage", "message": message, "advice": "", **where}
+    click.echo(json.dumps(text, ensure_ascii=False) if _in_json(arguments) else message, err=True)
+
+
+def _in_json(arguments: Sequence[str]) -> bool:
+    """Whether ``--log-format json`` is meant: what click did not come to read counts as well."""
+    words = [word.removeprefix("--log-format=") for word in arguments if word.startswith("--log-format=")]
+    words += [after for word, after in itertools.pairwise(arguments) if word == "--log-format"]
+    return (words or [os.environ.get("TEACHKIT_LOG_FORMAT")])[-1] == "json"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
     from rich.console import Console
@@ -22,6 +24,21 @@ _CELL = 100  # characters of a cell that a table for people shows
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the result."
 )
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Go on when whoever read our output has left (``| head``); what is still written goes nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.build.run import BAD, NodeFinished, NodeStarted, Note
-from teachkit.cli.output import console, count, seconds
+from teachkit.cli.output import console, count, readers_may_leave, seconds
 from teachkit.cli.problems import colors
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _line(event: Event, status: Status | None, *, stderr: bool, color: bool) -> 
 
 def _say(text: str, status: Status | None, *, stderr: bool, color: bool) -> None:
     if status is None:
-        click.echo(text, err=stderr, color=color)
+        with readers_may_leave():
+            click.echo(text, err=stderr, color=color)
         return
     from rich.text import Text
 
@@ -91,4 +92,5 @@ def _json_line(event: Event) -> None:
             value = {"event": "finished", "index": event.index, "total": event.total, **event.result.as_dict()}
         case Note():
             value = {"event": "note", "text": event.text}
-    click.echo(json.dumps({"level": "info", **value}, ensure_ascii=False), err=True)
+    with readers_may_leave():
+        click.echo(json.dumps({"level": "info", **value}, ensure_ascii=False), err=True)

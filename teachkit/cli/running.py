@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from teachkit.cli.output import count, format_option, print_json, print_table, seconds
+from teachkit.cli.output import count, format_option, print_json, print_table, readers_may_leave, seconds
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def run_nodes(
 
     with progress(settings, stderr=form == "json") as report:
         run: Run = getattr(project, name)(select, exclude, report=report, **options)
-    if form == "json":
-        print_json(run.as_dict())
-    _show_summary(run, settings, stderr=form == "json" or settings.log_format == "json")
+    with readers_may_leave():
+        if form == "json":
+            print_json(run.as_dict())
+        _show_summary(run, settings, stderr=form == "json" or settings.log_format == "json")
     return 0 if run.passed else run.error.exit_code if run.error is not None else 1
 
 

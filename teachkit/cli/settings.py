@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from teachkit.cli.output import readers_may_leave
 from teachkit.errors import StoreUnwritable, TeachkitError
 
 if TYPE_CHECKING:
@@ -142,12 +143,17 @@ class SettingsCommand(click.Command):
             if value not in (None, False):
                 given[option.name] = value
         settings = _settings(given)
+        with readers_may_leave():
+            return self._run(ctx, settings)
+        return 0
+
+    def _run(self, ctx: click.Context, settings: Settings) -> Any:
         try:
             return ctx.invoke(self.callback, settings, **ctx.params) if self.callback else None
         except TeachkitError as error:
             return _shown(error, settings)
         except OSError as error:
-            if isinstance(error, BrokenPipeError) or error.errno not in _DISK:
+            if error.errno not in _DISK:
                 raise
             return _shown(_disk_problem(error), settings)
 
