@@ -148,7 +148,7 @@ def main() -> None:
             peer, peak, out = timed(command)
             figures = json.loads(out.splitlines()[-1])
             print(f"Snorkel, apply and fit     {figures['all']:7.2f} s   {peak:6.0f} MB (apply {figures['apply']:.2f} s)")
-            print(f"ratio, Snorkel's applying, fitting and predicting to teachkit's whole first build: ", end="")
+            print("ratio, Snorkel's applying, fitting and predicting to teachkit's whole first build: ", end="")
             print(f"{figures['all'] / seconds:.1f}")
 
 

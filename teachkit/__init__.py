@@ -1,26 +1,13 @@
 """teachkit: labels as build artefacts."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any
-
-__version__ = "0.1.0"
+from teachkit.lazy import lazy_names
+from teachkit.version import __version__
 
 if TYPE_CHECKING:
     from teachkit.api import Project
     from teachkit.labeling import labeling_function
 
 __all__ = ["Project", "__version__", "labeling_function"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the public names on use: importing teachkit stays cheap."""
-    if name == "Project":
-        from teachkit.api import Project
-
-        return Project
-    if name == "labeling_function":
-        from teachkit.labeling import labeling_function
-
-        return labeling_function
-    raise AttributeError(f"module 'teachkit' has no attribute '{name}'")
+__getattr__ = lazy_names(__name__, {"api": ("Project",), "labeling": ("labeling_function",)})

@@ -20,12 +20,15 @@ Only ``teachkit.cli`` turns errors into text on a screen; a message names a row 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class TeachkitError(Exception):
         """Take the place and the facts that the class's sentences name."""
         self.where = where
         self.facts = facts
-        self.message = self.what.format(**facts)
-        self.advice = self.instead.format(**facts).strip()
+        self.message = writable(self.what.format(**facts))
+        self.advice = writable(self.instead.format(**facts).strip())
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -95,6 +98,11 @@ class ProjectErrors(TeachkitError):
 
     def __str__(self) -> str:
         return "\n".join(str(error) for error in self.errors)
+
+
+def writable(text: str) -> str:
+    """A text that any terminal, UTF-8 file and XML file takes: control characters and lone surrogates escaped."""
+    return _UNWRITABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

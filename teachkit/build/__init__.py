@@ -1,9 +1,24 @@
 """From files to labels: compile, plan, execute, publish. All rooms meet here."""
 
-from teachkit.build.artifacts import manifest, write_compiled
-from teachkit.build.pipeline import Workspace, build, known_state, open_workspace, plan
-from teachkit.build.planning import Plan, PlanStep
-from teachkit.build.run import BuildOptions, Event, NodeFinished, NodeResult, NodeStarted, Note, Reporter, Run, quiet
+from typing import TYPE_CHECKING
+
+from teachkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from teachkit.build.pipeline import build, plan
+    from teachkit.build.planning import Plan, PlanStep
+    from teachkit.build.run import (
+        BuildOptions,
+        Event,
+        NodeFinished,
+        NodeResult,
+        NodeStarted,
+        Note,
+        Reporter,
+        Run,
+        quiet,
+    )
+    from teachkit.build.workspace import Workspace, known_state, open_workspace
 
 __all__ = [
     "BuildOptions",
@@ -19,9 +34,17 @@ __all__ = [
     "Workspace",
     "build",
     "known_state",
-    "manifest",
     "open_workspace",
     "plan",
     "quiet",
-    "write_compiled",
 ]
+_RUN = ("BuildOptions", "Event", "NodeFinished", "NodeResult", "NodeStarted", "Note", "Reporter", "Run", "quiet")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "pipeline": ("build", "plan"),
+        "planning": ("Plan", "PlanStep"),
+        "run": _RUN,
+        "workspace": ("Workspace", "known_state", "open_workspace"),
+    },
+)

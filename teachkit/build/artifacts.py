@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
-from teachkit import __version__
+from pydantic_core import to_json
+
+from teachkit.errors import writable
 from teachkit.store import write_bytes_atomic
+from teachkit.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from teachkit.build.run import NodeResult, Run
     from teachkit.graph import Graph, Node
     from teachkit.project import ProjectFiles
+
+MADE = frozenset({"manifest.json", "run_results.json", "junit.xml", "compiled", "sample"})
+"""What teachkit writes into the target folder; ``clean`` removes no folder that holds anything else."""
 
 
 def write_artifacts(files: ProjectFiles, graph: Graph, run: Run) -> None:
@@ -28,7 +32,7 @@ def write_artifacts(files: ProjectFiles, graph: Graph, run: Run) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON for people, whole or not at all; a file that says the same already is left alone."""
-    data = (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    data = to_json(value, indent=1) + b"\n"
     if not path.is_file() or path.read_bytes() != data:
         write_bytes_atomic(path, data)
 
@@ -93,13 +97,15 @@ def junit(run: Run) -> str:
 
 
 def _case(result: NodeResult) -> str:
+    from xml.sax.saxutils import escape, quoteattr
+
     place = f" file={quoteattr(result.where.path)}" if result.where else ""
     if result.where and result.where.line:
         place += f' line="{result.where.line}"'
     start = (
         f'<testcase classname={quoteattr(result.kind)} name={quoteattr(result.id)}{place} time="{result.seconds:.3f}"'
     )
-    message = "".join(c for c in result.message if c in "\n\t" or ord(c) >= 32)
+    message = writable(result.message)
     tag = {"failed": "failure", "error": "error", "skipped": "skipped"}.get(result.status)
     if tag is None:
         return f"{start}><system-out>{escape(message)}</system-out></testcase>" if message else f"{start}/>"

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import platform
+import re
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from teachkit import __version__
 from teachkit.build.artifacts import write_artifacts
 from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
-from teachkit.build.memo import CacheMemo
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, new_lock, publish
 from teachkit.build.run import NodeResult, Run, quiet
-from teachkit.errors import StoreUnwritable, TeachkitError
-from teachkit.graph import Graph, compile_graph, select
-from teachkit.graph.select import Known
-from teachkit.project import ProjectFiles, read_project
-from teachkit.store import Store
+from teachkit.build.workspace import Workspace, known_state, open_workspace
+from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
+from teachkit.graph import select
+from teachkit.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,38 +25,6 @@ if TYPE_CHECKING:
     from teachkit.build.run import BuildOptions, Reporter
 
 _TESTS = ("test", "unit_test")
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A project, compiled, with its store open."""
-
-    files: ProjectFiles
-    store: Store
-    graph: Graph
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.store.close()
-
-
-def open_workspace(root: Path, options: BuildOptions, *, create: bool = True) -> Workspace:
-    """Read and compile the project; without ``create`` a store that is not there is not made."""
-    from teachkit.engine.sources import SourceReader
-
-    files = read_project(root, options)
-    store = Store.open(files.store_path, create=create)
-    try:
-        memo = CacheMemo(store.cache)
-        graph = compile_graph(files, SourceReader(files.root, store).describe, memo)
-        if create:
-            memo.save()
-    except BaseException:
-        store.close()
-        raise
-    return Workspace(files, store, graph)
 
 
 def build(root: Path, options: BuildOptions, report: Reporter = quiet) -> Run:
@@ -85,20 +49,6 @@ def chosen(work: Workspace, options: BuildOptions) -> set[str]:
         case "test":
             return {i for i in found if work.graph[i].kind in _TESTS}
     return found
-
-
-def known_state(work: Workspace) -> Known:
-    """What ``state:`` and ``result:`` compare with: the environment, and the last run's results."""
-    environment = work.store.read_environment(work.files.target_name)["nodes"]
-    results: dict[str, str] = {}
-    path = work.files.target_path / "run_results.json"
-    if path.is_file():
-        try:
-            results = {r["id"]: r["status"] for r in json.loads(path.read_bytes())["results"]}
-        except (ValueError, KeyError, TypeError):
-            results = {}  # another tool's file, or a torn one: as if nothing had run
-    fingerprints = {i: (n["definition"], n["fingerprint"]) for i, n in environment.items()}
-    return Known(fingerprints, results, work.files.selectors)
 
 
 def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
@@ -240,3 +190,6 @@ def _write_catalog(work: Workspace, *, changed: bool) -> None:
     except duckdb.IOException as error:
         problem = str(error).split("\n", 1)[0]
         raise StoreUnwritable(path=path, problem=problem, advice="check the disk, then build again") from error
+    except duckdb.Error as error:
+        torn = re.search(r"'([^']+\.parquet)'", str(error))
+        raise StoreDamaged(path=torn[1] if torn else path, problem="DuckDB cannot read it") from error

@@ -256,7 +256,9 @@ def _write_rows(run: Executor, task: TaskInfo, test: Node, path: Path) -> None:
     except (pa.ArrowException, duckdb.Error) as error:
         types = ", ".join(f"{name} {kind}" for name, kind, *_ in columns)
         problem = str(error).split("\n", 1)[0]
-        raise BadValue(test.where, key="rows", problem=problem, advice=f"give values of these types: {types}") from error
+        raise BadValue(
+            test.where, key="rows", problem=problem, advice=f"give values of these types: {types}"
+        ) from error
     finally:
         run.session.connection.unregister("__rows")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from teachkit import __version__
 from teachkit.cli.settings import SettingsGroup
 from teachkit.errors import did_you_mean
+from teachkit.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

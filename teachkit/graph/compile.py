@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from teachkit import __version__, registry
+from teachkit import registry
 from teachkit.errors import (
     BadSql,
     BadValue,
@@ -46,6 +46,7 @@ from teachkit.project import Definition, ProjectFiles, has_jinja
 from teachkit.project.models import ColumnSplits, HashSplits, LabelModelConfig, SourceTable, SqlConfig
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile
+from teachkit.version import __version__
 
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 _REF = re.compile(

@@ -1,8 +1,8 @@
 """Label models: from votes to posteriors. numpy and numba only; one file for each algorithm."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any
+from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import LabelModel
@@ -14,21 +14,15 @@ if TYPE_CHECKING:
 VERSIONS = {"majority": 1, "weighted": 1, "one_coin": 1, "dawid_skene": 1}
 """The version of each algorithm: raised when its results change, part of a label set's fingerprint."""
 
-_PLACES = {
-    "Majority": "majority",
-    "Weighted": "weighted",
-    "OneCoin": "one_coin",
-    "DawidSkene": "dawid_skene",
-    "LabelModel": "base",
-}
-
 __all__ = ["VERSIONS", "DawidSkene", "LabelModel", "Majority", "OneCoin", "Weighted"]
 
-
-def __getattr__(name: str) -> Any:
-    """Load an algorithm on use: numba takes a quarter of a second to import."""
-    if name in _PLACES:
-        from importlib import import_module
-
-        return getattr(import_module(f"teachkit.label_models.{_PLACES[name]}"), name)
-    raise AttributeError(f"module 'teachkit.label_models' has no attribute '{name}'")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "majority": ("Majority",),
+        "weighted": ("Weighted",),
+        "one_coin": ("OneCoin",),
+        "dawid_skene": ("DawidSkene",),
+        "base": ("LabelModel",),
+    },
+)  # numba takes a quarter of a second to import

@@ -50,7 +50,7 @@ TestSpec = str | dict[str, Any]
 class Model(BaseModel):
     """Common to all: unknown keys are errors, values are not coerced from other types silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), defer_build=True)
 
 
 # ---------------------------------------------------------------------------- teachkit.yml, profiles.yml

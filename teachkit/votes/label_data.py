@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from teachkit.votes.intervals import Quality, quality
-
-SPLITS = ("train", "tune", "test")
+from teachkit.votes.splits import SPLITS
 
 
 @dataclass(frozen=True, slots=True)

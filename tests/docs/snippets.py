@@ -18,8 +18,8 @@ The conventions, for those who write pages (``docs/README.md`` names them for re
 from __future__ import annotations
 
 import contextlib
-import doctest
 import difflib
+import doctest
 import io
 import json
 import os
