@@ -42,7 +42,8 @@ def teachkit_project(folder: Path, count: int) -> None:
         {
             "teachkit.yml": "name: big\nvars: {shortest: 3}\n",
             "items.csv": "id,text,author,title\n1,a text,someone,a title\n",
-            "sources/raw.yml": "sources:\n  - name: raw\n    tables:\n      - {name: items, path: items.csv, key: id}\n",
+            "sources/raw.yml": "sources:\n  - name: raw\n    tables:\n"
+            "      - {name: items, path: items.csv, key: id}\n",
             "transforms/items.sql": "select id, text, author, title from {{ source('raw', 'items') }}\n",
             "tasks/spam.yml": "tasks:\n  - {name: spam, kind: choice, labels: [ham, spam], dataset: ref('items'), "
             "key: id}\n",

@@ -102,11 +102,20 @@ class Project:
 
     def parse(self) -> dict[str, Any]:
         """Check the whole project and write ``target/manifest.json``; its content."""
-        from teachkit.build.artifacts import manifest, write_json
+        import json
 
+        from teachkit.build.partial_parse import Watch, remembered_manifest
+
+        kept = remembered_manifest(self.root, self._options)
+        if kept is not None:
+            return dict(json.loads(kept))
+        watch = Watch(self.root, self._options)
         with self._compiled() as work:
+            from teachkit.build.artifacts import manifest, write_json
+
             found = manifest(work.files, work.graph)
             write_json(work.files.target_path / "manifest.json", found)
+            watch.remember(work)
             return found
 
     def compile(self, select: Selection = (), exclude: Selection = ()) -> dict[str, str]:

@@ -81,7 +81,8 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     lock_changed = False
     if lock is not None:
         whole = not options.select and not options.exclude and options.command == "build"
-        lock_changed = publish(executor, lock, wanted, run_id, whole=whole, keep_lock=options.locked)
+        keep_lock = options.locked or options.command != "build"
+        lock_changed = publish(executor, lock, wanted, run_id, whole=whole, keep_lock=keep_lock)
         _write_catalog(work, changed=any(r.status == "built" for r in results))
     run = Run(
         run_id=run_id,

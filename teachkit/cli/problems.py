@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,8 @@ import click
 from teachkit.errors import ProjectErrors, TeachkitError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from teachkit.cli.settings import Settings
     from teachkit.errors import Where
 

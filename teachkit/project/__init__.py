@@ -1,8 +1,14 @@
 """The project's files: found, parsed with positions, validated. Nothing is resolved here."""
 
-from teachkit.project.macros import GenericTest
-from teachkit.project.read import Definition, ProjectFiles, find_root, read_config, read_project
-from teachkit.project.templates import Templates, has_jinja
+from typing import TYPE_CHECKING
+
+from teachkit.lazy import lazy_names
+from teachkit.project.root import find_root
+
+if TYPE_CHECKING:
+    from teachkit.project.macros import GenericTest
+    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project
+    from teachkit.project.templates import Templates, has_jinja
 
 __all__ = [
     "Definition",
@@ -14,3 +20,11 @@ __all__ = [
     "read_config",
     "read_project",
 ]
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "macros": ("GenericTest",),
+        "read": ("Definition", "ProjectFiles", "read_config", "read_project"),
+        "templates": ("Templates", "has_jinja"),
+    },
+)

@@ -116,14 +116,6 @@ class ReadOptions(Protocol):
         """Instead of the target's."""
 
 
-def find_root(start: Path) -> Path:
-    """The folder of the nearest ``teachkit.yml`` at or above ``start``."""
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / "teachkit.yml").is_file():
-            return folder
-    raise NotAProject(None, folder=start)
-
-
 def read_config(root: Path) -> models.ProjectConfig:
     """Read ``teachkit.yml`` alone: what is wrong elsewhere does not matter."""
     reader = _Reader(root)
@@ -149,6 +141,7 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
     macros, generic_tests = reader.macros(config.paths.macros)
     variables = {**config.vars, **options.variables}
     templates = Templates(variables=variables, target={"name": target_name, "threads": target.threads}, macros=macros)
+    templates.environment_read.update(reader.environment_read)
     definitions = tuple(reader.definitions(config))
     selectors_path = root / "selectors.yml"
     selectors = reader.selectors(selectors_path) if selectors_path.is_file() else {}
@@ -205,6 +198,7 @@ class _Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.errors: list[TeachkitError] = []
+        self.environment_read: dict[str, str | None] = {}
 
     def text(self, path: Path) -> str | None:
         name = self._name(path)
@@ -261,6 +255,7 @@ class _Reader:
         before = len(self.errors)
         found = self.yaml_file(path, models.Profiles, change)
         self.errors[before:] = [templates.without_secrets(e) for e in self.errors[before:]]
+        self.environment_read.update(templates.environment_read)
         return found
 
     def selectors(self, path: Path) -> dict[str, models.Selector]:

@@ -151,21 +151,21 @@ class _Words:
         tokens = [w for w in words if self.rule.word_boundaries and all(map(_is_word, w))]
         counts = list(self._tokens_there(tokens)) if len(tokens) > _SUMMED else []
         others = [w for w in words if w not in set(tokens)] if counts else words
-        counts += [f"cast({there} as integer)" for there in self._each_there(others)]
+        counts += (
+            [self._how_many(others)] if len(others) > _SUMMED else [f"cast({self.one(w)} as integer)" for w in others]
+        )
         # CASE, for DuckDB may try the parts of AND in any order.
-        return f"case when not ({self.any(words)}) then false else {_sum(counts)} >= {least} end"
+        found = f"when {self.any(words)} then {_sum(counts)} >= {least}"
+        return f"case {found} when {self.subject} is not null then false end"
 
-    def _each_there(self, words: Sequence[str]) -> Iterator[str]:
-        """Whether each of the words is there; of many, by plain comparison with a text whose words are marked."""
-        if len(words) <= _SUMMED:
-            yield from map(self.one, words)
-            return
+    def _how_many(self, words: Sequence[str]) -> str:
+        """How many of the words are there: each is looked for in one text whose words are marked."""
         text = f"regexp_replace({self.subject}, {literal(_SPACE)}, ' ', 'g')"
         if self.rule.word_boundaries:
             text = f"regexp_replace({text}, '([{_WORD}]+)', '{_EDGE}\\1{_EDGE}', 'g')"
-        for word in words:
-            marked = _marked(word) if self.rule.word_boundaries else word
-            yield f"contains({text}, {literal(marked)})"
+            words = [_marked(word) for word in words]
+        found = f"list_filter([{', '.join(map(literal, words))}], lambda word: contains(marked, word))"
+        return f"list_transform([{text}], lambda marked: len({found}))[1]"
 
     def _tokens_there(self, tokens: Sequence[str]) -> Iterator[str]:
         """How many of the words are there that are nothing but word characters: they cannot overlap.

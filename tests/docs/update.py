@@ -65,7 +65,7 @@ def generalised(printed: str) -> list[str]:
     found = []
     for line in printed.rstrip().splitlines():
         for pattern, instead in _VARYING:
-            line = pattern.sub(instead, line)
+            line = pattern.sub(instead, line).replace("……", "…")
         found.append(line.rstrip())
     return found
 

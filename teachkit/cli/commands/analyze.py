@@ -47,9 +47,8 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     share = percent(found.covered / found.items if found.items else None) or "none"
     of = f", as in {found.label_set}" if found.label_set else ""
     click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
-    click.echo(
-        f"{percent(found.conflicts)} with a conflict; {count(found.gold_items, 'item')} with gold ({found.gold_splits})\n"
-    )
+    gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits})"
+    click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
     multi = any(row.label is not None for row in found.voters)
     head = ["voter", "kind", *(["about"] if multi else []), "polarity", "votes", "coverage", "overlaps", "conflicts"]
     head += ["right", "wrong", "accuracy", "95 %", "learned", "95 %"]
