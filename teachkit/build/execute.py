@@ -147,9 +147,13 @@ class Executor:
     def _run_table(self, node: Node, started: float) -> None:
         found = None if self.options.full_refresh else FIND[node.kind](self, node)
         self.outputs[node.id] = found or MAKE[node.kind](self, node)
-        before = self.published["nodes"].get(node.id)
-        fresh = found is None or (node.kind == "source" and (before is None or before["digest"] != found.digest))
+        fresh = found is None or self.is_news(node, found)
         self._finish(node, "built" if fresh else "reused", started=started)
+
+    def is_news(self, node: Node, found: Output) -> bool:
+        """Whether a source that needed no reading holds something else than what was published."""
+        before = self.published["nodes"].get(node.id)
+        return node.kind == "source" and (before is None or before["digest"] != found.digest)
 
     def _run_voters(self, nodes: Sequence[Node]) -> None:
         for node in nodes:

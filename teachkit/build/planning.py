@@ -64,14 +64,16 @@ def _step(run: Executor, node_id: str) -> tuple[str, str]:
         return _test_step(run, node)
     if node.kind == "export":
         return "maybe", "kept if its file is there as written"
+    before = run.published["nodes"].get(node_id)
     try:
         found = None if run.options.full_refresh else run.find(node)
     except TeachkitError as error:
         return "run", error.message
     if found is not None:
         run.outputs[node_id] = found
+        if run.is_news(node, found):
+            return "run", "new" if before is None else "its content changed"
         return "reuse", "in the store"
-    before = run.published["nodes"].get(node_id)
     if run.options.full_refresh:
         return "run", "--full-refresh"
     if before is None:

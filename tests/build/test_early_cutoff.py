@@ -120,7 +120,7 @@ CUT = {
         {"source.shop.reviews", "transform.reviews", "export.train", "label_set.moods"} | (LFS - {"lf.mood.stars"}),
     ),
     "one rating": (
-        rows(lambda t: t.replace('money",2', 'money",1')),
+        rows(lambda t: t.replace('money",1', 'money",2')),
         {"source.shop.reviews", "transform.reviews", "lf.mood.stars"},
     ),
     "rows in another order": (

@@ -18,6 +18,7 @@ from tests.docs.tables import renewed
 _VARYING = (
     (re.compile(r"\b\d{6}-[0-9a-f]{8}\b"), "…"),
     (re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"), "…"),
+    (re.compile(r"^index [0-9a-f]+\.\.[0-9a-f]+"), "index …"),
     (re.compile(r"(?<![\w.])(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}(?![\w.])"), "…"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s)\b(?= *$|  |:)"), "…"),
     (re.compile(r'^( *"seconds": )[\d.]+'), r"\1…"),
