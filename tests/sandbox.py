@@ -168,7 +168,7 @@ class Sandbox:
     def published(self, target: str = "dev") -> dict[str, str]:
         """Node -> digest of what the target's environment holds."""
         nodes = self.json_file(f".teachkit/refs/{target}.json")["nodes"]
-        return {i: n["digest"] for i, n in nodes.items()}
+        return {i: n["digest"] for i, n in nodes.items() if n["digest"]}
 
     def state(self) -> dict[str, bytes]:
         """What a build that fails must leave as it is: environments, lock, exported files."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content
+from teachkit.build.run import Output
 from teachkit.errors import LockedDiffers
 from teachkit.hashing import canonical_json, digest
 from teachkit.store import Environment, EnvironmentNode, Lock, LockedLabels, differences, read_lock, write_lock
@@ -41,7 +42,7 @@ def check_locked(run: Executor, lock: Lock, wanted: set[str]) -> None:
 
 def publish(run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: bool, keep_lock: bool) -> bool:
     """Move the environment, then the lock; True if the lock changed. ``whole``: nodes that are gone are forgotten."""
-    mine = {i: _published(run, i) for i in wanted if i in run.outputs}
+    mine = {i: _published(run, i) for i in wanted if i in run.outputs or i in run.results}
 
     def change(before: Environment) -> Environment:
         kept = {} if whole else {i: n for i, n in before["nodes"].items() if i in run.graph.nodes}
@@ -54,7 +55,8 @@ def publish(run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: 
 
 
 def _published(run: Executor, node_id: str) -> EnvironmentNode:
-    node, output = run.graph[node_id], run.outputs[node_id]
+    """A node as published; a test or an export has no objects, and is there so that ``state:`` knows it."""
+    node, output = run.graph[node_id], run.outputs.get(node_id, Output((), ""))
     return EnvironmentNode(
         fingerprint=node.fingerprint, definition=node.own, objects=[p.key for p in output.parts], digest=output.digest
     )
@@ -112,6 +114,9 @@ def locked_objects(run: Executor, node: Node) -> Sequence[str] | None:
     entry = lock.label_sets.get(node.name) if lock else None
     if entry is None:
         return None
+    made = run.outputs.get(node.id)
+    if made is not None and made.digest == entry.digest:
+        return [p.key for p in made.parts]
     candidates = [run.published["nodes"].get(node.id)]
     candidates += [r.record.get("outputs", {}).get(node.id) for r in run.store.runs()]
     for found in candidates:

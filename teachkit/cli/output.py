@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
 
 _CELL = 100  # characters of a cell that a table for people shows
+_FOLDS = 48  # a column of longer cells is folded where the window is too narrow; others never are
 
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Form of the result."
@@ -99,21 +100,25 @@ def cell(value: Any, longest: int = _CELL) -> str:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], settings: Settings, *, numeric: Sequence[bool] = ()
 ) -> None:
-    """Write a table for people; on a terminal it fits the window, elsewhere nothing is cut."""
+    """Write a table for people: on a terminal long text is folded to fit the window, elsewhere nothing is cut."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
     on_terminal = sys.stdout.isatty()
+    longest = [max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(columns)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         right = index < len(numeric) and numeric[index]
-        table.add_column(Text(name), justify="right" if right else "left", no_wrap=not on_terminal, overflow="fold")
+        folds = on_terminal and longest[index] > _FOLDS
+        table.add_column(Text(name), justify="right" if right else "left", no_wrap=not folds, overflow="fold")
     for row in rows:
         table.add_row(*(Text(value) for value in row))
-    if on_terminal:
-        console(settings).print(table)
-        return
     made = console(settings)
+    if on_terminal:
+        least = sum(min(width, _FOLDS) + 2 for width in longest)
+        made.width = max(made.width, least)
+        made.print(table)
+        return
     with made.capture() as lines:
         made.print(table)
     click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
-from teachkit.build.git import git_state, last_change
+from teachkit.build.git import last_change
 from teachkit.build.label_sets import load_models
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import voter_of
@@ -267,7 +267,7 @@ class _Explainer:
             "target": record["target"],
             "commit": record["commit"],
             "dirty": None if changed is None else bool(changed),
-            "git": changed is not None or git_state(self.work.files.root).changed is not None,
+            "git": changed is not None,
             "versions": record["versions"],
         }
 

@@ -198,7 +198,7 @@ TEXTS = {
     ("parse",): r"^18 nodes, no errors; wrote target/manifest.json\n$",
     ("compile",): r"^wrote 6 files to target/compiled/\n$",
     ("compile", "--select", "stars"): r"^-- lf\.mood\.stars\nCASE\n",
-    ("debug",): r"(?m)^ok +store +\.teachkit: 9 nodes published in target dev$",
+    ("debug",): r"(?m)^ok +store +\.teachkit: 18 nodes published in target dev$",
     ("ls", "--select", "lf.mood.stars+1"): r"^lf\.mood\.stars\nlabel_set\.moods\n",
     ("ls", "--output", "name", "--select", "type:lf"): r"^refund\nstars\npraise\nblame\nshort_praise\nblame_is_bad\n$",
     ("ls", "--output", "path", "--select", "stars"): r"^labeling_functions/mood/stars.sql\n$",

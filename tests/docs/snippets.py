@@ -32,10 +32,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.docs.pages import Block
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.docs.pages import Block
 
 _PATH = re.compile(r"^(?:#|--|<!--|//) (?P<path>[\w./-]+\.\w+)(?P<add>, added at the end)?(?: -->)?$")
 _OPERATORS = frozenset("|&;<>()")
@@ -95,15 +95,8 @@ def _plain(line: str) -> str:
 def _line_pattern(line: str) -> str:
     if line.strip() == "…":
         return r"(?:[^\n]*\n)*?"
-    return r"[^\n]*?".join(re.escape(_plain(part)) if part.strip() else _space(part) for part in _pieces(line)) + r"\n"
-
-
-def _pieces(line: str) -> list[str]:
-    return re.sub(r"\s*…\s*", "…", line).split("…")
-
-
-def _space(part: str) -> str:
-    return ""
+    pieces = re.sub(r"\s*…\s*", "…", line).split("…")
+    return r"[^\n]*?".join(re.escape(_plain(piece)) for piece in pieces) + r"\n"
 
 
 @dataclass(slots=True)
@@ -158,7 +151,7 @@ class Session:
         self.succeeded()
         words = _words(text)
         if words and words[0] == "cd":
-            self.cwd = (self.cwd / words[1]).resolve()
+            self.cwd = (self.cwd / words[1]).resolve(strict=True)
             return ""
         printed, self.code = self._teachkit(words[1:]) if words and words[0] == "teachkit" else self._shell(text)
         self.said = printed.replace(str(self.folder.resolve()), "…").replace(str(self.folder), "…")

@@ -46,6 +46,8 @@ def made(table: Table) -> str:
     """What should stand between a table's marks."""
     rows = _MAKERS[table.kind](table.name)
     written = {**_described(table), **_meanings(table.text)}
+    if not rows:
+        return "\nNone of its own.\n\n"
     head = _HEADS[table.kind]
     filled = [(*row, written.get(row[0], "")) if len(row) < len(head) else row for row in rows]
     lines = [head, tuple("---" for _ in head), *filled]
@@ -154,21 +156,25 @@ def default(field: Any) -> str:
 
 
 def parameters_of(command: str) -> list[click.Parameter]:
-    """The arguments and options of a command that are its own; of ``global``, those that every command has."""
+    """The arguments and options of a command that are its own; of ``global``, those that every command has.
+
+    ``--help`` is left out: click adds it late, and how it is called depends on what ran before.
+    """
     from teachkit.cli.app import cli
 
     context = click.Context(cli)
     if command == "global":
-        return list(cli.get_params(context))
+        return [p for p in cli.get_params(context) if "--help" not in p.opts]
     found = cli.get_command(context, command)
     if found is None:
         raise KeyError(command)
-    common = {p.name for p in cli._common}  # type: ignore[attr-defined]
-    return [p for p in found.get_params(context) if p.name not in common]
+    common = {p.name for p in cli._common}
+    return [p for p in found.get_params(context) if p.name not in common and "--help" not in p.opts]
 
 
 def _options(name: str) -> list[tuple[str, ...]]:
-    return [_option(p) for p in parameters_of(name)]
+    shown = [_option(p) for p in parameters_of(name)]
+    return [*shown, ("`--help`, `-h`", "Show the options of a command and exit.")] if name == "global" else shown
 
 
 def _option(found: click.Parameter) -> tuple[str, ...]:
@@ -214,7 +220,7 @@ def _errors(group: str) -> list[tuple[str, ...]]:
     from teachkit import errors
 
     base = getattr(errors, group)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for error in error_classes():
         if not issubclass(error, base):
             continue
@@ -232,7 +238,7 @@ def _prose(text: str) -> str:
 
 
 def _checks(group: str) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in registry.names("check"):
         found = registry.load("check", name)
         if (found.kinds == ("label_set",)) == (group == "label_sets"):
@@ -255,7 +261,9 @@ def _arguments(model: type[BaseModel]) -> str:
 def _parameters(name: str) -> list[tuple[str, ...]]:
     found = registry.load("label_model", name)
     signature = inspect.signature(found.__init__)
-    return [(f"`{p.name}`", f"`{p.default!r}`") for p in signature.parameters.values() if p.name not in ("self", "threads")]
+    return [
+        (f"`{p.name}`", f"`{p.default!r}`") for p in signature.parameters.values() if p.name not in ("self", "threads")
+    ]
 
 
 _MAKERS: dict[str, Callable[[str], list[tuple[str, ...]]]] = {

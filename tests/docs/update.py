@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.docs.pages import blocks, name_of, pages, project_of
-from tests.docs.snippets import Command, Session, build_template, commands, matches, start
+from tests.docs.snippets import Command, Drift, Session, build_template, commands, matches, start
 from tests.docs.tables import renewed
 
 _VARYING = (
@@ -39,8 +39,8 @@ def main(wanted: list[str]) -> None:
             session = start(project_of(text), place / str(number) / "comment_spam", home, built)
             try:
                 text = with_outputs(text, session, may_skip="coming-from" in page.name)
-            except Exception as error:
-                print(f"{name_of(page)}: {error}")
+            except Drift as drift:
+                sys.stderr.write(f"{name_of(page)}: {drift}\n")
             page.write_text(text, encoding="utf-8")
 
 

@@ -68,7 +68,7 @@ def _show(why: Explanation, settings: Settings) -> None:
     click.echo()
     _show_votes(why, settings)
     click.echo(f"\ninput row ({why.task})")
-    print_table(["column", "value"], [[f"  {name}", cell(value, _LONG)] for name, value in why.row.items()], settings)
+    print_table(["  column", "value"], [[f"  {name}", cell(value, _LONG)] for name, value in why.row.items()], settings)
     click.echo("\nsource")
     for found in why.sources:
         record = f", record {found.record}" if found.record is not None else ""
@@ -97,15 +97,16 @@ def _decided(why: Explanation) -> str:
 
 def _commit(run: dict[str, Any] | Any) -> str:
     if run["commit"] is None:
-        return "not in git, or nothing committed yet"
+        return "in git, but nothing was committed yet" if run["git"] else "not in git"
     return f"git commit {run['commit'][:_SHORT]}" + (", with uncommitted changes" if run["dirty"] else "")
 
 
 def _show_votes(why: Explanation, settings: Settings) -> None:
     if why.measure == "log_odds" and why.toward is not None:
-        title = f"log-odds of {why.toward} against {why.against}"
+        title = f", in log-odds of {why.toward} against {why.against}"
     else:
-        title = {"log_odds": "log-odds of the label", "share": "part of the vote"}.get(why.measure, "")
+        title = {"log_odds": ", in log-odds of the label", "share": ", in parts of the vote"}.get(why.measure, "")
+    click.echo(f"votes{title}")
     rows = []
     if why.prior is not None:
         rows.append(["  prior", "", "", f"{why.prior:+.3f}", "", "", ""])
@@ -121,7 +122,7 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
         total = why.prior + sum(moves) + sum(why.silence.values())
         rows.append(["  sum", "", "", f"{total:+.3f}", "", "", ""])
     numeric = [False, False, False, True, False, False, False]
-    print_table(["voter", "kind", "vote", title, "file", "commit", "version"], rows, settings, numeric=numeric)
+    print_table(["  voter", "kind", "vote", "moved", "file", "commit", "version"], rows, settings, numeric=numeric)
     if not why.votes:
         click.echo("  nobody voted")
 
