@@ -48,12 +48,19 @@ def run_test(run: Executor, node: Node) -> Outcome:
 # ---------------------------------------------------------------------------- data tests
 
 
-def test_key(run: Executor, node: Node) -> str | None:
-    """The key of a test's outcome; None if it must run anew (it looks at the clock or at the lock)."""
+def test_key(run: Executor, node: Node, *, keep: bool | None = None) -> str | None:
+    """The key of a test's outcome; None if it must run anew (it looks at the clock or at the lock).
+
+    An outcome with failing rows (``keep``; default: as asked for) has a key of its own, since objects never change.
+    """
     check = None if node.spec.sql is not None else registry.load("check", node.spec.check)
     if check is not None and not check.repeatable:
         return None
-    return node_key(node, run.outputs, "test", run.options.store_failures)
+    return node_key(node, run.outputs, "test", _keeps_rows(run, node) if keep is None else keep)
+
+
+def _keeps_rows(run: Executor, node: Node) -> bool:
+    return bool(node.spec.store_failures or run.options.store_failures)
 
 
 def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
@@ -72,8 +79,8 @@ def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
             finding = check.look(check.Arguments.model_validate(spec.arguments), around)
     except duckdb.Error as error:
         raise failure(error, node) from error
-    keep = spec.store_failures or run.options.store_failures
-    return Outcome(verdict(spec, finding), finding.message, finding.failures), finding.rows if keep else None
+    kept = finding.rows if _keeps_rows(run, node) else None
+    return Outcome(verdict(spec, finding), finding.message, finding.failures), kept
 
 
 class CheckSurroundings:

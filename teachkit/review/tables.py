@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.run import BuildOptions, quiet
-from teachkit.errors import BadOption, BadSql, NotBuilt, ProjectError, SqlFailed, Where
+from teachkit.errors import BadOption, BadSql, ProjectError, SqlFailed, Where
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,9 +41,12 @@ def _select(run: Executor, node: Node) -> str:
     if node.kind == "test":
         from teachkit.build.testing import test_key
 
-        key = test_key(run, node)
+        key = test_key(run, node, keep=True)
         if key is None or not run.store.has(key):
-            raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
+            why = "it looks at the clock or at the lock" if key is None else "the rows that fail were not asked for"
+            problem = f"no rows of this test were kept: {why}"
+            advice = f"run 'teachkit test --store-failures --select {node.id}' first" if key else "see its message"
+            raise BadOption(None, option=node.id, problem=problem, advice=advice)
         return f"select * from {parquet([run.store.path(key)])}"
     problem = f"a {node.kind.replace('_', ' ')} has no rows"
     advice = "name a source, transform, voter, label model or test"

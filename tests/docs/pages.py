@@ -28,6 +28,11 @@ def pages() -> list[Path]:
     return sorted(DOCS.rglob("*.md"))
 
 
+def own_pages() -> list[Path]:
+    """The pages whose snippets are run; decisions (``adr/``) and measurements are written to other rules."""
+    return [page for page in pages() if not name_of(page).startswith(("adr/", "performance"))]
+
+
 def name_of(page: Path) -> str:
     """A page as the tests call it: ``concepts/lock``."""
     return page.relative_to(DOCS).with_suffix("").as_posix()

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.pages import DOCS, anchors, links, name_of, pages
+from tests.docs.pages import DOCS, anchors, links, name_of, own_pages, pages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _ELSEWHERE = ("http://", "https://", "mailto:")
-_OTHERS = frozenset({"performance"})  # pages that are written elsewhere; linked once they are there
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
@@ -37,5 +36,5 @@ def test_every_page_is_reached_from_the_index() -> None:
         seen.add(page)
         found = [link.partition("#")[0] for link in links(page.read_text(encoding="utf-8"))]
         queue += [(page.parent / f).resolve() for f in found if f and not f.startswith(_ELSEWHERE)]
-    left = {name_of(p) for p in pages()} - {name_of(p) for p in seen if p.is_relative_to(DOCS)} - _OTHERS
+    left = {name_of(p) for p in own_pages()} - {name_of(p) for p in seen if p.is_relative_to(DOCS)}
     assert not left

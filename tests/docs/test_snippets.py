@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.pages import Block, blocks, name_of, pages, project_of
+from tests.docs.pages import Block, blocks, name_of, own_pages, project_of
 from tests.docs.snippets import Drift, Session, matches, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("page", pages(), ids=name_of)
+@pytest.mark.parametrize("page", own_pages(), ids=name_of)
 def test_page(page: Path, tmp_path: Path, home: Path, built: Path) -> None:
     text = page.read_text(encoding="utf-8")
     session = start(project_of(text), tmp_path / "comment_spam", home, built)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.docs.pages import blocks, name_of, pages, project_of
+from tests.docs.pages import blocks, name_of, own_pages, project_of
 from tests.docs.snippets import Command, Drift, Session, build_template, commands, matches, start
 from tests.docs.tables import renewed
 
@@ -32,7 +32,7 @@ def main(wanted: list[str]) -> None:
         place = Path(folder)
         home = place / "home"
         built = build_template(place / "built" / "comment_spam", home)
-        for number, page in enumerate(pages()):
+        for number, page in enumerate(own_pages()):
             if wanted and name_of(page) not in wanted:
                 continue
             text = renewed(page.read_text(encoding="utf-8"))

@@ -211,14 +211,18 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("marked", UNKNOWN)
 def test_an_unknown_column_is_reported_at_its_place(marked: str) -> None:
-    for first, shift in ((1, None), (7, 9)):
+    line, column = UNKNOWN[marked]
+    wanted = {
+        Where("x.sql", 1): (line, column),
+        Where("x.sql", 7, 9, 20): (line + 6, column + 8 if line == 1 else column),
+        Where("x.yml", 7, 9): (line + 6, column + 8),  # a block of YAML: all its lines are indented
+    }
+    for start, place in wanted.items():
         with pytest.raises(UnknownColumn) as caught:
-            understand_expression(marked.replace("^", ""), "transform.t", ("a", "l"), Where("x.sql", first, shift))
+            understand_expression(marked.replace("^", ""), "transform.t", ("a", "l"), start)
         where = caught.value.where
-        line, column = UNKNOWN[marked]
-        moved = column + (shift - 1 if shift and line == 1 else 0)
         assert where is not None
-        assert (where.path, where.line, where.column) == ("x.sql", first + line - 1, moved)
+        assert (where.path, where.line, where.column) == (start.path, *place)
 
 
 def test_where_the_columns_are_unknown_every_name_is_one() -> None:

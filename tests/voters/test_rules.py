@@ -359,17 +359,22 @@ def test_the_fast_expression_of_a_long_list_equals_the_plain_one(data: st.DataOb
 
 @pytest.mark.parametrize("letters", [string.ascii_lowercase, "".join(chr(0x4E00 + i) for i in range(1500))])
 def test_a_long_list_keeps_re2_on_its_automaton(letters: str) -> None:
-    """Without it a row costs 20 to 300 times as much, see the module's docstring; here the limit is 10 times."""
-    texts = [f"some words of a comment {i} and more of them to look through" for i in range(6000)]
+    """2,000 phrases cost 6 times as much as 100, planning included; without the automaton 30 to 100 times."""
+    texts = [f"some words of a comment {i} and more of them to look through" for i in range(20_000)]
+    connection = _connection()
+    connection.register("many", pa.table({"text": texts}))
 
     def seconds(count: int) -> float:
         words = tuple(f"{a} {b}" for a, b in zip(_many(count, letters), _many(count, letters)[::-1], strict=True))
-        _connection().register("many", pa.table({"text": texts}))
-        started = time.perf_counter()
-        _connection().execute(f"select count(*) from many where {compile_rule(Rule(words=words))}").fetchall()
-        return time.perf_counter() - started
+        query = f"select count(*) from many where {compile_rule(Rule(words=words))}"
+        taken = []
+        for _ in range(3):
+            started = time.perf_counter()
+            connection.execute(query).fetchall()
+            taken.append(time.perf_counter() - started)
+        return min(taken)
 
-    assert seconds(2000) < 10 * 20 * seconds(100)
+    assert seconds(2000) < 15 * seconds(100)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 50, 500])

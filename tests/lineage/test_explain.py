@@ -1,0 +1,215 @@
+"""Why a label is what it is: everything that an explanation says is checked against the files it speaks of."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from teachkit import Project
+from tests.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOP = """id,text,stars
+r001,"wonderful, wonderful",5
+r002,awful,1
+r003,"two
+lines",3
+r004,good and bad,3
+r005,nothing,
+r006,bad bad bad,2
+"""
+
+FILES = {
+    "teachkit.yml": "name: shop\n",
+    "data/a.csv": SHOP,
+    "data/b.csv": "id,text,stars\nr100,good,4\nr101,größe schlecht bad,1\n",
+    "sources/shop.yml": "sources:\n  - {name: shop, tables: [{name: reviews, path: data/*.csv, key: id}]}\n",
+    "transforms/reviews.sql": "select id as review, text, stars from {{ source('shop', 'reviews') }}\n",
+    "tasks/mood.yml": "tasks:\n"
+    "  - {name: mood, kind: choice, labels: [good, bad, mixed], dataset: ref('reviews'), key: review}\n"
+    "  - {name: about, kind: multichoice, labels: [size, taste], dataset: ref('reviews'), key: review}\n",
+    "labeling_functions/mood/words.yml": "labeling_functions:\n"
+    "  - {name: praise, label: good, any_of: [good, wonderful]}\n"
+    "  - {name: blame, label: bad, any_of: [bad, awful]}\n",
+    "labeling_functions/mood/stars.sql": "case when stars >= 4 then 'good' when stars <= 2 then 'bad' "
+    "when stars = 3 then 'mixed' end\n",
+    "labeling_functions/about/size.sql": "{{ config(label='size') }}\ntext like '%größe%'\n",
+    "labeling_functions/about/taste.sql": "{{ config(label='taste') }}\ntext like '%good%'\n",
+    "annotations/mood/ann.csv": "item,label\nr004,mixed\nr100,bad\n",
+    "annotations/mood/eva.jsonl": '{"item": "r002", "label": "mixed", "annotator": "eva", '
+    '"at": "2026-01-02T03:04:05Z"}\n',
+    "annotations/mood/_meta.yml": "files: {eva.jsonl: {role: curator}}\n",
+    "annotations/about/ann.jsonl": '{"item": "r100", "label": ["size"], "annotator": "ann"}\n',
+    "label_models/all.yml": "label_models:\n"
+    "  - {name: moods, task: mood, type: dawid_skene}\n"
+    "  - {name: coins, task: mood, type: one_coin}\n"
+    "  - {name: shares, task: mood, type: majority}\n"
+    "  - {name: topics, task: about, type: dawid_skene}\n",
+}
+ITEMS = ("r001", "r002", "r003", "r004", "r005", "r006", "r100", "r101")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A project in git, with one rule changed by a second commit, built from a clean checkout."""
+    sandbox = Sandbox(tmp_path_factory.mktemp("lineage") / "shop", FILES)
+    sandbox.write({".gitignore": ".teachkit/\ntarget/\n"})
+    git(sandbox.root, "init")
+    git(sandbox.root, "add", ".")
+    git(sandbox.root, "commit", "-m", "first")
+    sandbox.write({"labeling_functions/mood/stars.sql": FILES["labeling_functions/mood/stars.sql"] + "-- a comment\n"})
+    git(sandbox.root, "commit", "-am", "second")
+    sandbox("build")
+    return sandbox
+
+
+def explain(built: Sandbox, labels: str, item: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(built("lineage", labels, item, "--format", "json").out)
+    return found
+
+
+@pytest.mark.parametrize("labels", ["moods", "coins"])
+def test_prior_and_contributions_add_up_to_the_posterior(built: Sandbox, labels: str) -> None:
+    for item in ITEMS:
+        found = explain(built, labels, item)
+        moved = [v["contribution"] for v in found["votes"] if v["contribution"] is not None]
+        total = found["prior"] + math.fsum(moved) + math.fsum(found["silence"].values())
+        posterior = found["posterior"]
+        assert total == pytest.approx(math.log(posterior[found["toward"]] / posterior[found["against"]]), abs=1e-9)
+
+
+def test_the_votes_are_those_of_the_files(built: Sandbox) -> None:
+    said = {(v["voter"], v["kind"], v["label"]): v for v in explain(built, "moods", "r004")["votes"]}
+    assert set(said) == {
+        ("praise", "lf", "good"),
+        ("blame", "lf", "bad"),
+        ("stars", "lf", "mixed"),
+        ("ann", "annotator", "mixed"),
+    }
+    lines = {v["voter"]: (v["path"], v["line"]) for v in said.values()}
+    assert lines["blame"] == ("labeling_functions/mood/words.yml", 3)
+    assert lines["ann"] == ("annotations/mood/ann.csv", 2)
+
+
+def test_each_vote_names_the_commit_that_last_changed_its_file(built: Sandbox) -> None:
+    first, second = git(built.root, "rev-list", "--reverse", "HEAD").split()
+    found = explain(built, "moods", "r001")
+    commits = {v["voter"]: v["commit"] for v in found["votes"]}
+    assert commits == {"praise": first, "stars": second}
+    assert (found["run"]["commit"], found["run"]["dirty"], found["run"]["git"]) == (second, False, True)
+
+
+def test_a_curator_decides_and_the_model_is_shown_beside(built: Sandbox) -> None:
+    found = explain(built, "moods", "r002")
+    assert (found["label"], found["model_label"], found["decided_by"]) == ("mixed", "bad", "curator")
+    (ruling,) = [v for v in found["votes"] if v["kind"] == "curator"]
+    assert (ruling["voter"], ruling["label"], ruling["at"]) == ("eva", "mixed", "2026-01-02T03:04:05Z")
+    assert ruling["contribution"] is None
+
+
+def test_the_source_record_is_where_the_item_stands(built: Sandbox) -> None:
+    for item in ITEMS:
+        (source,) = explain(built, "moods", item)["sources"]
+        with (built.root / source["path"]).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert rows[source["record"] - 1]["id"] == item
+
+
+def test_an_item_on_which_nobody_votes_has_the_prior(built: Sandbox) -> None:
+    found = explain(built, "shares", "r005")
+    assert (found["label"], found["decided_by"], found["votes"]) == (None, "none", [])
+
+
+def test_a_multichoice_item_shows_what_was_said_of_each_label(built: Sandbox) -> None:
+    found = explain(built, "topics", "r100")
+    said = {(v["voter"], v["label"]): v["polarity"] for v in found["votes"]}
+    assert said == {("taste", "taste"): 1, ("ann", "size"): 1, ("ann", "taste"): -1}
+    assert all(isinstance(v["contribution"], float) for v in found["votes"])
+    assert "not taste" in built("lineage", "topics", "r100").out
+
+
+def test_labels_of_a_changed_project_are_said_not_to_be_published(built: Sandbox) -> None:
+    with built.changed({"label_models/all.yml": FILES["label_models/all.yml"].replace("dawid_skene", "weighted")}):
+        shown = built("lineage", "moods", "r001").out
+    assert "not the published ones" not in shown  # nothing else was built: the published labels are explained
+    assert "label model dawid_skene" in shown
+
+
+def test_stored_parameters_give_the_stored_posteriors_bit_for_bit(built: Sandbox) -> None:
+    """A label is derived again from the votes and the parameters, without a fit."""
+    from teachkit.build.execute import Executor
+    from teachkit.build.label_sets import load_models
+    from teachkit.build.run import BuildOptions, quiet
+    from teachkit.build.stored_votes import votes_of
+
+    with Project.load(built.root).workspace() as work:
+        run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
+        for node in work.graph.of("label_set"):
+            for parent in work.graph:
+                if parent.id in work.graph.upstream(node.id):
+                    run.resolve(parent)
+            (part,) = run.resolve(node).parts
+            parameters = work.store.meta(part.extra["parameters"])
+            assert parameters is not None
+            models = load_models(parameters.extra["algorithm"], work.store.read(parameters.key))
+            votes = votes_of(run, node).votes
+            posterior = work.store.read(part.key, ["posterior"]).column(0).to_pylist()
+            labels = work.graph.tasks[node.task or ""].labels
+            for number, (model, cast) in enumerate(zip(models, votes, strict=True)):
+                again = model.predict_proba(cast).tolist()
+                if len(votes) == 1:
+                    assert [[row[name] for name in labels] for row in posterior] == again
+                else:
+                    assert [row[labels[number]] for row in posterior] == [row[1] for row in again]
+        run.close()
+
+
+def test_a_project_outside_git_says_so(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "shop", FILES)
+    sandbox("build")
+    found = explain(sandbox, "moods", "r001")
+    assert (found["run"]["commit"], found["run"]["dirty"], found["run"]["git"]) == (None, None, False)
+    assert {v["commit"] for v in found["votes"]} == {None}
+    assert "not in git" in sandbox("lineage", "moods", "r001").out
+
+
+def test_uncommitted_changes_are_seen(built: Sandbox, tmp_path: Path) -> None:
+    copy = built.copy(tmp_path / "shop")
+    copy.replace("labeling_functions/mood/words.yml", "wonderful", "lovely")
+    copy("build")
+    found = explain(copy, "moods", "r100")
+    commits = {v["voter"]: v["commit"] for v in found["votes"]}
+    assert commits["praise"] is None
+    assert commits["stars"] is not None
+    assert found["run"]["dirty"] is True
+    assert "with uncommitted changes" in copy("lineage", "moods", "r100").out
+
+
+def test_upstream_lists_all_that_a_node_is_made_of(built: Sandbox) -> None:
+    found = json.loads(built("lineage", "moods", "--format", "json").out)
+    ids = [entry["id"] for entry in found["upstream"]]
+    assert ids[0] == "label_set.moods"
+    assert set(ids) == {
+        "label_set.moods",
+        "lf.mood.praise",
+        "lf.mood.blame",
+        "lf.mood.stars",
+        "annotations.mood.ann",
+        "annotations.mood.eva",
+        "transform.reviews",
+        "source.shop.reviews",
+    }
+    columns = {e["id"]: e["columns"] for e in found["upstream"]}
+    assert columns["transform.reviews"]["review"] == ["source.shop.reviews.id"]
