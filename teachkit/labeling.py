@@ -1,6 +1,6 @@
 """``@labeling_function``: marks a Python function as a voter and leaves it a plain function.
 
-A build never runs this decorator to learn about a function; ``teachkit.graph.python_source`` reads it from
+A build never runs this decorator to learn about a function; ``teachkit.graph.python`` reads it from
 the source text. So its arguments must be literals, and this module imports nothing heavy.
 """
 

@@ -1,6 +1,8 @@
 """From the project's files to a graph with final fingerprints. No data is touched here."""
 
-from teachkit.graph.compile import LABEL_SET_COLUMNS, Memo, NoMemo, compile_graph
+from teachkit.graph.compile import compile_graph
+from teachkit.graph.label_sets import LABEL_SET_COLUMNS
+from teachkit.graph.memo import Memo, NoMemo
 from teachkit.graph.node import Graph, LabelSetSpec, Node, TaskInfo
 from teachkit.graph.select import select
 from teachkit.graph.sql import literal, pretty, quote

@@ -20,11 +20,11 @@ from teachkit.errors import (
     did_you_mean,
     listing,
 )
+from teachkit.graph.config import config_place, read_config
 from teachkit.graph.names import fold, quote
 from teachkit.graph.node import Node, TaskInfo, TestSpec
 from teachkit.graph.render import in_template
-from teachkit.graph.sql import Expression, understand_expression
-from teachkit.graph.sql_text import canonical
+from teachkit.graph.sql import Expression, canonical, understand_expression
 from teachkit.project import Definition, GenericTest, ProjectFiles
 from teachkit.project.models import Severity, SqlConfig
 from teachkit.project.validate import validate
@@ -246,8 +246,6 @@ class _Maker:
         )
 
     def singular(self, definition: Definition) -> Node:
-        from teachkit.graph.compile import config_place, read_config
-
         rendered = self.compiler.renderer.sql(definition.text, definition.where)
         config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
         with in_template(definition.text, rendered.text, definition.where):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from teachkit.errors import ReadsGold
-from teachkit.graph.sql_tables import ALL, ROWS
+from teachkit.graph.sql import ALL, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.graph.names import fold
+from teachkit.hashing import canonical_json
 
 if TYPE_CHECKING:
     from teachkit.errors import Where
+    from teachkit.project import Definition
     from teachkit.project.models import (
         AnnotationMeta,
         Export,
@@ -156,7 +158,7 @@ class Node:
     ``own`` is the digest of the node's meaning alone, ``fingerprint`` of its meaning and of all that is upstream.
     ``reads`` names, for each input, the columns read (None: all); ``columns`` those offered (None: only DuckDB knows).
     ``lineage`` says what a column's values are computed from, ``influences`` all that can change them, with ``""`` for
-    the choice of rows (see ``sql_tables``).
+    the choice of rows (see ``graph.sql.tables``).
     """
 
     id: str
@@ -213,3 +215,8 @@ class Graph:
             seen |= front
             depth = None if depth is None else depth - 1
         return seen
+
+
+def entry_text(definition: Definition) -> str:
+    """A YAML definition as canonical text, for lineage."""
+    return canonical_json(definition.config.model_dump(mode="json", exclude_defaults=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from teachkit.errors import BadSql, UnknownLabel, Where, did_you_mean, listing
-from teachkit.graph.compile import config_place, read_config
+from teachkit.graph.config import config_place, read_config
 from teachkit.graph.kinds import Rendered, Voter, VoterContext
 from teachkit.graph.node import TaskInfo, VoterSpec
 from teachkit.graph.render import in_template

@@ -194,7 +194,7 @@ class Session:
             **kept,
             "PATH": f"{_shims(self.home)}{os.pathsep}{kept.get('PATH', os.defpath)}",
             "HOME": str(self.home),
-            "NUMBA_CACHE_DIR": kept.get("NUMBA_CACHE_DIR") or _kernels(),
+            "XDG_CACHE_HOME": _caches(),
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -278,12 +278,9 @@ def _shims(home: Path) -> Path:
     return folder
 
 
-def _kernels() -> str:
-    """Where compiled kernels lie already: a home of the test's own would have them compiled again."""
-    from teachkit.votes.jit import cache_folder
-
-    folder = cache_folder()
-    return str(folder.parent) if folder is not None else ""
+def _caches() -> str:
+    """Where compiled kernels lie already: in a home of the test's own they would be compiled again."""
+    return os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
 
 
 def start(kind: str, folder: Path, home: Path, built: Path) -> Session:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.errors import Where
-    from teachkit.graph.compile import Memo
+    from teachkit.graph import Memo
     from teachkit.graph.node import SourceSpec
 
 COLUMNS = ("id", "author", "content", "posted_at", "class", "split")

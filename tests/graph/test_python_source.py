@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit.errors import BadPython, ProjectErrors
-from teachkit.graph.python_meaning import PythonFile
-from teachkit.graph.python_source import PythonLF, package_versions, read_python
+from teachkit.graph.python import PythonFile, PythonLF, package_versions, read_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

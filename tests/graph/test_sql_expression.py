@@ -12,7 +12,7 @@ import pytest
 from teachkit.errors import BadSql, TeachkitError, UnknownColumn, UnknownLabel, Where
 from teachkit.graph.names import fold, quote
 from teachkit.graph.sql import Expression, check_labels, trimmed, understand_expression
-from teachkit.graph.sql_refusals import _AGGREGATES, _NOT_FIXED, _TABLE_FUNCTIONS
+from teachkit.graph.sql.refusals import _AGGREGATES, _NOT_FIXED, _TABLE_FUNCTIONS
 
 WHERE = Where("labeling_functions/spam/x.sql", 1)
 TABLE = """

@@ -306,8 +306,9 @@ def test_children_print_nothing_to_standard_output(root: Path, capfd: pytest.Cap
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends children with their parent on Linux only")
 def test_children_die_with_a_parent_that_is_killed(root: Path) -> None:
     script = f"""
+from pathlib import Path
 import pyarrow as pa
-from teachkit.voters.python_lf import *
+from teachkit.voters.python_lf import PythonJob, PythonPool
 OPTIONS = {{"key": "id", "labels": ["spam"]}}
 pool = PythonPool(Path({str(root)!r}), workers=1)
 table = pa.table({{"id": ["a"], "text": ["hello"]}})

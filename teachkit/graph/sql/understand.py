@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadSql, ProjectErrors, UnknownLabel, Where, did_you_mean, listing
 from teachkit.graph.names import fold, literal, quote
-from teachkit.graph.sql_columns import leaves, resolve, unknown_column
-from teachkit.graph.sql_refusals import ONLY_READS, at, is_aggregate, makes_rows, place, refuse
-from teachkit.graph.sql_tables import ROWS, Columns, Query, Reading
-from teachkit.graph.sql_text import canonical, trimmed
+from teachkit.graph.sql.leaves import leaves, unknown_column
+from teachkit.graph.sql.queries import resolve
+from teachkit.graph.sql.refusals import ONLY_READS, at, is_aggregate, makes_rows, place, refuse
+from teachkit.graph.sql.tables import ROWS, Columns, Query, Reading
+from teachkit.graph.sql.text import canonical, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ class Select:
     ``sql`` is what to run. ``columns`` is None where only DuckDB can tell; a column without a name of its own is
     ``""``. ``reads`` maps each relation to the columns read of it, None for all. ``lineage`` maps each output column
     to the (relation, column) pairs that its value is made of, ``influences`` to all that can change it, ``""`` being
-    the choice of rows (see ``sql_columns``). ``aggregates`` says that the result may depend on the order in which
+    the choice of rows (see ``tables``). ``aggregates`` says that the result may depend on the order in which
     threads deliver rows.
     """
 
@@ -386,22 +387,3 @@ def _locate(sql: str, text: str, where: Where) -> Where:
         return where
     line, start = sql.count("\n", 0, offset), offset - (sql.rfind("\n", 0, offset) + 1)
     return at(where, line + 1, start + 1, start + 1 + len(written))
-
-
-__all__ = [
-    "Columns",
-    "Expression",
-    "Pairs",
-    "Select",
-    "check_labels",
-    "check_results",
-    "fold",
-    "is_select",
-    "literal",
-    "parse_one",
-    "pretty",
-    "quote",
-    "trimmed",
-    "understand_expression",
-    "understand_select",
-]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadPython, ProjectErrors, TeachkitError, Where, did_you_mean
-from teachkit.graph.python_meaning import Modules, PythonFile, is_marker, marker_names, parse_python
+from teachkit.graph.python.meaning import PythonFile
+from teachkit.graph.python.modules import Modules, is_marker, marker_names, parse_python
 from teachkit.hashing import canonical_json
 
 if TYPE_CHECKING:

@@ -1,176 +1,32 @@
-"""Which columns a query reads, and what each of its columns is made of.
-
-Own name resolution over sqlglot's syntax tree, because what is left out of ``reads`` is left out of the key of the
-result: where two readings are possible, both count. A column that no relation in reach can have is an error; where
-the columns of a relation are unknown, nothing is.
-"""
+"""One SELECT: what is in its FROM, what its names mean, what its columns are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadSql, TeachkitError, UnknownColumn, Where, did_you_mean, listing
+from teachkit.errors import BadSql, TeachkitError, listing
 from teachkit.graph.names import fold
-from teachkit.graph.sql_refusals import check_table_function, is_aggregate, makes_rows, place
-from teachkit.graph.sql_tables import ALL, NONE, ROWS, Computed, Inner, Output, Pairs, Query, Reading, Relation, Table
+from teachkit.graph.sql.leaves import leaves, output_name, own_nodes, parts_of, spreads, unknown_column
+from teachkit.graph.sql.refusals import check_table_function, is_aggregate, makes_rows, place
+from teachkit.graph.sql.tables import ALL, NONE, ROWS, Computed, Inner, Output, Pairs, Query, Reading, Relation, Table
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-Environment = Mapping[str, "Query"]
+Environment = Mapping[str, Query]
+Resolve = Callable[["exp.Expr", Environment, "Scope | None", Reading], Query]
 
 
-def resolve(tree: exp.Expr, reading: Reading) -> Query:
-    """Resolve every name of a query; errors and columns read go to ``reading``."""
-    return _query(tree, {}, None, reading)
-
-
-def _query(node: exp.Expr, ctes: Environment, outer: _Scope | None, reading: Reading) -> Query:
-    from sqlglot import exp
-
-    ctes = _with(node, ctes, outer, reading)
-    if isinstance(node, exp.Subquery):
-        inner = _query(node.this, ctes, outer, reading)
-        return _limited(inner, node, ctes, outer, reading)
-    if isinstance(node, exp.SetOperation):
-        return _limited(_union(node, ctes, outer, reading), node, ctes, outer, reading)
-    if isinstance(node, exp.Select):
-        return _Scope(node, ctes, outer, reading).query()
-    given = _loose(node, ctes, outer, reading)
-    return Query(None, given, given)
-
-
-def _with(node: exp.Expr, ctes: Environment, outer: _Scope | None, reading: Reading) -> Environment:
-    found = dict(ctes)
-    clause: Any = node.args.get("with_")
-    for cte in clause.expressions if clause else ():
-        name = fold(cte.alias)
-        renamed = [fold(c) for c in cte.alias_column_names]
-        if clause.recursive and _mentions(cte.this, name):
-            query = _recursive(cte, found, outer, reading)
-        else:
-            query = _query(cte.this, found, outer, reading)
-        found[name] = _renamed(query, renamed)
-    return found
-
-
-def _renamed(query: Query, names: Sequence[str]) -> Query:
-    if not names or query.outputs is None:
-        return query
-    given = [*names, *(o.name for o in query.outputs[len(names) :])]
-    outputs = [Output(n, o.value, o.influence) for n, o in zip(given, query.outputs, strict=False)]
-    return Query(outputs, query.rows, query.everything())
-
-
-def _mentions(node: exp.Expr, name: str) -> bool:
-    from sqlglot import exp
-
-    return any(fold(table.name) == name for table in node.find_all(exp.Table))
-
-
-def _recursive(cte: exp.CTE, ctes: Environment, outer: _Scope | None, reading: Reading) -> Query:
-    """A CTE that reads itself: each of its columns may come of all that the first part gives."""
-    from sqlglot import exp
-
-    first = cte.this
-    while isinstance(first, exp.SetOperation | exp.Subquery):
-        first = first.this
-    base = _renamed(_query(first, ctes, outer, reading), [fold(c) for c in cte.alias_column_names])
-    mixed = [Output(o.name, base.all_values(), base.everything()) for o in base.outputs or ()]
-    itself = Query(None if base.outputs is None else mixed, base.rows, base.everything())
-    whole = _query(cte.this, {**ctes, fold(cte.alias): itself}, outer, reading)
-    outputs = [Output(o.name, o.value, o.influence | whole.everything()) for o in whole.outputs or ()]
-    return Query(None if whole.outputs is None else outputs, whole.rows, whole.everything())
-
-
-def _union(node: exp.Expr, ctes: Environment, outer: _Scope | None, reading: Reading) -> Query:
-    """UNION, EXCEPT, INTERSECT: columns by place, or by name."""
-    from sqlglot import exp
-
-    branches: list[Query] = []
-    queue = [node]
-    by_name = bool(node.args.get("by_name"))
-    filters = NONE
-    while queue:  # a long chain of UNION ALL leans to the left
-        branch = queue.pop()
-        if isinstance(branch, exp.SetOperation) and not (branch is not node and _has_own_clauses(branch)):
-            queue += [branch.expression, branch.this]
-            by_name = by_name or bool(branch.args.get("by_name"))
-            filters |= frozenset({(ROWS, ROWS)}) if not isinstance(branch, exp.Union) else NONE
-        else:
-            branches.append(_query(branch, ctes, outer, reading))
-    everything = NONE.union(*(b.everything() for b in branches))
-    rows = NONE.union(*(b.rows for b in branches)) | (everything if filters else NONE)
-    if any(b.outputs is None for b in branches):
-        return Query(None, rows, everything)
-    outputs = [_merged(name, found, rows) for name, found in _aligned(branches, by_name=by_name)]
-    return Query(outputs, rows, everything)
-
-
-def _has_own_clauses(node: exp.Expr) -> bool:
-    return any(node.args.get(k) for k in ("with_", "order", "limit", "offset"))
-
-
-def _aligned(branches: Sequence[Query], *, by_name: bool) -> Iterator[tuple[str, list[Output]]]:
-    if by_name:
-        names = dict.fromkeys(o.name for b in branches for o in b.outputs or ())
-        for name in names:
-            yield name, [o for b in branches for o in b.outputs or () if o.name == name]
-    else:
-        for index, first in enumerate(branches[0].outputs or ()):
-            yield first.name, [b.outputs[index] for b in branches if b.outputs and index < len(b.outputs)]
-
-
-def _merged(name: str, found: Sequence[Output], rows: Pairs) -> Output:
-    """One column of a union. Where the branches differ, a value also tells which branch its row is from."""
-    value = NONE.union(*(o.value for o in found))
-    influence = NONE.union(*(o.influence for o in found))
-    same = all(o.value == found[0].value and o.value for o in found)
-    return Output(name, value, influence if same else influence | rows)
-
-
-def _limited(query: Query, node: exp.Expr, ctes: Environment, outer: _Scope | None, reading: Reading) -> Query:
-    """ORDER BY and LIMIT over a union or a query in parentheses."""
-    order = node.args.get("order")
-    names = set(query.names or ())
-    given = NONE
-    for expression in order.expressions if order else ():
-        given |= _loose(expression, ctes, outer, reading, known=names if query.outputs is not None else None)
-    if not (node.args.get("limit") or node.args.get("offset")):
-        return query
-    rows = query.rows | query.everything() | given
-    return Query(query.outputs, rows, query.everything() | rows)
-
-
-def _loose(
-    node: exp.Expr, ctes: Environment, outer: _Scope | None, reading: Reading, known: set[str] | None = None
-) -> Pairs:
-    """Names outside any SELECT: nothing is in reach but ``known`` names and outer queries."""
-    from sqlglot import exp
-
-    found = NONE
-    for column in node.find_all(exp.Column):
-        if known is not None and fold(column.name) not in known and outer is None and not column.table:
-            owner = "the result"
-            reading.errors.append(unknown_column(column, owner, sorted(known), reading.where))
-    for table in node.find_all(exp.Table):
-        name = fold(table.name)
-        if name in ctes:
-            found |= ctes[name].everything()
-        elif table.name in reading.schemas:
-            reading.read(table.name, ALL)
-            found |= frozenset({(table.name, ALL), (table.name, ROWS)})
-        else:
-            raise _no_relation(table, reading)
-    return found | (outer.all_in_reach() if outer is not None else NONE)
-
-
-class _Scope:
+class Scope:
     """One SELECT: what is in its FROM, and what its names mean."""
 
-    def __init__(self, node: exp.Select, ctes: Environment, outer: _Scope | None, reading: Reading) -> None:
+    def __init__(
+        self, node: exp.Select, ctes: Environment, outer: Scope | None, reading: Reading, resolve: Resolve
+    ) -> None:
+        """Resolve FROM; ``resolve`` is asked for the queries inside."""
         self.node = node
+        self._resolve = resolve
         self.ctes = ctes
         self.outer = outer
         self.reading = reading
@@ -274,7 +130,7 @@ class _Scope:
             self._add_lateral(node)
         else:
             renamed = [fold(c) for c in getattr(node, "alias_column_names", [])]
-            given, _ = self._pairs_of(_parts(node))
+            given, _ = self._pairs_of(parts_of(node))
             self.tables.append(Computed(fold(node.alias), renamed or None, given))
         for inner in node.args.get("joins") or ():
             self._join(inner)
@@ -291,7 +147,7 @@ class _Scope:
             return
         name = fold(node.name)
         if node.args.get("when") or node.db or node.catalog:
-            raise _no_relation(node, self.reading)
+            raise no_relation(node, self.reading)
         table: Table
         if name in self.ctes:
             table = Inner(alias, self.ctes[name], renamed)
@@ -302,7 +158,7 @@ class _Scope:
             table = Relation(alias, shown, node.name, known, self.reading)
             table.rows()
         else:
-            raise _no_relation(node, self.reading)
+            raise no_relation(node, self.reading)
         self.tables.append(self._pivoted(table, node))
 
     def _add_subquery(self, node: exp.Subquery) -> None:
@@ -315,7 +171,7 @@ class _Scope:
             self.tables[before:] = [self._pivoted(t, node) for t in self.tables[before:]]
             return
         renamed = [fold(c) for c in node.alias_column_names]
-        query = _query(node, self.ctes, self, self.reading)
+        query = self._resolve(node, self.ctes, self, self.reading)
         self.tables.append(self._pivoted(Inner(fold(node.alias), query, renamed), node))
 
     def _add_lateral(self, node: exp.Lateral | exp.Unnest) -> None:
@@ -324,9 +180,9 @@ class _Scope:
         renamed = [fold(c) for c in node.alias_column_names]
         alias = fold(node.alias)
         if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
-            self.tables.append(Inner(alias, _query(node.this, self.ctes, self, self.reading), renamed))
+            self.tables.append(Inner(alias, self._resolve(node.this, self.ctes, self, self.reading), renamed))
             return
-        given, influence = self._pairs_of(_parts(node))
+        given, influence = self._pairs_of(parts_of(node))
         self.tables.append(Computed(alias, renamed or None, given, influence))
 
     def _pivoted(self, table: Table, node: exp.Expr) -> Table:
@@ -358,7 +214,7 @@ class _Scope:
 
         if isinstance(node, exp.Query):
             if id(node) not in self._nested:
-                self._nested[id(node)] = _query(node, self.ctes, self, self.reading)
+                self._nested[id(node)] = self._resolve(node, self.ctes, self, self.reading)
             query = self._nested[id(node)]
             return query.all_values(), query.everything()
         if isinstance(node, exp.Star | exp.Columns):
@@ -374,7 +230,7 @@ class _Scope:
         """What ``a``, ``t.a`` or ``a.field`` means: in this query, else in the ones around it."""
         if parts[0] in local:
             return NONE, NONE
-        scope: _Scope | None = self
+        scope: Scope | None = self
         while scope is not None:
             found = scope._here(node, parts)
             if found is not None:
@@ -453,10 +309,10 @@ class _Scope:
         star = projection.this if isinstance(projection, exp.Column) else projection
         if isinstance(star, exp.Star):
             return self._star(star, fold(projection.table) if star is not projection else None)
-        if _spreads(projection):
+        if spreads(projection):
             return None
         value, influence = self._pairs(projection)
-        return [Output(_output_name(projection), value, influence)]
+        return [Output(output_name(projection), value, influence)]
 
     def _star(self, star: exp.Star, alias: str | None) -> list[Output] | None:
         tables = self.tables if alias is None else [t for t in [self._table(alias)] if t is not None]
@@ -501,7 +357,7 @@ class _Scope:
                 clause = self.node.args.get(key)
                 for node in clause if isinstance(clause, list) else [clause] if clause is not None else []:
                     rows |= self._clause(key, node)
-            if any(makes_rows(n) for p in self.node.expressions for n in _own_nodes(p)):
+            if any(makes_rows(n) for p in self.node.expressions for n in own_nodes(p)):
                 rows |= self._of_projections()
             self._chosen = rows
         return self._chosen
@@ -535,31 +391,10 @@ def _both(found: Sequence[tuple[Pairs, Pairs]]) -> tuple[Pairs, Pairs]:
 
 def _sees_other_rows(node: exp.Expr) -> bool:
     """Whether an expression holds an aggregate or a window of its own query."""
-    return any(n.key == "window" or is_aggregate(n) for n in _own_nodes(node))
+    return any(n.key == "window" or is_aggregate(n) for n in own_nodes(node))
 
 
-def _own_nodes(node: exp.Expr) -> Iterator[exp.Expr]:
-    """The nodes of an expression, those of queries in it left out."""
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        yield current
-        stack += [c for c in _parts(current) if c.key not in ("select", "union", "except", "intersect", "subquery")]
-
-
-def unknown_column(
-    node: exp.Expr, owner: str, known: Sequence[str], where: Where, name: str | None = None
-) -> TeachkitError:
-    """``UnknownColumn`` at the place of a node."""
-    written = next((p for p in getattr(node, "parts", [node]) if fold(p.name) == name), node)
-    shown = written.name or name or ""
-    known = list(dict.fromkeys(known))
-    return UnknownColumn(
-        place(written, where), column=shown, owner=owner, known=listing(known, 30), hint=did_you_mean(shown, known)
-    )
-
-
-def _no_relation(table: exp.Table, reading: Reading) -> TeachkitError:
+def no_relation(table: exp.Table, reading: Reading) -> TeachkitError:
     name = table.name
     advice = f"write ref('{name}') for a transform, or source('…', '{name}') for a table of a source, in {{{{ }}}}"
     return BadSql(place(table, reading.where), problem=f"'{name}' is no relation of this project", advice=advice)
@@ -567,88 +402,3 @@ def _no_relation(table: exp.Table, reading: Reading) -> TeachkitError:
 
 def _shown(table: Table) -> str:
     return table.node.partition(".")[2] if isinstance(table, Relation) else table.alias or "the subquery"
-
-
-def _parts(node: exp.Expr) -> list[exp.Expr]:
-    """The expressions that a node holds, its alias left out."""
-    from sqlglot import exp
-
-    found: list[exp.Expr] = []
-    for key, value in node.args.items():
-        if key not in ("alias", "with_", "joins", "pivots"):
-            found += [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, exp.Expr)]
-    return found
-
-
-def leaves(node: exp.Expr, local: frozenset[str] = frozenset()) -> Iterator[tuple[Any, frozenset[str]]]:
-    """Columns, stars and queries in an expression, each with the names that a lambda or comprehension binds there."""
-    from sqlglot import exp
-
-    stack = [(node, local)]
-    while stack:
-        current, bound = stack.pop()
-        match current:
-            case exp.Subquery() | exp.Select() | exp.SetOperation():
-                yield current, bound
-                continue
-            case exp.Column():
-                yield current, bound
-                continue
-            case exp.Count(this=exp.Star(args=args)) if not any(args.values()):
-                continue
-            case exp.Columns():
-                yield current, bound
-                continue
-            case exp.Dot() if (named := _dotted(current)) is not None:
-                yield named, bound
-                stack += [(n, bound) for n in current.flatten() if not isinstance(n, exp.Identifier)]
-                continue
-            case exp.Star():
-                yield current, bound
-            case exp.Lambda():
-                bound |= {fold(p.name) for p in current.expressions}
-            case exp.Comprehension():
-                bound |= {fold(p.name) for p in [current.expression, current.args.get("position")] if p is not None}
-        stack += [(child, bound) for child in reversed(_parts(current))]
-
-
-def _dotted(node: exp.Dot) -> exp.Column | None:
-    """The column at the start of ``a.b.upper().c``, which sqlglot leaves as bare names."""
-    from sqlglot import exp
-
-    names: list[exp.Identifier] = []
-    for part in node.flatten():
-        if not isinstance(part, exp.Identifier):
-            break
-        names.append(part.copy())
-    if not names:
-        return None
-    return exp.Column(**dict(zip(("this", "table", "db", "catalog"), reversed(names[:4]), strict=False)))
-
-
-def _spreads(projection: exp.Expr) -> bool:
-    """Whether one entry after SELECT may give several columns."""
-    from sqlglot import exp
-
-    for node, _ in leaves(projection):
-        if isinstance(node, exp.Columns | exp.Star) or (
-            isinstance(node, exp.Column) and isinstance(node.this, exp.Star)
-        ):
-            return True
-    inner = projection.unalias()
-    return inner is projection and isinstance(inner, exp.Explode | exp.Unnest)
-
-
-def _output_name(projection: exp.Expr) -> str:
-    """The name that DuckDB gives a column; empty where it makes one up from the expression."""
-    from sqlglot import exp
-
-    while isinstance(projection, exp.Paren):
-        projection = projection.this
-    if isinstance(projection, exp.Alias):
-        return fold(projection.alias)
-    if isinstance(projection, exp.Column):
-        return fold(projection.name)
-    if isinstance(projection, exp.Dot) and isinstance(projection.expression, exp.Identifier):
-        return fold(projection.expression.name)
-    return ""

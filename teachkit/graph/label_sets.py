@@ -1,0 +1,219 @@
+"""Label sets as nodes: which voters each has, by which algorithm, and what its labels depend on."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from teachkit import registry
+from teachkit.errors import BadValue, UnknownType, UnknownVoter, Where, did_you_mean, listing
+from teachkit.graph.known import known_label
+from teachkit.graph.names import fold
+from teachkit.graph.node import LabelSetSpec, Node, TaskInfo, entry_text
+from teachkit.graph.python import PythonFile, package_versions, parse_python, project_modules, python_text
+from teachkit.graph.sql import ALL, ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from teachkit.project import Definition
+    from teachkit.project.models import LabelModelConfig
+
+LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
+
+
+def label_set_columns(key: str) -> tuple[str, ...]:
+    """The columns of a label set whose items are named by ``key``."""
+    return (fold(key), *LABEL_SET_COLUMNS)
+
+
+def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Node], root: Path) -> Node:
+    """The node of one label model.
+
+    Args:
+        definition: What the file says.
+        task: Its task.
+        of_task: The nodes of the task, of which it chooses its voters.
+        root: The project's folder, where a model in Python is found.
+
+    Raises:
+        UnknownType: no algorithm of this name.
+        UnknownVoter: a pattern that chooses nothing.
+        UnknownLabel: a class prior for a label that the task does not have.
+        BadValue: a class prior that does not fit, a Python class that is not there.
+    """
+    config: LabelModelConfig = definition.config
+    algorithm = _algorithm(config, definition, root)
+    lfs = [n for n in of_task if n.kind == "lf"]
+    people = [n for n in of_task if n.kind == "annotations"]
+    annotators = [n for n in people if n.spec.meta.role == "annotator"]
+    chosen = _choose(config.voters, [*lfs, *annotators], task, definition)
+    curators = tuple(n.id for n in people if n.spec.meta.role == "curator") if config.curators else ()
+    gold = tuple(n.id for n in people if n.spec.meta.role == "gold")
+    gold_columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
+    uses_gold = config.gold == "tune" or config.prefer_gold
+    _check_abstain(config, chosen, task, definition)
+    abstain = {n.id: _abstain(n, config) for n in chosen}
+    parameters = {
+        **config.parameters,
+        **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
+    }
+    parameters = _prior_in_order(parameters, task, definition)
+    spec = LabelSetSpec(
+        config,
+        tuple(n.id for n in chosen if n.kind == "lf"),
+        tuple(n.id for n in chosen if n.kind == "annotations"),
+        curators,
+        gold if uses_gold else (),
+        abstain,
+        parameters,
+    )
+    canonical = {
+        "algorithm": algorithm,
+        "parameters": parameters,
+        "tie_policy": config.tie_policy,
+        "gold": config.gold,
+        "prefer_gold": config.prefer_gold,
+        "unlabeled": config.unlabeled,
+        "labels": task.labels,
+        "kind": task.kind,
+        "abstain": abstain,
+        "curators": config.curators,
+        "splits": _splits(task) if uses_gold else None,
+    }
+    inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
+    reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
+    reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
+    lineage = {task.key: ((task.dataset, task.key),)}
+    seen = {(r, c) for n in chosen for r, columns in n.reads.items() for c in columns or (ALL,)}
+    seen |= {(task.dataset, c) for c in gold_columns if uses_gold}
+    influences = {ROWS: lineage[task.key], **dict.fromkeys(LABEL_SET_COLUMNS, tuple(sorted(seen))), **lineage}
+    return Node(
+        f"label_set.{config.name}",
+        "label_set",
+        config.name,
+        definition.where,
+        spec,
+        canonical,
+        inputs,
+        reads,
+        label_set_columns(task.key),
+        lineage,
+        task.name,
+        tuple(config.tags),
+        config.description,
+        entry_text(definition),
+        influences=influences,
+    )
+
+
+def _algorithm(config: LabelModelConfig, definition: Definition, root: Path) -> Any:
+    if ":" in config.type:
+        return _python_algorithm(config.type, definition.at("type"), root)
+    known = registry.names("label_model")
+    if config.type not in known:
+        raise UnknownType(
+            definition.at("type"),
+            kind="label model",
+            name=config.type,
+            known=listing(known),
+            hint=did_you_mean(config.type, known),
+        )
+    return {"name": config.type, "version": _algorithm_version(config.type)}
+
+
+def _python_algorithm(written: str, where: Where, root: Path) -> Any:
+    """A class of the project: its file's code and all that this reaches, and the packages that it imports."""
+    path, _, name = written.partition(":")
+    file = root / path
+    if not file.is_file() or not name.isidentifier():
+        problem = f"there is no file '{path}'" if not file.is_file() else f"'{name}' is no name of a class"
+        raise BadValue(where, key="type", problem=problem, advice="write 'label_models/file.py:Class'")
+    text = python_text(file, root)
+    if not any(isinstance(n, ast.ClassDef) and n.name == name for n in parse_python(path, text).body):
+        problem = f"'{path}' has no class '{name}'"
+        raise BadValue(where, key="type", problem=problem, advice="write 'label_models/file.py:Class'")
+    meaning = PythonFile(path, text, modules=project_modules(root)).meaning_of_all()
+    return {"python": name, "code": meaning.text, "packages": package_versions(meaning.packages)}
+
+
+def _prior_in_order(parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
+    prior = parameters.get("class_prior")
+    if not isinstance(prior, dict):
+        return parameters
+    for label in prior:
+        known_label(label, task.labels, task.name, definition.at("class_prior", label, key=True))
+    if set(prior) != set(task.labels) or abs(sum(prior.values()) - 1) > 1e-6:
+        raise BadValue(
+            definition.at("class_prior"),
+            key="class_prior",
+            problem="it must name every label and sum to 1",
+            advice=f"labels: {listing(task.labels)}",
+        )
+    return {**parameters, "class_prior": [prior[label] for label in task.labels]}
+
+
+def _choose(patterns: Sequence[str], voters: Sequence[Node], task: TaskInfo, definition: Definition) -> list[Node]:
+    chosen: dict[str, Node] = {}
+    for index, pattern in enumerate(patterns):
+        out, wanted = pattern.startswith("-"), pattern.removeprefix("-")
+        matching = [n for n in voters if _matches(n, wanted)]
+        if not matching and wanted != "*" and not wanted.startswith("tag:"):
+            known = [n.name for n in voters]
+            raise UnknownVoter(
+                definition.at("voters", index),
+                pattern=pattern,
+                task=task.name,
+                known=listing(known, 40),
+                hint=did_you_mean(wanted, known),
+            )
+        for node in matching:
+            if out:
+                chosen.pop(node.id, None)
+            else:
+                chosen[node.id] = node
+    if not chosen:
+        raise UnknownVoter(
+            definition.at("voters"),
+            pattern=", ".join(patterns),
+            task=task.name,
+            known=listing([n.name for n in voters]),
+            hint="",
+        )
+    return sorted(chosen.values(), key=lambda n: n.id)
+
+
+def _matches(node: Node, pattern: str) -> bool:
+    if pattern.startswith("tag:"):
+        return pattern[4:] in node.tags
+    if pattern.startswith("kind:"):
+        return pattern[5:] == node.kind
+    return fnmatch.fnmatchcase(node.name, pattern) or ("." in pattern and fnmatch.fnmatchcase(node.id, pattern))
+
+
+def _check_abstain(config: LabelModelConfig, voters: Sequence[Node], task: TaskInfo, definition: Definition) -> None:
+    for pattern in config.abstain:
+        if not any(_matches(n, pattern) for n in voters):
+            known = [n.name for n in voters]
+            place, hint = definition.at("abstain", pattern, key=True), did_you_mean(pattern, known)
+            raise UnknownVoter(place, pattern=pattern, task=task.name, known=listing(known, 40), hint=hint)
+
+
+def _abstain(node: Node, config: LabelModelConfig) -> str:
+    for pattern, policy in config.abstain.items():
+        if _matches(node, pattern):
+            return policy
+    return str(node.spec.abstain)
+
+
+def _splits(task: TaskInfo) -> Any:
+    gold = task.gold.model_dump() if task.gold else None
+    return {"column": task.split_column, "hash": task.hash_splits.hash if task.hash_splits else None, "gold": gold}
+
+
+def _algorithm_version(name: str) -> int:
+    from teachkit.label_models import VERSIONS
+
+    return VERSIONS.get(name, 0)

@@ -1,0 +1,121 @@
+"""Exports and unit tests as nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teachkit.errors import BadValue
+from teachkit.graph.known import known_column, known_label
+from teachkit.graph.names import fold
+from teachkit.graph.node import ExportSpec, Node, UnitTestSpec, entry_text
+from teachkit.graph.sql import understand_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from teachkit.graph.data_tests import Compiler
+    from teachkit.project import Definition
+
+
+def export_node(definition: Definition, compiler: Compiler) -> Node | None:
+    """The node of one export; None if it is not enabled, or its label set has an error of its own.
+
+    Raises:
+        BadValue: not a label set, or another export writes the same file.
+        UnknownColumn: a column that neither the label set nor its dataset has.
+    """
+    config = definition.config
+    if not config.enabled:
+        return None
+    label_set = compiler.reference(config.label_set, definition.at("label_set"))
+    if not label_set.startswith("label_set."):
+        raise BadValue(
+            definition.at("label_set"),
+            key="label_set",
+            problem=f"'{config.label_set}' is no label set",
+            advice="name a label model: ref('…')",
+        )
+    if label_set not in compiler.nodes:
+        return None  # its own error was reported
+    task = compiler.tasks[compiler.nodes[label_set].task or ""]
+    dataset_columns = compiler.schemas.get(task.dataset) or ()
+    known = [*(compiler.schemas[label_set] or ()), *dataset_columns]
+    for index, column in enumerate(config.columns):
+        known_column(column, known, f"'{config.label_set}' and its dataset", definition.at("columns", index))
+    columns = tuple(fold(c) for c in config.columns)
+    read = set(columns)
+    where = None
+    if config.where:
+        place = definition.text_at("where")
+        found = understand_expression(config.where, label_set, tuple(dict.fromkeys(known)), place)
+        read, where = read | set(found.columns), found.canonical
+    path = compiler.renderer.value(config.path, definition.at("path"))
+    _check_path(path, definition, compiler)
+    canonical = {"export": config.format, "columns": columns, "where": where}
+    from_dataset = tuple(sorted((read - set(compiler.schemas[label_set] or ())) | {task.key}))
+    return Node(
+        f"export.{config.name}",
+        "export",
+        config.name,
+        definition.where,
+        ExportSpec(config, label_set, path),
+        canonical,
+        (label_set, task.dataset),
+        {label_set: None, task.dataset: from_dataset},
+        columns or tuple(compiler.schemas[label_set] or ()),
+        {},
+        task.name,
+        tuple(config.tags),
+        config.description,
+        entry_text(definition),
+    )
+
+
+def _check_path(path: str, definition: Definition, compiler: Compiler) -> None:
+    """Two exports to one file would take turns in overwriting it."""
+    for other in (n for n in compiler.nodes.values() if n.kind == "export"):
+        if Path(other.spec.path) == Path(path):
+            place, problem = definition.at("path"), f"export '{other.name}' writes '{other.spec.path}' too"
+            raise BadValue(place, key="path", problem=problem, advice="give each a path of its own")
+
+
+def unit_test_node(definition: Definition, compiler: Compiler) -> Node:
+    """The node of one unit test.
+
+    Raises:
+        UnknownNode: no voter of this name.
+        UnknownColumn: a row has a key that is no column of the task's items.
+        UnknownLabel: a label is expected that the task does not have.
+    """
+    unit = definition.config
+    voter = compiler.find(unit.voter, ("lf",), "voter", definition.at("voter"))
+    task = compiler.tasks[voter.task or ""]
+    for index, expected in enumerate(unit.expect):
+        for label in [expected] if isinstance(expected, str) else expected or ():
+            known_label(label, task.labels, task.name, definition.at("expect", index))
+    columns = compiler.schemas.get(task.dataset)
+    for index, row in enumerate(unit.rows):
+        for name in row if columns is not None else ():
+            place = definition.at("rows", index, name, key=True)
+            known_column(str(name), columns or (), f"the dataset '{task.dataset.partition('.')[2]}'", place)
+    return Node(
+        f"unit_test.{unit.name}",
+        "unit_test",
+        unit.name,
+        definition.where,
+        UnitTestSpec(unit, voter.id),
+        {"rows": [_plain(r) for r in unit.rows], "expect": unit.expect},
+        (voter.id,),
+        {voter.id: ()},
+        (),
+        {},
+        voter.task,
+        tuple(unit.tags),
+        unit.description,
+        entry_text(definition),
+    )
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, str]:
+    return {k: repr(v) for k, v in sorted(row.items())}

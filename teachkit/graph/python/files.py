@@ -1,0 +1,34 @@
+"""The project's Python files on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from teachkit.errors import NotUtf8, Where
+
+if TYPE_CHECKING:
+    from teachkit.graph.python.modules import Modules
+
+
+def project_modules(root: Path) -> Modules:
+    """Finds project-local Python modules by dotted name."""
+
+    def find(name: str) -> tuple[str, str] | None:
+        base = root / Path(*name.split("."))
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path.relative_to(root).as_posix(), python_text(path, root)
+        return None
+
+    return find
+
+
+def python_text(path: Path, root: Path) -> str:
+    """The text of a file; ``NotUtf8`` with its place below ``root``."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = Where(path.relative_to(root).as_posix(), data[: error.start].count(b"\n") + 1)
+        raise NotUtf8(place, byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name) from error
