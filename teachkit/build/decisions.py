@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Node, TaskInfo
+    from teachkit.votes import Votes
 
 
 def rows(
@@ -51,46 +52,41 @@ def rows(
 
 
 def _answers(node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any]) -> tuple[Any, Any]:
-    """Posterior [N, L] and the model's own codes [N] (multichoice: [N, L] of 1, 0, -1)."""
+    """Posterior [N, L] and the model's own codes [N] (multichoice: [N, L] of 1, 0, -1).
+
+    Of a multichoice item that anybody spoke about, a label that nobody spoke about is what its posterior says: most
+    voters name the labels that hold, and pass over the others.
+    """
     import numpy as np
 
-    policy = node.spec.config.tie_policy
-    per_label = []
-    for votes, model in zip(cast.votes, models, strict=True):
-        if hasattr(model, "pattern_proba"):
-            from teachkit.label_models.base import decide
-
-            shares = model.pattern_proba(votes)
-            found, codes = shares[votes.pattern_of], decide(shares, votes, model.prior_, policy)[votes.pattern_of]
-        else:
-            from teachkit.label_models.base import decide
-
-            found = np.asarray(model.predict_proba(votes), dtype=np.float64)
-            if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
-                raise NodeFailed(
-                    node.where,
-                    problem="predict_proba must give rows that sum to 1, one column for each label",
-                    advice=f"expected the shape {(votes.n_items, votes.n_labels)}",
-                )
-            one_by_one = type(votes)(
-                votes.voters,
-                votes.n_labels,
-                votes.indptr,
-                votes.voter,
-                votes.code,
-                votes.counts,
-                np.arange(votes.n_patterns),
-            )
-            first = np.zeros(votes.n_patterns, np.int64)
-            first[votes.pattern_of[::-1]] = np.arange(votes.n_items)[::-1]
-            codes = decide(found[first], one_by_one, np.full(votes.n_labels, 1 / votes.n_labels), policy)[
-                votes.pattern_of
-            ]
-        per_label.append((found, codes))
+    found = [_answer(node, votes, model) for votes, model in zip(cast.votes, models, strict=True)]
     if not task.multi:
-        return per_label[0][0], per_label[0][1].astype(np.int16)
-    posterior = np.stack([found[:, 1] for found, _ in per_label], axis=1) if per_label else np.zeros((0, 0))
-    return posterior, np.stack([codes for _, codes in per_label], axis=1).astype(np.int16)
+        return found[0][0], found[0][1].astype(np.int16)
+    posterior = np.stack([shares[:, 1] for shares, _ in found], axis=1)
+    codes = np.stack([codes for _, codes in found], axis=1).astype(np.int16)
+    spoken_of = np.stack([votes.votes_per_pattern[votes.pattern_of] > 0 for votes in cast.votes], axis=1)
+    passed_over = ~spoken_of & spoken_of.any(axis=1, keepdims=True)
+    codes[passed_over] = (posterior > 0.5)[passed_over]
+    return posterior, codes
+
+
+def _answer(node: Node, votes: Votes, model: Any) -> tuple[Any, Any]:
+    """Posterior [N, K] and decided codes [N] of one model."""
+    import numpy as np
+
+    from teachkit.label_models.base import decide
+
+    policy = node.spec.config.tie_policy
+    if hasattr(model, "pattern_proba"):
+        shares = model.pattern_proba(votes)
+        return shares[votes.pattern_of], decide(shares, votes.votes_per_pattern, model.prior_, policy)[votes.pattern_of]
+    found = np.asarray(model.predict_proba(votes), dtype=np.float64)
+    if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
+        problem = "predict_proba must give rows that sum to 1, one column for each label"
+        advice = f"expected the shape {(votes.n_items, votes.n_labels)}"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
+    uniform = np.full(votes.n_labels, 1 / votes.n_labels)
+    return found, decide(found, votes.votes_per_pattern[votes.pattern_of], uniform, policy)
 
 
 def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.keys import content
-from teachkit.errors import StoreUnwritable
+from teachkit.errors import BadValue, StoreUnwritable
 from teachkit.hashing import digest, digest_file
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def export(run: Executor, node: Node) -> bool:
 
     sample = run.options.sample is not None
     path = run.files.root / node.spec.path
+    _check_place(run, node, path)
     if sample:
         path = run.files.target_path / "sample" / path.name
     read = {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}
@@ -57,6 +58,25 @@ def select_sql(run: Executor, node: Node, task: TaskInfo) -> str:
     where = f"where {config.where}" if config.where else ""
     rows = f"select {joined} from {labels} l join {dataset} d on l.{key} = d.{key}"
     return f"select {wanted} from ({rows}) {where} order by {key}"
+
+
+def _check_place(run: Executor, node: Node, path: Path) -> None:
+    """Refuse a path at which something lies, or will lie, that this export did not make."""
+    from teachkit.engine.sources import files_of_content
+
+    root, place = run.files.root.resolve(), path.resolve()
+    folders = run.files.config.paths.model_dump(exclude={"target"}).values()
+    read = [f for n in run.graph.of("source") for f in files_of_content(n.spec, run.files.root)]
+    own = {"teachkit.yml", "profiles.yml", "selectors.yml", run.files.lock_path.name}
+    inside = (run.files.store_path, *(root / folder for folder in folders))
+    if place in {f.resolve() for f in read} or (place.parent == root and place.name in own):
+        problem = f"'{node.spec.path}' is a file that the project reads"
+    elif any(place.is_relative_to(folder.resolve()) for folder in inside):
+        problem = f"'{node.spec.path}' lies in a folder that the project reads, or in its store"
+    else:
+        return
+    advice = "choose a place that nothing else uses, such as output/…"
+    raise BadValue(node.where, key="path", problem=problem, advice=advice)
 
 
 def _is_there(run: Executor, key: str, path: Path) -> bool:

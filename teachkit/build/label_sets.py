@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
@@ -50,23 +51,20 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    votes = votes_of(run, node)
-    config = node.spec.config
-    gold = read_gold(run, task, node.spec.gold) if config.gold == "tune" or config.prefer_gold else None
     _say_if_compiling(run)
     try:
-        models = [fit(run, node, votes, gold, label) for label in range(len(votes.votes))]
+        votes, models, gold = fit(run, node)
         parameters = [_parameters(model) for model in models]
         tables = rows(run, node, task, votes, models, gold)
     except TeachkitError:
         raise
     except Exception as error:
-        problem = f"label model '{config.type}' raised {type(error).__name__}: {error}"
+        problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
         raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         metas.append(run.put(key, table, node, part, {**label_counts(table, task), "parameters": keys[-1]}))
-    about = {"inputs": _inputs(run, node), "labels": list(task.labels), "algorithm": config.type}
+    about = {"inputs": _inputs(run, node), "labels": list(task.labels), "algorithm": node.spec.config.type}
     run.put(keys[-1], _parameter_table(parameters), node, -1, about)
     return output_of(metas)
 
@@ -93,8 +91,16 @@ def _say_if_compiling(run: Executor) -> None:
         run.note("compiling the label models' kernels for this machine, once (some seconds)")
 
 
-def fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
-    """Fit the label model of one unit (the task, or one label of a multichoice task)."""
+def fit(run: Executor, node: Node) -> tuple[Cast, list[Any], Gold | None]:
+    """The votes of a label set, its label models fitted to them (one; of multichoice one for each label), and gold."""
+    config = node.spec.config
+    votes = votes_of(run, node)
+    wants_gold = config.gold == "tune" or config.prefer_gold
+    gold = read_gold(run, run.graph.tasks[node.task or ""], node.spec.gold) if wants_gold else None
+    return votes, [_fit(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
+
+
+def _fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
     spec: LabelSetSpec = node.spec
     task = run.graph.tasks[node.task or ""]
     clamp = None
@@ -128,18 +134,21 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
 
 
 def _own_class(place: str, root: Path, node: Node) -> Any:
-    import importlib.util
+    import types
 
     path, _, name = place.partition(":")
-    spec = importlib.util.spec_from_file_location(f"teachkit_label_model_{digest(place)[:8]}", root / path)
-    if spec is None or spec.loader is None:
-        raise NodeFailed(node.where, problem=f"'{path}' cannot be imported", advice="name a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = types.ModuleType(f"teachkit_label_model_{digest(place)[:8]}")
+    module.__file__ = str(root / path)
+    source = (root / path).read_text(encoding="utf-8-sig")
+    code = compile(source, module.__file__, "exec")  # as it stands: no bytecode of an earlier edit
+    sys.path.insert(0, str(root))
+    try:
+        exec(code, module.__dict__)
+    finally:
+        sys.path.remove(str(root))
     if not hasattr(module, name):
-        raise NodeFailed(
-            node.where, problem=f"'{path}' has no class '{name}'", advice="write 'label_models/file.py:Class'"
-        )
+        problem = f"'{path}' has no class '{name}'"
+        raise NodeFailed(node.where, problem=problem, advice="write 'label_models/file.py:Class'")
     return getattr(module, name)
 
 

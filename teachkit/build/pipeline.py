@@ -188,9 +188,9 @@ def _write_catalog(work: Workspace, *, changed: bool) -> None:
         return
     try:
         write_catalog(work.store, work.graph, work.files)
-    except duckdb.IOException as error:
-        problem = str(error).split("\n", 1)[0]
-        raise StoreUnwritable(path=path, problem=problem, advice="check the disk, then build again") from error
     except duckdb.Error as error:
         torn = re.search(r"'([^']+\.parquet)'", str(error))
-        raise StoreDamaged(path=torn[1] if torn else path, problem="DuckDB cannot read it") from error
+        if torn and not isinstance(error, duckdb.IOException):
+            raise StoreDamaged(path=torn[1], problem="DuckDB cannot read it") from error
+        problem = str(error).split("\n", 1)[0]
+        raise StoreUnwritable(path=path, problem=problem, advice="check the disk, then build again") from error

@@ -177,7 +177,7 @@ def make_annotations(run: Executor, node: Node) -> Output:
 
 
 def _text(run: Executor, node: Node) -> str:
-    data = (run.files.root / node.spec.path).read_bytes()
+    data: bytes = (run.files.root / node.spec.path).read_bytes()
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

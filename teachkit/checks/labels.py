@@ -76,7 +76,7 @@ class Coverage(LabelCheck):
         decided = around.labels().decided
         done = (decided >= 0).all(axis=1) if decided.ndim == 2 else decided >= 0
         value = float(done.mean()) if len(done) else None
-        return _figure("coverage", value, arguments, f"{int(done.sum())} of {len(done)} items have a label")
+        return _figure("coverage", value, arguments, f"({int(done.sum())} of {len(done)} items have a label)")
 
 
 class Quality(LabelCheck):

@@ -108,4 +108,4 @@ def _in_json(arguments: Sequence[str]) -> bool:
     """Whether ``--log-format json`` is meant: what click did not come to read counts as well."""
     words = [word.removeprefix("--log-format=") for word in arguments if word.startswith("--log-format=")]
     words += [after for word, after in itertools.pairwise(arguments) if word == "--log-format"]
-    return (words or [os.environ.get("TEACHKIT_LOG_FORMAT")])[-1] == "json"
+    return (words or [os.environ.get("TEACHKIT_LOG_FORMAT", "")])[-1] == "json"

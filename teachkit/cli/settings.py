@@ -143,9 +143,10 @@ class SettingsCommand(click.Command):
             if value not in (None, False):
                 given[option.name] = value
         settings = _settings(given)
+        code = 0
         with readers_may_leave():
-            return self._run(ctx, settings)
-        return 0
+            code = self._run(ctx, settings)
+        return code
 
     def _run(self, ctx: click.Context, settings: Settings) -> Any:
         try:

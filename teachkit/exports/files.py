@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,21 +36,42 @@ def write_csv(table: pa.Table, path: Path) -> None:
 
 
 def write_jsonl(table: pa.Table, path: Path) -> None:
-    """One JSON object a line, in UTF-8."""
+    """One JSON object a line, in UTF-8; times in ISO 8601, bytes in hex, what is no number in JSON as null."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for batch in table.to_batches():
             for row in batch.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False, default=str, allow_nan=False) + "\n")
+                file.write(_json(row) + "\n")
 
 
 def _field(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return _json(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return _safe(value) if isinstance(value, str) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), ensure_ascii=False, default=_text, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {k: _finite(v) for k, v in value.items()}
+        case list():
+            return [_finite(v) for v in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _safe(text: str) -> str:

@@ -83,7 +83,7 @@ class LabelModel:
     def predict(self, votes: Any, *, tie_policy: str = "abstain") -> Any:
         """The label of each item [N]; -1 without votes, and for ties under the policy ``abstain``."""
         votes = self._known(votes)
-        codes = decide(self.pattern_proba(votes), votes, self.prior_, tie_policy)
+        codes = decide(self.pattern_proba(votes), votes.votes_per_pattern, self.prior_, tie_policy)
         return codes[votes.pattern_of]
 
     def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
@@ -151,8 +151,10 @@ def class_prior(declared: Any, mass: Any, strength: float) -> Any:
     return prior / math.fsum(prior)
 
 
-def decide(posterior: Any, votes: Votes, prior: Any, tie_policy: str) -> Any:
-    """Labels [P] from posteriors: by the greatest; ties by the declared policy, never by chance or row.
+def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str) -> Any:
+    """Labels [P] from posteriors [P, K]: by the greatest; ties by the declared policy, never by chance or row.
+
+    Where nobody voted (``voted`` [P], how many did) there is none: -1.
 
     ``abstain`` gives -1, ``prior`` the label with the greater prior (-1 if that ties too), ``first`` the first label.
     """
@@ -170,7 +172,7 @@ def decide(posterior: Any, votes: Votes, prior: Any, tie_policy: str) -> Any:
         weighted = np.where(tied, np.asarray(prior)[None, :], -1.0)
         best = weighted >= weighted.max(axis=1)[:, None] * (1 - TIE)
         codes[several] = np.where(best.sum(axis=1) > 1, -1, best.argmax(axis=1))[several]
-    codes[votes.votes_per_pattern == 0] = -1
+    codes[np.asarray(voted) == 0] = -1
     return codes
 
 

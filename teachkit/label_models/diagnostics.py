@@ -39,7 +39,7 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
 
 def flips(majority: Any, posterior: Any, votes: Votes, prior: Any) -> int:
     """How many items have another label than by ``majority`` [P] (codes), where both have one."""
-    mine = decide(posterior, votes, prior, "abstain")
+    mine = decide(posterior, votes.votes_per_pattern, prior, "abstain")
     return int(votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
 
 

@@ -204,7 +204,7 @@ def majority_start(sweep: Sweep) -> Any:
     votes, posterior = sweep.votes, sweep.posterior
     mass = np.zeros(votes.n_labels)
     shares(votes.indptr, votes.code, sweep.weight, posterior, mass)
-    majority = decide(posterior, votes, mass, "abstain")
+    majority = decide(posterior, votes.votes_per_pattern, mass, "abstain")
     posterior[votes.votes_per_pattern == 0] = class_prior("learned", mass, 0.0)
     known = np.flatnonzero(sweep.clamp >= 0)
     posterior[known] = 0.0

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.git import last_change
-from teachkit.build.label_sets import load_models
+from teachkit.build.label_sets import fit, load_models
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.lineage.records import source_records
+from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class VoteShare:
     """One vote: who said what, by which version of which file, and how much it moved the result.
 
-    ``contribution`` is in log-odds of the label against the runner-up (see ``Explanation.against``), or the change of
-    the label's share where the model has no likelihood; None for decisions above the model. ``polarity`` is -1 for
+    ``contribution`` is in log-odds of the label against the runner-up (``Explanation.against``); where the model has no
+    likelihood, the part of the vote; for a class of the user's own, the change of the label's probability that the
+    vote makes (``left_out``); None for decisions above the model. ``polarity`` is -1 for
     "not this label", which only voters of a multichoice task say.
     """
 
@@ -128,9 +130,8 @@ class _Explainer:
         row_number, row = self._item_row(part, item)
         votes = [*self._function_votes(part, row_number), *self._people_votes(part, row_number)]
         posterior = {k: float(v) for k, v in label_row["posterior"].items()}
-        models = load_models(self.parameters.extra["algorithm"], self.work.store.read(self.parameters.key))
-        weigh = _weigh_multi if self.task.multi else _weigh
-        weighed = weigh(models, votes, posterior, self.labels)
+        weigh = weigh_multichoice if self.task.multi else weigh_choice
+        weighed = weigh(self._models(), votes, posterior, self.labels)
         environment = self.run.published
         now = environment["nodes"].get(self.node.id)
         return Explanation(
@@ -163,6 +164,22 @@ class _Explainer:
             diagnostics=weighed.diagnostics,
         )
 
+    def _models(self) -> list[Any]:
+        """The fitted label models: from their parameters; a class of the user's own, which keeps none, fitted again."""
+        models = load_models(self.parameters.extra["algorithm"], self.work.store.read(self.parameters.key))
+        if None not in models or any(i not in self.run.outputs for i in self.node.inputs):
+            return models
+        if self.node.fingerprint != self._made_as():
+            return models  # the class is another one by now
+        votes, again, _ = fit(self.run, self.node)
+        return [LeftOut(model, cast.voters) for model, cast in zip(again, votes.votes, strict=True)]
+
+    def _made_as(self) -> str | None:
+        """The fingerprint of the label set whose rows these are."""
+        published = self.run.published["nodes"].get(self.node.id)
+        keys = [p.key for p in self.parts]
+        return published["fingerprint"] if published and list(published["objects"]) == keys else None
+
     def _find(self, item: str) -> tuple[int, dict[str, Any]]:
         """The part and the row of the label set that an item has."""
         from teachkit.engine.session import parquet
@@ -190,7 +207,7 @@ class _Explainer:
         row = self.run.session.table(f"select * from {relation} where {where}").to_pylist()[0]
         return int(row.pop("file_row_number")), row
 
-    def _function_votes(self, part: int, row: int) -> list[_Vote]:
+    def _function_votes(self, part: int, row: int) -> list[Vote]:
         found = []
         for node_id, about in self.inputs.items():
             if not node_id.startswith("lf."):
@@ -200,10 +217,10 @@ class _Explainer:
                 if code < 0:
                     continue
                 label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
-                found.append(_Vote(about["name"], "lf", self.labels[label], node_id, yes))
+                found.append(Vote(about["name"], "lf", self.labels[label], node_id, yes))
         return found
 
-    def _people_votes(self, part: int, row: int) -> list[_Vote]:
+    def _people_votes(self, part: int, row: int) -> list[Vote]:
         import pyarrow.compute as pc
 
         functions = {about["name"] for node_id, about in self.inputs.items() if node_id.startswith("lf.")}
@@ -219,10 +236,10 @@ class _Explainer:
                     continue
                 voter, label = voter_of(judgment["annotator"], functions), self.labels[judgment["code"]]
                 yes = bool(judgment["yes"]) or not self.task.multi
-                found.append(_Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None))
+                found.append(Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None))
         return found
 
-    def _share(self, vote: _Vote, contribution: float | None) -> VoteShare:
+    def _share(self, vote: Vote, contribution: float | None) -> VoteShare:
         about = self.inputs[vote.node]
         path = about["path"]
         return VoteShare(
@@ -270,81 +287,3 @@ class _Explainer:
             "git": changed is not None,
             "versions": record["versions"],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Vote:
-    voter: str
-    kind: str
-    label: str
-    node: str
-    yes: bool
-    line: int | None = None
-    at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Weighed:
-    toward: str | None
-    against: str | None
-    measure: str
-    prior: float | None
-    contributions: Mapping[tuple[str, str | None], float]
-    silence: Mapping[str, float]
-    diagnostics: Mapping[str, Any]
-
-
-_BY_THE_MODEL = ("lf", "annotator")
-
-
-def _weigh(
-    models: Sequence[Any], votes: Sequence[_Vote], posterior: Mapping[str, float], labels: Sequence[str]
-) -> _Weighed:
-    """How much each vote moved the odds of the likeliest label against the next."""
-    ranked = sorted(range(len(labels)), key=lambda k: (-posterior[labels[k]], k))
-    toward, against = ranked[0], ranked[1]
-    model = models[0]
-    if model is None:
-        return _Weighed(labels[toward], labels[against], "none", None, {}, {}, {})
-    codes = {v.voter: labels.index(v.label) for v in votes if v.kind in _BY_THE_MODEL}
-    moved = _contributions(model, codes, len(labels))
-    if hasattr(model, "log_prior"):
-        odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
-        prior = float(model.log_prior[toward] - model.log_prior[against])
-        measure = "log_odds"
-    else:
-        odds = {voter: float(found[toward]) for voter, found in moved.items()}
-        prior, measure = None, "share"
-    said: dict[tuple[str, str | None], float] = {
-        (v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in _BY_THE_MODEL
-    }
-    silence = {voter: value for voter, value in odds.items() if voter not in codes}
-    return _Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_)
-
-
-def _weigh_multi(
-    models: Sequence[Any], votes: Sequence[_Vote], posterior: Mapping[str, float], labels: Sequence[str]
-) -> _Weighed:
-    """For each label on its own: how much each vote for it moved the odds of yes against no."""
-    said: dict[tuple[str, str | None], float] = {}
-    measure = "none"
-    for label, model in zip(labels, models, strict=True):
-        if model is None:
-            continue
-        codes = {v.voter: int(v.yes) for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
-        measure = "log_odds" if hasattr(model, "log_prior") else "share"
-        for voter, found in _contributions(model, codes, 2).items():
-            if voter in codes:
-                said[voter, label] = float(found[1] - found[0]) if measure == "log_odds" else float(found[1])
-    return _Weighed(None, None, measure, None, said, {}, {})
-
-
-def _contributions(model: Any, codes: Mapping[str, int], k: int) -> dict[str, Any]:
-    """What each voter adds [K] on an item with these votes."""
-    import numpy as np
-
-    from teachkit.votes import Votes
-
-    columns = [np.array([codes.get(voter, -1)], dtype=np.int16) for voter in model.voters_]
-    found: dict[str, Any] = model.contributions(Votes.from_columns(model.voters_, columns, k, n_items=1), 0)
-    return found

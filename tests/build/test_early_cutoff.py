@@ -31,9 +31,15 @@ def rows(change: Callable[[str], str]) -> Callable[[Sandbox], None]:
     return lambda project: project.write({"data/reviews.csv": change(project.read("data/reviews.csv"))})
 
 
-NOTHING = {
+def windows_lines(project: Sandbox) -> None:
+    project.write({STARS: project.read(STARS).replace("\n", "\r\n").encode()})
+
+
+NOTHING: dict[str, Callable[[Sandbox], None]] = {
     "a comment in SQL": edit(STARS, "case when", "-- rated\ncase /* stars */ when"),
-    "the layout and case of SQL": edit(STARS, "case when stars >= 4 then 'good'", "CASE\n  WHEN stars>=4\n  THEN 'good'"),
+    "the layout and case of SQL": edit(
+        STARS, "case when stars >= 4 then 'good'", "CASE\n  WHEN stars>=4\n  THEN 'good'"
+    ),
     "a comment in a transform": edit(TRANSFORM, "select id", "-- all of them\nselect id"),
     "the order of YAML entries": write(
         WORDS,
@@ -49,18 +55,20 @@ NOTHING = {
     ),
     "defaults that are written out": edit(WORDS, "label: good", "label: good, column: text, case_sensitive: false"),
     "a description and tags": edit(WORDS, "tags: [words]}", "tags: [more], description: as said}"),
-    "comments, docstrings and layout of Python": edit(
-        STYLE, "    return \"love\"", "    # praise\n    return  'love'"
-    ),
+    "comments, docstrings and layout of Python": edit(STYLE, '    return "love"', "    # praise\n    return  'love'"),
     "a function that nothing reaches": edit(STYLE, "def words", "def other():\n    return 1\n\n\ndef words"),
     "a variable that nothing reads": edit("teachkit.yml", "{low: 2}", "{low: 2, high: 4}"),
     "threads and memory": edit("profiles.yml", "{threads: 2, memory: 500MB}", "{threads: 1, memory: 400MB}"),
-    "a macro that nothing calls": edit("macros/words.sql", "{% macro says", "{% macro no() %}1{% endmacro %}\n{% macro says"),
-    "a macro rewritten with the same result": edit("macros/words.sql", "contains(lower(text)", "contains(lower( text )"),
+    "a macro that nothing calls": edit(
+        "macros/words.sql", "{% macro says", "{% macro no() %}1{% endmacro %}\n{% macro says"
+    ),
+    "a macro rewritten with the same result": edit(
+        "macros/words.sql", "contains(lower(text)", "contains(lower( text )"
+    ),
     "the guideline": write("tasks/mood.md", "Good or bad?"),
     "an unused file": write("README.md", "# Reviews"),
     "a dictionary's comments and blank lines": edit("labeling_functions/mood/blame.txt", "broken\n", "broken\n\n"),
-    "line ends of Windows": lambda p: p.write({STARS: p.read(STARS).replace("\n", "\r\n").encode()}),
+    "line ends of Windows": windows_lines,
 }
 
 
@@ -91,10 +99,7 @@ CUT = {
         {"lf.mood.praise", "label_set.moods", "export.train"},
     ),
     "one labeling function, with the same votes": (edit(STARS, "stars >= 4", "stars > 3"), {"lf.mood.stars"}),
-    "a macro": (
-        edit("macros/words.sql", "contains(lower(text)", "starts_with(lower(text)"),
-        {"lf.mood.refund"},
-    ),
+    "a macro": (edit("macros/words.sql", "contains(lower(text)", "starts_with(lower(text)"), {"lf.mood.refund"}),
     "a dictionary": (
         edit("labeling_functions/mood/blame.txt", "waste\n", "arrival\n"),
         {"lf.mood.blame", "label_set.moods", "export.train"},
@@ -160,9 +165,9 @@ def test_the_lock_shows_what_a_change_does(built: Sandbox) -> None:
     before = built.read("teachkit.lock")
     built.replace(TRANSFORM, "select id,", "select id, 1 as one,")
     built("build")
-    assert built.read("teachkit.lock").replace(lock_value(built.read("teachkit.lock"), "fingerprint"), "") == before.replace(
-        lock_value(before, "fingerprint"), ""
-    )
+    assert built.read("teachkit.lock").replace(
+        lock_value(built.read("teachkit.lock"), "fingerprint"), ""
+    ) == before.replace(lock_value(before, "fingerprint"), "")
     built.replace("labeling_functions/mood/blame.txt", "waste\n", "arrival\n")
     built.write({STARS: "case when stars = 5 then 'good' end"})
     built("build")

@@ -77,11 +77,13 @@ def test_task_selects_all_that_belongs_to_it(once: Sandbox) -> None:
 
 def test_exclude_and_several_options(once: Sandbox) -> None:
     assert ls(once, "--select", "type:lf", "--exclude", "tag:words type:unit_test") == {
-        "lf.mood.stars", "lf.mood.short_praise"
+        "lf.mood.stars",
+        "lf.mood.short_praise",
     }
     assert ls(once, "--select", "praise", "--select", "stars") == {"lf.mood.praise", "lf.mood.stars"}
     assert ls(once, "-s", "type:lf", "--exclude", "praise", "--exclude", "stars") == LFS - {
-        "lf.mood.praise", "lf.mood.stars"
+        "lf.mood.praise",
+        "lf.mood.stars",
     } | {UNIT}
     assert ls(once, "--exclude", "type:test") == ALL - {KEY, UNIT} - SOURCE_TESTS - LABEL_TESTS
     nothing = once("ls", "--select", "tag:nobody")
@@ -136,7 +138,14 @@ def test_fail_fast_stops_at_the_first_failure(built: Sandbox) -> None:
     built.write(
         {
             "labeling_functions/mood/stars.sql": "case when cast(text as integer) = 1 then 'good' end",
-            "labeling_functions/mood/style.py": "from teachkit import labeling_function\n\n\n@labeling_function(label='good')\ndef short_praise(text):\n    raise ValueError\n",
+            "labeling_functions/mood/style.py": (
+                "from teachkit import labeling_function\n"
+                "\n"
+                "\n"
+                "@labeling_function(label='good')\n"
+                "def short_praise(text):\n"
+                "    raise ValueError\n"
+            ),
         }
     )
     slow = built.build(code=1)

@@ -34,16 +34,32 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "accepted_values good": (TABLE, "accepted_values", {"column": "mood", "values": ["+", "-"]}, 0, ""),
     "accepted_values bad": (TABLE, "accepted_values", {"column": "stars", "values": [1, 2, 4, 5]}, 1, "1 other values"),
     "accepted_values unquoted good": (
-        TABLE, "accepted_values", {"column": "stars", "values": [1, 2, 3, 4, 5], "quote": False}, 0, ""
+        TABLE,
+        "accepted_values",
+        {"column": "stars", "values": [1, 2, 3, 4, 5], "quote": False},
+        0,
+        "",
     ),
     "relationships good": (
-        TABLE, "relationships", {"column": "id", "to": "source('shop', 'reviews')", "field": "id"}, 0, ""
+        TABLE,
+        "relationships",
+        {"column": "id", "to": "source('shop', 'reviews')", "field": "id"},
+        0,
+        "",
     ),
     "relationships bad": (
-        TABLE, "relationships", {"column": "text", "to": "source('shop', 'reviews')", "field": "id"}, 9, "are not in"
+        TABLE,
+        "relationships",
+        {"column": "text", "to": "source('shop', 'reviews')", "field": "id"},
+        9,
+        "are not in",
     ),
     "relationships to itself bad": (
-        TABLE, "relationships", {"column": "text", "to": "ref('reviews')", "field": "id"}, 9, "are not in"
+        TABLE,
+        "relationships",
+        {"column": "text", "to": "ref('reviews')", "field": "id"},
+        9,
+        "are not in",
     ),
     "key good": (TABLE, "key", {"columns": ["id", "text"]}, 0, ""),
     "key bad": (TABLE, "key", {"columns": ["split", "stars"]}, 11, "stand in more than one row"),
@@ -65,13 +81,31 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "accuracy good": (LABELS, "accuracy", {"min": 0.9}, 0, "accuracy 1.000 on 8 items of gold.test"),
     "accuracy bad": (LABELS, "accuracy", {"max": 0.9, "against": "gold.tune"}, 1, "of gold.tune"),
     "accuracy everywhere good": (LABELS, "accuracy", {"min": 0.9, "against": "gold", "over": "labeled"}, 0, "16 items"),
-    "accuracy without gold bad": (LABELS, "accuracy", {"min": 0.1, "against": "gold.train"}, 1, "accuracy: no item of gold.train has gold"),
+    "accuracy without gold bad": (
+        LABELS,
+        "accuracy",
+        {"min": 0.1, "against": "gold.train"},
+        1,
+        "accuracy: no item of gold.train has gold",
+    ),
     "macro_f1 good": (LABELS, "macro_f1", {"min": 0.9}, 0, "macro_f1 1.000"),
     "macro_f1 bad": (LABELS, "macro_f1", {"max": 0.9}, 1, "at most 0.9 wanted"),
     "conflict_rate good": (LABELS, "conflict_rate", {"max": 0.2}, 0, "conflict rate"),
     "conflict_rate bad": (LABELS, "conflict_rate", {"min": 0.5}, 1, "conflict rate"),
-    "class_balance good": (LABELS, "class_balance", {"good": [0.4, 0.6], "bad": ["40%", "60%"]}, 0, "shares of the labels"),
-    "class_balance bad": (LABELS, "class_balance", {"good": [0, 0.1], "bad": [0.9, 1]}, 2, "good 0.475 is not within 0 to 0.1"),
+    "class_balance good": (
+        LABELS,
+        "class_balance",
+        {"good": [0.4, 0.6], "bad": ["40%", "60%"]},
+        0,
+        "shares of the labels",
+    ),
+    "class_balance bad": (
+        LABELS,
+        "class_balance",
+        {"good": [0, 0.1], "bad": [0.9, 1]},
+        2,
+        "good 0.475 is not within 0 to 0.1",
+    ),
     "agreement good": (LABELS, "agreement", {"min": 0.99, "metric": "percent"}, 0, "judged by two or more"),
     "agreement bad": (LABELS, "agreement", {"max": 0.5}, 1, "agreement 1.000 (krippendorff) on 3 items"),
     "agreement fleiss good": (LABELS, "agreement", {"min": 0.9, "metric": "fleiss"}, 0, "fleiss"),
@@ -83,7 +117,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
 
 
 def prepared(project: Sandbox) -> Sandbox:
-    project.replace("transforms/reviews.sql", "split\n", "split, timestamp '2001-02-03' as old, posted, null::timestamp as never\n")
+    project.replace(
+        "transforms/reviews.sql", "split\n", "split, timestamp '2001-02-03' as old, posted, null::timestamp as never\n"
+    )
     head, *lines = project.read("data/reviews.csv").splitlines()
     from datetime import UTC, datetime
 
@@ -155,7 +191,13 @@ def test_every_check_passes_and_fails_here() -> None:
 
 
 def declare(project: Sandbox, check: str, **arguments: Any) -> None:
-    project.write({"tests/one.yml": yaml.safe_dump({"tests": [{"node": TABLE, "tests": [{check: {"name": "one", **arguments}}]}]})})
+    project.write(
+        {
+            "tests/one.yml": yaml.safe_dump(
+                {"tests": [{"node": TABLE, "tests": [{check: {"name": "one", **arguments}}]}]}
+            )
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +224,9 @@ def test_severity_and_conditions(arguments: dict[str, Any], status: str, built: 
     found = built.build("--select", "reviews", code=1 if status == "failed" else 0)
     assert found["test.one"] == status
     result = built.result("test.one")
-    assert result["failures"] == (0 if "stars <> 3" in str(arguments.get("where")) else 2 if "where" in arguments else 6)
+    assert result["failures"] == (
+        0 if "stars <> 3" in str(arguments.get("where")) else 2 if "where" in arguments else 6
+    )
 
 
 def test_freshness_knows_how_bad_it_is(built: Sandbox) -> None:
@@ -201,7 +245,9 @@ def test_freshness_of_a_source(built: Sandbox) -> None:
     prepared(built)
     built.replace("sources/shop.yml", "key: id", "key: id\n        freshness: {column: posted, error_after: 1 hour}")
     assert built.build()["test.shop.reviews.freshness.posted"] == "passed"
-    old = built.read("data/reviews.csv").replace(built.read("data/reviews.csv").splitlines()[1].split(",")[-1], "2001-01-01T00:00:00")
+    old = built.read("data/reviews.csv").replace(
+        built.read("data/reviews.csv").splitlines()[1].split(",")[-1], "2001-01-01T00:00:00"
+    )
     built.write({"data/reviews.csv": old})
     assert built.build(code=1)["test.shop.reviews.freshness.posted"] == "failed"
 
@@ -211,7 +257,9 @@ def test_max_flips_compares_with_the_lock(built: Sandbox) -> None:
     built.replace(model, "- coverage", "- max_flips: {against: lock, max: 5%}\n      - coverage")
     assert built.build()["test.moods.max_flips"] == "passed"
     assert "0 of 40 labels" in built.result("test.moods.max_flips")["message"]
-    built.write({"labeling_functions/mood/stars.sql": "case when stars >= 4 then 'bad' when stars <= 2 then 'good' end"})
+    built.write(
+        {"labeling_functions/mood/stars.sql": "case when stars >= 4 then 'bad' when stars <= 2 then 'good' end"}
+    )
     before = built.state()
     assert built.build("--store-failures", code=1)["test.moods.max_flips"] == "failed"
     result = built.result("test.moods.max_flips")
@@ -254,12 +302,25 @@ def test_store_failures_keeps_rows_to_be_shown(built: Sandbox) -> None:
 
 
 def test_singular_tests_take_config(built: Sandbox) -> None:
-    built.write({"tests/three.sql": "{{ config(severity='warn', store_failures=true, tags=['odd'], limit=2) }}\nselect id from {{ ref('reviews') }} where stars = 3"})
+    built.write(
+        {
+            "tests/three.sql": (
+                "{{ config(severity='warn', store_failures=true, tags=['odd'], limit=2) }}\n"
+                "select id from {{ ref('reviews') }} where stars = 3"
+            )
+        }
+    )
     assert built.build()["test.three"] == "warned"
     assert built.result("test.three")["failures"] == 6
     assert built.build("--select", "tag:odd") == {"test.three": "warned"}
     assert len(built("show", "test.three", "--format", "json").json["rows"]) == 2
-    built.write({"tests/three.sql": "{{ config(error_if='> 100', warn_if='> 5') }}\nselect id from {{ ref('reviews') }} where stars = 3"})
+    built.write(
+        {
+            "tests/three.sql": (
+                "{{ config(error_if='> 100', warn_if='> 5') }}\nselect id from {{ ref('reviews') }} where stars = 3"
+            )
+        }
+    )
     assert built.build()["test.three"] == "warned"
 
 
@@ -293,7 +354,10 @@ def test_unit_tests_say_which_row_came_out_otherwise(built: Sandbox) -> None:
 def test_a_unit_test_of_a_select_sees_the_given_rows(built: Sandbox) -> None:
     built.write(
         {
-            "labeling_functions/mood/copied.sql": "select id, 'bad' as label from (select id, count(*) over (partition by text) as n from {{ ref('reviews') }}) where n > 1",
+            "labeling_functions/mood/copied.sql": (
+                "select id, 'bad' as label from (select id, count(*) over (partition by text) as n from {{ "
+                "ref('reviews') }}) where n > 1"
+            ),
             "tests/rules.yml": """
             unit_tests:
               - {name: copies, voter: copied, rows: [{text: a}, {text: b}, {text: a}], expect: [bad, null, bad]}
@@ -304,8 +368,14 @@ def test_a_unit_test_of_a_select_sees_the_given_rows(built: Sandbox) -> None:
 
 
 def test_a_unit_test_whose_voter_raises_fails(built: Sandbox) -> None:
-    built.replace("labeling_functions/mood/style.py", 'return "love"', 'if "odd" in text:\n        raise KeyError(text)\n    return "love"')
-    built.write({"tests/rules.yml": "unit_tests:\n  - {name: odd, voter: short_praise, rows: [{text: odd}], expect: [null]}\n"})
+    built.replace(
+        "labeling_functions/mood/style.py",
+        'return "love"',
+        'if "odd" in text:\n        raise KeyError(text)\n    return "love"',
+    )
+    built.write(
+        {"tests/rules.yml": "unit_tests:\n  - {name: odd, voter: short_praise, rows: [{text: odd}], expect: [null]}\n"}
+    )
     assert built.build(code=1)["unit_test.odd"] == "failed"
     assert "KeyError" in built.result("unit_test.odd")["message"]
 
@@ -340,7 +410,9 @@ def test_outcomes_are_kept_until_what_is_read_changes(built: Sandbox) -> None:
     ],
     ids=str,
 )
-def test_arguments_that_make_no_sense_are_refused(check: str, arguments: dict[str, Any], said: str, once: Sandbox) -> None:
+def test_arguments_that_make_no_sense_are_refused(
+    check: str, arguments: dict[str, Any], said: str, once: Sandbox
+) -> None:
     text = yaml.safe_dump({"tests": [{"node": TABLE, "tests": [{check: arguments}]}]})
     with once.changed({"tests/one.yml": text}):
         found = once("parse", code=2)

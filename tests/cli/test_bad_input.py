@@ -154,10 +154,7 @@ COMPILE = {
         "Did you mean 'praise'?",
     ),
     "a cycle": Bad(
-        {
-            "transforms/a.sql": "select * from {{ ref('b') }}",
-            "transforms/b.sql": "select * from {{ ref('a') }}",
-        },
+        {"transforms/a.sql": "select * from {{ ref('b') }}", "transforms/b.sql": "select * from {{ ref('a') }}"},
         "cycle",
         "transforms/a.sql",
         "a -> ",
@@ -193,11 +190,11 @@ COMPILE = {
         transform("select {{ ''.__class__.__mro__ }} as id"), "unsafe-template", f"{TRANSFORM}:1", "__class__"
     ),
     "YAML that is not closed": Bad(
-        {"tasks/mood.yml": "tasks:\n  - name: mood\n    labels: [good, bad\n    key: id\n"}, "bad-yaml", "tasks/mood.yml:"
+        {"tasks/mood.yml": "tasks:\n  - name: mood\n    labels: [good, bad\n    key: id\n"},
+        "bad-yaml",
+        "tasks/mood.yml:",
     ),
-    "tabs in YAML": Bad(
-        {"tasks/mood.yml": b"tasks:\n\t- name: mood\n"}, "bad-yaml", "tasks/mood.yml:2", "spaces"
-    ),
+    "tabs in YAML": Bad({"tasks/mood.yml": b"tasks:\n\t- name: mood\n"}, "bad-yaml", "tasks/mood.yml:2", "spaces"),
     "a list where a mapping belongs": Bad({"tasks/mood.yml": "- name: mood\n"}, "bad-value", "tasks/mood.yml:1"),
     "a key twice": Bad({"tasks/mood.yml": "tasks: []\ntasks: []\n"}, "bad-yaml", "tasks/mood.yml:2", "twice"),
     "a value of the wrong type": Bad(
@@ -231,7 +228,11 @@ COMPILE = {
     ),
     "an unknown target": Bad({}, "unknown-target", "", "Did you mean 'ci'?", arguments=("--target", "cii")),
     "an environment variable that is not set": Bad(
-        {"profiles.yml": "targets:\n  dev: {store: \"{{ env_var('SHOP_STORE') }}\", memory: \"{{ env_var('SHOP_MEMORY') }}\"}\n"},
+        {
+            "profiles.yml": (
+                "targets:\n  dev: {store: \"{{ env_var('SHOP_STORE') }}\", memory: \"{{ env_var('SHOP_MEMORY') }}\"}\n"
+            )
+        },
         "missing-env-var",
         "profiles.yml:2:",
         "SHOP_STORE",
@@ -244,7 +245,9 @@ COMPILE = {
         "memory",
         env={"SHOP_MEMORY": "s3cr3t-value"},
     ),
-    "a lock of a newer version": Bad({"teachkit.lock": "version: 99\n\nlabel_sets: {}\n"}, "lock-too-new", "teachkit.lock"),
+    "a lock of a newer version": Bad(
+        {"teachkit.lock": "version: 99\n\nlabel_sets: {}\n"}, "lock-too-new", "teachkit.lock"
+    ),
     "a lock with a merge conflict": Bad(
         {"teachkit.lock": "<<<<<<< HEAD\nversion: 1\n=======\nversion: 1\n>>>>>>> other\n"}, "bad-lock", "teachkit.lock"
     ),
@@ -290,21 +293,32 @@ RUN = {
         python("raise ValueError('not today')"), "labeling-function-failed", f"{STYLE}:6", "ValueError", 1
     ),
     "Python that returns a number": Bad(python("return 7"), "labeling-function-failed", STYLE, "7", 1),
-    "Python that exits": Bad(
-        python("import os; os._exit(3)"), "labeling-function-failed", STYLE, "r001", 1
-    ),
+    "Python that exits": Bad(python("import os; os._exit(3)"), "labeling-function-failed", STYLE, "r001", 1),
     "Python that crashes": Bad(
         python("import ctypes; ctypes.string_at(0)"), "labeling-function-failed", STYLE, "r001", 1
     ),
     "Python that hangs": Bad(
-        {**python("import threading; threading.Event().wait()"), "teachkit.yml": "name: reviews\nvars: {low: 2}\npython_timeout: 0.3\n"},
+        {
+            **python("import threading; threading.Event().wait()"),
+            "teachkit.yml": "name: reviews\nvars: {low: 2}\npython_timeout: 0.3\n",
+        },
         "labeling-function-failed",
         STYLE,
         "0.3 s",
         1,
     ),
     "Python whose import fails": Bad(
-        {STYLE: "import no_such_module_of_ours\nfrom teachkit import labeling_function\n\n\n@labeling_function(label='good')\ndef short_praise(text):\n    return True\n"},
+        {
+            STYLE: (
+                "import no_such_module_of_ours\n"
+                "from teachkit import labeling_function\n"
+                "\n"
+                "\n"
+                "@labeling_function(label='good')\n"
+                "def short_praise(text):\n"
+                "    return True\n"
+            )
+        },
         "labeling-function-not-loaded",
         STYLE,
         "no_such_module_of_ours",
@@ -339,24 +353,43 @@ RUN = {
         None,
     ),
     "bytes that are not UTF-8 in a CSV": Bad(
-        {SHOP: b"id,text,stars,mood,split\nr001,caf\xe9,3,,train\n"}, "source-unreadable", "sources/shop.yml", "UTF-8", None
+        {SHOP: b"id,text,stars,mood,split\nr001,caf\xe9,3,,train\n"},
+        "source-unreadable",
+        "sources/shop.yml",
+        "UTF-8",
+        None,
     ),
     "an export whose condition fails": Bad(
-        {"exports/train.yml": "exports:\n  - {name: train, label_set: ref('moods'), path: output/train.csv, where: 'cast(text as integer) > 1'}\n"},
+        {
+            "exports/train.yml": (
+                "exports:\n"
+                "  - {name: train, label_set: ref('moods'), path: output/train.csv, where: 'cast(text as "
+                "integer) > 1'}\n"
+            )
+        },
         "node-failed",
         "exports/train.yml:2:",
         "try_cast",
         1,
     ),
     "a unit test with a value of another type": Bad(
-        {"tests/rules.yml": "unit_tests:\n  - {name: blame_is_bad, voter: blame, rows: [{text: x, stars: many}], expect: [null]}\n"},
+        {
+            "tests/rules.yml": (
+                "unit_tests:\n  - {name: blame_is_bad, voter: blame, rows: [{text: x, stars: many}], expect: [null]}\n"
+            )
+        },
         "",
         "tests/rules.yml:2:",
         "stars",
         1,
     ),
     "a unit test with values of two types": Bad(
-        {"tests/rules.yml": "unit_tests:\n  - {name: blame_is_bad, voter: blame, rows: [{text: x}, {text: [1]}], expect: [null, null]}\n"},
+        {
+            "tests/rules.yml": (
+                "unit_tests:\n"
+                "  - {name: blame_is_bad, voter: blame, rows: [{text: x}, {text: [1]}], expect: [null, null]}\n"
+            )
+        },
         "",
         "tests/rules.yml:2:",
         "text",
@@ -390,17 +423,27 @@ RUN = {
         None,
     ),
     "a label model with a parameter that it does not know": Bad(
-        {"label_models/mood.yml": "label_models:\n  - {name: moods, task: mood, type: majority, parameters: {speed: 3}}\n"},
+        {
+            "label_models/mood.yml": (
+                "label_models:\n  - {name: moods, task: mood, type: majority, parameters: {speed: 3}}\n"
+            )
+        },
         "bad-value",
         "label_models/mood.yml:2:",
         "speed",
         None,
     ),
     "a test that fails": Bad(
-        {"tests/labeled_once.sql": "select id from {{ ref('moods') }} where id = 'r001'"}, "", "tests/labeled_once.sql", "1 row", 1
+        {"tests/labeled_once.sql": "select id from {{ ref('moods') }} where id = 'r001'"},
+        "",
+        "tests/labeled_once.sql",
+        "1 row",
+        1,
     ),
     "a failing SQL at run time": Bad(
-        transform("select id, text, stars, mood, split, cast(text as integer) as n\nfrom {{ source('shop', 'reviews') }}"),
+        transform(
+            "select id, text, stars, mood, split, cast(text as integer) as n\nfrom {{ source('shop', 'reviews') }}"
+        ),
         "node-failed",
         TRANSFORM,
         "try_cast",
@@ -440,7 +483,9 @@ def test_the_good_build_after_a_bad_one_reuses_everything(built: Sandbox) -> Non
 
 
 def check(found: Outcome, bad: Bad) -> None:
-    errors = re.findall(r"^error: .*$", found.err, re.MULTILINE) or re.findall(r"^(?:error|failed)[: ].*$", found.all, re.M)
+    errors = re.findall(r"^error: .*$", found.err, re.MULTILINE) or re.findall(
+        r"^(?:error|failed)[: ].*$", found.all, re.M
+    )
     assert errors, found.all
     assert bad.slug in found.all
     assert bad.place in found.all

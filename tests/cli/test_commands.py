@@ -96,15 +96,7 @@ MANIFEST = record(
         "target": {"const": "dev"},
         "nodes": by_name(NODE),
         "tasks": by_name(
-            record(
-                {
-                    "kind": TEXT,
-                    "labels": several(TEXT),
-                    "dataset": TEXT,
-                    "key": TEXT,
-                    "description": TEXT,
-                }
-            )
+            record({"kind": TEXT, "labels": several(TEXT), "dataset": TEXT, "key": TEXT, "description": TEXT})
         ),
         "children": by_name(several(TEXT, 0)),
     }
@@ -149,9 +141,7 @@ LINEAGE = {
         "posterior": by_name(NUMBER),
     },
 }
-PLAN = record(
-    {"steps": several(record({"id": TEXT, "action": {"enum": ["run", "reuse", "maybe"]}, "reason": TEXT}))}
-)
+PLAN = record({"steps": several(record({"id": TEXT, "action": {"enum": ["run", "reuse", "maybe"]}, "reason": TEXT}))})
 
 JSON = {
     ("build",): RUN,
@@ -194,7 +184,10 @@ TEXTS = {
     ("build",): r"18 nodes in [\d.]+ m?s: 10 reused, 8 passed\npublished to target 'dev'\n$",
     ("run",): r"10 nodes in [\d.]+ m?s: 10 reused\n",
     ("test",): r"8 nodes in [\d.]+ m?s: 8 passed\n$",
-    ("build", "--dry-run"): r"reuse +label_set\.moods +in the store\n(.*\n)*\n0 to run, \d+ perhaps .*, \d+ to reuse\n$",
+    (
+        "build",
+        "--dry-run",
+    ): r"reuse +label_set\.moods +in the store\n(.*\n)*\n0 to run, \d+ perhaps .*, \d+ to reuse\n$",
     ("parse",): r"^18 nodes, no errors; wrote target/manifest.json\n$",
     ("compile",): r"^wrote 6 files to target/compiled/\n$",
     ("compile", "--select", "stars"): r"^-- lf\.mood\.stars\nCASE\n",
@@ -237,7 +230,12 @@ def test_schemas_are_schemas_and_take_what_the_project_holds(built: Sandbox) -> 
     import yaml
 
     assert "wrote 11 schemas to .teachkit/schemas/" in built("schema").out
-    kinds = {"tasks": "tasks/mood.yml", "project": "teachkit.yml", "profiles": "profiles.yml", "tests": "tests/rules.yml"}
+    kinds = {
+        "tasks": "tasks/mood.yml",
+        "project": "teachkit.yml",
+        "profiles": "profiles.yml",
+        "tests": "tests/rules.yml",
+    }
     for path in (built.root / ".teachkit/schemas").iterdir():
         Draft202012Validator.check_schema(json.loads(path.read_text()))
     for kind, file in kinds.items():
@@ -328,7 +326,9 @@ def test_help_of_every_command_names_the_common_options(capsys: pytest.CaptureFi
 HEAVY = ("duckdb", "pyarrow", "numba", "sqlglot", "openai", "pydantic", "yaml", "jinja2", "rich", "numpy")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["build", "--help"], ["show", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["build", "--help"], ["show", "--help"]], ids=" ".join
+)
 def test_help_imports_nothing_heavy(arguments: list[str], once: Sandbox) -> None:
     import subprocess
 
@@ -352,7 +352,9 @@ def test_init_gives_a_project_that_builds(tmp_path: Any) -> None:
     project = Sandbox(tmp_path / "spam")
     assert not (project.root / "teachkit.lock").exists()
     first = project("build")
-    assert re.search(r"\n61 nodes in .*: 31 built, 30 passed\npublished to target 'dev'; teachkit.lock changed", first.out)
+    assert re.search(
+        r"\n61 nodes in .*: 31 built, 30 passed\npublished to target 'dev'; teachkit.lock changed", first.out
+    )
     lock = project.read("teachkit.lock")
     assert project.build() == {i: "reused" if s == "built" else s for i, s in project.build().items()}
     assert project.read("teachkit.lock") == lock

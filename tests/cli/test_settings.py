@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-
     from tests.sandbox import Sandbox
 
 
@@ -152,7 +151,11 @@ def terminal(project: Sandbox, *arguments: str, env: dict[str, str] | None = Non
 
 def test_colours_on_a_terminal_unless_switched_off(built: Sandbox) -> None:
     assert "\x1b[32mpassed" in terminal(built, "build")
-    for words, env in ((("--no-color", "build"), {}), (("build",), {"NO_COLOR": "1"}), (("build",), {"TEACHKIT_NO_COLOR": "1"})):
+    for words, env in (
+        (("--no-color", "build"), {}),
+        (("build",), {"NO_COLOR": "1"}),
+        (("build",), {"TEACHKIT_NO_COLOR": "1"}),
+    ):
         shown = terminal(built, *words, env=env)
         assert "passed" in shown
         assert not re.search(r"\x1b\[[\d;]*3\dm", shown)
@@ -213,7 +216,14 @@ def test_ctrl_c_keeps_what_was_finished(fresh: Sandbox) -> None:
 
 
 def test_ctrl_c_ends_the_workers_too(fresh: Sandbox) -> None:
-    fresh.write({"labeling_functions/mood/style.py": HANGING.replace("import threading", "import os, pathlib, threading\n    pathlib.Path('pid').write_text(str(os.getpid()))\n")})
+    fresh.write(
+        {
+            "labeling_functions/mood/style.py": HANGING.replace(
+                "import threading",
+                "import os, pathlib, threading\n    pathlib.Path('pid').write_text(str(os.getpid()))\n",
+            )
+        }
+    )
     pid = fresh.root / "pid"
     os.mkfifo(pid)
     process = fresh.start("build", start_new_session=True)

@@ -18,24 +18,26 @@ TIES = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.2, 0.3, 0.5], [0.4, 0.4, 0
 )
 def test_ties_go_by_the_declared_policy(policy: str, codes: list[int]) -> None:
     votes = Votes.from_matrix([[0, 1], [1, 2], [2, 2], [0, 0]], 3)
-    assert decide(TIES, votes, [0.2, 0.4, 0.4], policy).tolist() == codes
+    assert decide(TIES, votes.votes_per_pattern, [0.2, 0.4, 0.4], policy).tolist() == codes
 
 
 def test_a_tie_is_one_up_to_rounding() -> None:
     votes = Votes.from_matrix([[0, 1]], 2)
-    assert decide(np.array([[0.5 + 1e-13, 0.5 - 1e-13]]), votes, [0.5, 0.5], "abstain").tolist() == [-1]
-    assert decide(np.array([[0.5 + 1e-6, 0.5 - 1e-6]]), votes, [0.5, 0.5], "abstain").tolist() == [0]
+    assert decide(np.array([[0.5 + 1e-13, 0.5 - 1e-13]]), votes.votes_per_pattern, [0.5, 0.5], "abstain").tolist() == [
+        -1
+    ]
+    assert decide(np.array([[0.5 + 1e-6, 0.5 - 1e-6]]), votes.votes_per_pattern, [0.5, 0.5], "abstain").tolist() == [0]
 
 
 def test_without_votes_there_is_no_label() -> None:
     votes = Votes.from_matrix([[-1], [1]], 2)
-    assert decide(np.array([[0.9, 0.1], [0.1, 0.9]]), votes, [0.9, 0.1], "first").tolist() == [-1, 1]
-    assert decide(np.zeros((0, 2)), Votes.from_matrix(np.zeros((0, 1), int), 2), [0.5, 0.5], "first").tolist() == []
+    assert decide(np.array([[0.9, 0.1], [0.1, 0.9]]), votes.votes_per_pattern, [0.9, 0.1], "first").tolist() == [-1, 1]
+    assert decide(np.zeros((0, 2)), [], [0.5, 0.5], "first").tolist() == []
 
 
 def test_an_unknown_tie_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="tie_policy is one of abstain, prior, first, not 'random'"):
-        decide(TIES, Votes.from_matrix([[0]], 3), [1, 1, 1], "random")
+        decide(TIES, [1], [1, 1, 1], "random")
 
 
 def test_gold_splits_patterns_and_is_held() -> None:

@@ -176,6 +176,32 @@ def test_stored_parameters_give_the_stored_posteriors_bit_for_bit(built: Sandbox
         run.close()
 
 
+OWN = """
+class Counting:
+    def fit(self, votes, *, gold=None, abstain=None):
+        self.classes = votes.n_labels
+        return self
+
+    def predict_proba(self, votes):
+        import numpy as np
+
+        counts = np.ones((votes.n_patterns, self.classes))
+        np.add.at(counts, (votes.entry_pattern, votes.code), 1.0)
+        return (counts / counts.sum(axis=1, keepdims=True))[votes.pattern_of]
+"""
+
+
+def test_a_class_of_ones_own_is_asked_again_without_each_vote(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "shop", FILES)
+    model = "label_models:\n  - {name: counts, task: mood, type: 'label_models/counting.py:Counting'}\n"
+    sandbox.write({"label_models/all.yml": model, "label_models/counting.py": OWN})
+    sandbox("build")
+    found = explain(sandbox, "counts", "r006")  # blame and stars say bad
+    assert found["posterior"] == {"good": 0.2, "bad": 0.6, "mixed": 0.2}
+    assert found["measure"] == "left_out"
+    assert {v["voter"]: v["contribution"] for v in found["votes"]} == pytest.approx({"blame": 0.1, "stars": 0.1})
+
+
 def test_a_project_outside_git_says_so(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "shop", FILES)
     sandbox("build")

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
     from teachkit.lineage import Explanation, VoteShare
 
+_MEASURES = {
+    "log_odds": ", in log-odds of the label",
+    "share": ", in parts of the vote",
+    "left_out": ", by how much the label's probability falls without each",
+    "none": "",
+}
 _SHORT = 10
 _SILENT_SHOWN = 5
 _LONG = 2000  # characters of a value of the item's row
@@ -105,7 +111,7 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     if why.measure == "log_odds" and why.toward is not None:
         title = f", in log-odds of {why.toward} against {why.against}"
     else:
-        title = {"log_odds": ", in log-odds of the label", "share": ", in parts of the vote"}.get(why.measure, "")
+        title = _MEASURES[why.measure]
     click.echo(f"votes{title}")
     rows = []
     if why.prior is not None:

@@ -1,0 +1,114 @@
+"""How much each vote on an item moved its label, by the fitted label models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from teachkit.votes import Votes
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one voter said of the item: a label, or (``yes`` is false) that it is not this label."""
+
+    voter: str
+    kind: str
+    label: str
+    node: str
+    yes: bool
+    line: int | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A fitted label model that does not say what a vote moves: it is asked again without the vote."""
+
+    model: Any
+    voters_: Sequence[str]
+
+    def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
+        """The change of each posterior [K] that each vote makes."""
+        from teachkit.label_models.base import leave_one_out
+
+        return leave_one_out(self.model, votes, pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """How much each vote, by (voter, label), and each silence moved the result."""
+
+    toward: str | None
+    against: str | None
+    measure: str
+    prior: float | None
+    contributions: Mapping[tuple[str, str], float]
+    silence: Mapping[str, float]
+    diagnostics: Mapping[str, Any]
+
+
+_BY_THE_MODEL = ("lf", "annotator")
+
+
+def weigh_choice(
+    models: Sequence[Any], votes: Sequence[Vote], posterior: Mapping[str, float], labels: Sequence[str]
+) -> Weighed:
+    """How much each vote moved the odds of the likeliest label against the next."""
+    ranked = sorted(range(len(labels)), key=lambda k: (-posterior[labels[k]], k))
+    toward, against = ranked[0], ranked[1]
+    model = models[0]
+    if model is None:
+        return Weighed(labels[toward], labels[against], "none", None, {}, {}, {})
+    codes = {v.voter: labels.index(v.label) for v in votes if v.kind in _BY_THE_MODEL}
+    moved = _contributions(model, codes, len(labels))
+    if isinstance(model, LeftOut):
+        said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in _BY_THE_MODEL}
+        return Weighed(labels[toward], None, "left_out", None, said, {}, {})
+    if hasattr(model, "log_prior"):
+        odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
+        prior = float(model.log_prior[toward] - model.log_prior[against])
+        measure = "log_odds"
+    else:
+        odds = {voter: float(found[toward]) for voter, found in moved.items()}
+        prior, measure = None, "share"
+    said = {(v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in _BY_THE_MODEL}
+    silence = {voter: value for voter, value in odds.items() if voter not in codes}
+    return Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_)
+
+
+def weigh_multichoice(
+    models: Sequence[Any], votes: Sequence[Vote], posterior: Mapping[str, float], labels: Sequence[str]
+) -> Weighed:
+    """For each label on its own: how much each vote for it moved the odds of yes against no."""
+    said: dict[tuple[str, str], float] = {}
+    measure = "none"
+    for label, model in zip(labels, models, strict=True):
+        if model is None:
+            continue
+        codes = {v.voter: int(v.yes) for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
+        measure = _measure(model)
+        for voter, found in _contributions(model, codes, 2).items():
+            if voter in codes:
+                said[voter, label] = float(found[1] - found[0]) if measure == "log_odds" else float(found[1])
+    return Weighed(None, None, measure, None, said, {}, {})
+
+
+def _measure(model: Any) -> str:
+    if isinstance(model, LeftOut):
+        return "left_out"
+    return "log_odds" if hasattr(model, "log_prior") else "share"
+
+
+def _contributions(model: Any, codes: Mapping[str, int], k: int) -> dict[str, Any]:
+    """What each voter adds [K] on an item with these votes."""
+    import numpy as np
+
+    from teachkit.votes import Votes
+
+    columns = [np.array([codes.get(voter, -1)], dtype=np.int16) for voter in model.voters_]
+    found: dict[str, Any] = model.contributions(Votes.from_columns(model.voters_, columns, k, n_items=1), 0)
+    return found

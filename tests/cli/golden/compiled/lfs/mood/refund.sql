@@ -1,0 +1,3 @@
+CASE WHEN (
+  CONTAINS(LOWER(text), 'refund')
+) THEN 1 ELSE -1 END

@@ -1,0 +1,9 @@
+SELECT
+  id,
+  text,
+  stars,
+  mood,
+  split
+FROM "source.shop.reviews"
+WHERE
+  LENGTH(text) > 0
