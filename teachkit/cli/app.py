@@ -87,14 +87,22 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):  # click makes the one of the other
-        _tell("interrupted; what was finished is kept", arguments)
-        return _INTERRUPTED
+        return _interrupted(arguments)
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C while it runs a query
+            raise
+        return _interrupted(arguments)
     except click.ClickException as error:
         if _in_json(arguments):
             _tell(error.format_message(), arguments)
         else:
             error.show()
         return error.exit_code
+
+
+def _interrupted(arguments: Sequence[str]) -> int:
+    _tell("interrupted; what was finished is kept", arguments)
+    return _INTERRUPTED
 
 
 def _tell(message: str, arguments: Sequence[str]) -> None:

@@ -40,32 +40,49 @@ def is_remote(spec: SourceSpec) -> bool:
 def local_files(spec: SourceSpec, root: Path) -> list[Path]:
     """The source's local files in the order in which they are read."""
     if spec.table.database is not None:
-        return [] if spec.table.type == "postgres" else [root / spec.table.database]
-    found: list[Path] = []
-    for pattern in spec.paths:
-        if not _REMOTE.match(pattern):
-            full = str(root / pattern)
-            found += (
-                [Path(p) for p in sorted(glob.glob(full, recursive=True))] if glob.has_magic(full) else [Path(full)]
-            )
+        found = [] if spec.table.type == "postgres" else [root / spec.table.database]
+    else:
+        found = [path for pattern in spec.paths if not _REMOTE.match(pattern) for path in _files_of(pattern, root)]
     return [path for path in dict.fromkeys(found) if path.is_file()]
 
 
 def check_there(spec: SourceSpec, root: Path, name: str, where: Where) -> list[Path]:
-    """The source's local files; ``SourceNotFound`` if a path has none."""
+    """The source's local files.
+
+    Raises:
+        SourceNotFound: a path or glob has none.
+        SourceUnreadable: they are all empty, so that nothing tells the columns.
+    """
     files = local_files(spec, root)
     for pattern in spec.paths:
-        if not _REMOTE.match(pattern) and not local_files_of(pattern, root):
+        if not _REMOTE.match(pattern) and not any(path.is_file() for path in _files_of(pattern, root)):
             raise SourceNotFound(where, source=name, path=pattern)
     if spec.table.database and spec.table.type != "postgres" and not files:
         raise SourceNotFound(where, source=name, path=spec.table.database)
+    if files and spec.format in ("csv", "jsonl") and _is_empty(spec, root) and not _declares_columns(spec):
+        problem = f"'{files[0].name}' is empty"
+        advice = "declare what it will hold: columns: {name: {type: varchar}}"
+        if spec.format == "csv":
+            advice = "write its header line; a file with a header alone has no rows, and that is fine"
+        raise SourceUnreadable(where, source=name, problem=problem, advice=advice)
     return files
 
 
-def local_files_of(pattern: str, root: Path) -> list[str]:
-    """The local files of one path or glob."""
-    full = str(root / pattern)
-    return sorted(glob.glob(full, recursive=True)) if glob.has_magic(full) else [p for p in [full] if Path(p).is_file()]
+def _files_of(pattern: str, root: Path) -> list[Path]:
+    full = root / pattern
+    if not glob.has_magic(str(full)):
+        return [full]
+    return [Path(found) for found in sorted(glob.glob(str(full), recursive=True))]
+
+
+def _is_empty(spec: SourceSpec, root: Path) -> bool:
+    """Whether there is not one byte to read."""
+    remote = any(_REMOTE.match(path) for path in spec.paths)
+    return not remote and all(path.stat().st_size == 0 for path in local_files(spec, root))
+
+
+def _declares_columns(spec: SourceSpec) -> bool:
+    return spec.format == "jsonl" and bool(spec.types)
 
 
 class SourceReader:
@@ -94,6 +111,12 @@ class SourceReader:
     def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
         import duckdb
 
+        table = spec.table
+        if table.database is not None and _database_kind(spec) == "sqlite":
+            from teachkit.engine.sqlite_file import sqlite_columns
+
+            file = self._root / table.database
+            return sqlite_columns(file, table=table.table, query=table.query, types=spec.types, name=name, where=where)
         with duckdb.connect() as connection:
             relation = open_source(connection, spec, self._root, name, where)
             try:
@@ -113,9 +136,18 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
             remote = _REMOTE.match(path)
             if remote and remote[1] in _EXTENSION:
                 _load(connection, _EXTENSION[remote[1]], name, where)
+        if spec.format == "xlsx":
+            _load(connection, "excel", name, where)
         return _reader(spec, root)
-    kind = table.type or ("sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb")
-    if kind != "duckdb":
+    kind = _database_kind(spec)
+    if kind == "sqlite":
+        from teachkit.engine.sqlite_file import sqlite_relation
+
+        file = root / table.database
+        return sqlite_relation(
+            connection, file, table=table.table, query=table.query, types=spec.types, name=name, where=where
+        )
+    if kind == "postgres":
         _load(connection, kind, name, where)
     place = table.database if kind == "postgres" else str(root / table.database)
     alias = quote("db." + name)
@@ -123,29 +155,37 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
         attached = {row[0] for row in connection.execute("select database_name from duckdb_databases()").fetchall()}
         if "db." + name not in attached:
             connection.execute(f"attach {literal(place)} as {alias} (type {kind}, read_only)")
-        if table.query is not None:
-            if kind == "duckdb":
-                return f"({_in_database(table.query, alias)})"
-            return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
-        parts = ".".join(quote(part) for part in str(table.table).split("."))
-        return f"{alias}.{parts}"
     except duckdb.Error as error:
         raise unreadable(error, name, where) from error
+    if table.query is None:
+        return ".".join([alias, *(quote(part) for part in str(table.table).split("."))])
+    if kind == "duckdb":
+        return f"({_in_database(table.query, alias)})"
+    return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
+
+
+def _database_kind(spec: SourceSpec) -> str | None:
+    table = spec.table
+    if table.database is None or table.type is not None:
+        return table.type
+    return "sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb"
 
 
 def _in_database(query: str, alias: str) -> str:
-    """A query of a DuckDB file with its tables named within the attached database."""
+    """A query of a DuckDB file with its tables named within the attached database; all else stays as it is written."""
     import sqlglot
     from sqlglot import exp
 
     tree = sqlglot.parse_one(query, dialect="duckdb")
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    prefixes: dict[int, str] = {}
     for found in tree.find_all(exp.Table):
         if isinstance(found.this, exp.Identifier) and found.name not in ctes and not found.catalog:
-            found.set("catalog", exp.to_identifier(alias.strip('"'), quoted=True))
-            if not found.db:
-                found.set("db", exp.to_identifier("main", quoted=True))
-    return tree.sql("duckdb")
+            first = found.args.get("db") or found.this
+            prefixes[first.meta["start"]] = f"{alias}." if found.db else f'{alias}."main".'
+    for start, prefix in sorted(prefixes.items(), reverse=True):
+        query = query[:start] + prefix + query[start:]
+    return query.strip().rstrip(";") + "\n"
 
 
 def _load(connection: duckdb.DuckDBPyConnection, extension: str, name: str, where: Where) -> None:
@@ -167,6 +207,18 @@ def _reader(spec: SourceSpec, root: Path) -> str:
     options: dict[str, Any] = dict(spec.table.options)
     if spec.format in ("csv", "jsonl"):
         options.setdefault("union_by_name", True)
+        files = local_files(spec, root)
+        full = [str(path) for path in files if path.stat().st_size]
+        if not full and _declares_columns(spec):
+            return (
+                "(select "
+                + ", ".join(f"cast(NULL as {t}) as {quote(c)}" for c, t in spec.types.items())
+                + " where false)"
+            )
+        if 0 < len(full) < len(files):  # an empty file would bring a column of its own
+            paths = [path for path in paths if _REMOTE.match(path)] + full
+    if spec.format == "csv":
+        options.setdefault("skip", 0)  # else DuckDB passes over lines at the top that do not fit the others
     function = {"csv": "read_csv", "jsonl": "read_json", "parquet": "read_parquet", "xlsx": "read_xlsx"}[spec.format]
     if spec.format == "jsonl":
         options.setdefault("format", "newline_delimited")
@@ -204,11 +256,28 @@ def unreadable(error: BaseException, name: str, where: Where) -> TeachkitError:
     elif "onver" in text or "cast" in text.lower():
         column = re.search(r'column (?:name )?"?(\w+)"?', text, re.IGNORECASE)
         advice = f"declare the column as text: columns: {{{column[1] if column else 'name'}: {{type: varchar}}}}"
-    line = re.search(r"Line: (\d+)", text)
-    problem = re.sub(r"\s+", " ", text.splitlines()[0].removeprefix("Invalid Input Error: ")).strip()
-    return SourceUnreadable(
-        where, source=name, problem=problem + (f" (line {line[1]} of the file)" if line else ""), advice=advice
-    )
+    return SourceUnreadable(where, source=name, problem=_problem(text), advice=advice)
+
+
+_CSV_PROBLEMS = {
+    "not utf-8": "it is not UTF-8",
+    "Expected Number of Columns": "a row has another number of columns than the header",
+    "unterminated quote": "a quote is never closed",
+    "Error when converting": "a value does not convert to its column's type",
+    "Maximum line size": "a line is longer than DuckDB's reader allows (options: {max_line_size: …})",
+}
+
+
+def _problem(text: str) -> str:
+    """What DuckDB says, on one line: no row's text, no folder of this machine, no password."""
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    if line is not None:
+        told = next((told for mark, told in _CSV_PROBLEMS.items() if mark.lower() in text.lower()), "it does not parse")
+        file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
+        return f"{told} (line {line[1]} of {file[1].rpartition('/')[2] if file else 'the file'})"
+    first = re.sub(r"\s+", " ", text.splitlines()[0].removeprefix("Invalid Input Error: ")).strip()
+    first = re.sub(r"(?<=[\"'\s])/(?:[^\"'\s/]+/)+(?=[^\"'\s/]+)", "", first)
+    return re.sub(r"(://)[^/@\s]+@|(password=)\S+", r"\1\2…", first)
 
 
 def content_key(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from teachkit.errors import SourceUnreadable, Where
-from teachkit.graph.sql import literal, quote
+from teachkit.graph.sql import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,15 @@ _DECLARED = {
 }
 _STORED = {"integer": "BIGINT", "real": "DOUBLE", "text": "VARCHAR", "blob": "BLOB"}
 _ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BLOB": pa.binary()}
+_HOLDS: dict[pa.DataType, tuple[type, ...]] = {pa.int64(): (int,), pa.float64(): (int, float), pa.binary(): (bytes,)}
+
+
+def sqlite_columns(
+    path: Path, *, table: str | None, query: str | None, types: Mapping[str, str], name: str, where: Where
+) -> dict[str, str]:
+    """Column -> DuckDB type, without reading the rows; arguments and errors are those of ``sqlite_relation``."""
+    with _opened(path, name, where) as file:
+        return _columns(file, _asked(table, query), types)
 
 
 def sqlite_relation(
@@ -61,17 +70,28 @@ def sqlite_relation(
     Raises:
         SourceUnreadable: not an SQLite file, no such table, a value that its column's type cannot hold.
     """
-    asked = f"select * from {quote(table)}" if table else str(query)
+    with _opened(path, name, where) as file:
+        return _load(connection, file, _columns(file, _asked(table, query), types), "sqlite." + name)
+
+
+def _asked(table: str | None, query: str | None) -> str:
+    return f"select * from {quote(table)}" if table else str(query).strip().rstrip(";")
+
+
+@contextlib.contextmanager
+def _opened(path: Path, name: str, where: Where) -> Iterator[sqlite3.Connection]:
+    """The file, for reading; what goes wrong with it in our words."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
-            columns = _columns(file, asked, types)
-            return _load(connection, file, asked, columns, "sqlite." + name)
+        # DuckDB asks for batches from threads of its own, one at a time.
+        opened = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        with contextlib.closing(opened) as file:
+            yield file
     except _Misfit as error:
         problem = f"column '{error.column}' is declared as {error.type}, and a value is not"
         advice = f"declare the column as text: columns: {{{error.column}: {{type: varchar}}}}"
         raise SourceUnreadable(where, source=name, problem=problem, advice=advice) from error
     except (sqlite3.Error, sqlite3.Warning) as error:
-        advice = "check 'table:' or 'query:' (SQLite's dialect), and that the file is an SQLite database"
+        advice = "check 'table:' or 'query:' (SQLite's dialect); add 'type: duckdb' if it is a DuckDB file"
         raise SourceUnreadable(where, source=name, problem=f"SQLite says: {error}", advice=advice) from error
 
 
@@ -86,7 +106,7 @@ class _Misfit(Exception):
 
 def _columns(file: sqlite3.Connection, asked: str, types: Mapping[str, str]) -> dict[str, str]:
     """Column -> DuckDB type."""
-    file.execute(f"create temp view teachkit_asked as {asked.strip().rstrip(';')}")
+    file.execute(f"create temp view teachkit_asked as {asked}")
     wanted = {column.lower(): kind for column, kind in types.items()}
     found: dict[str, str] = {}
     for _, column, declared, *_ in file.execute("pragma temp.table_info(teachkit_asked)").fetchall():
@@ -104,51 +124,48 @@ def _stored_type(file: sqlite3.Connection, column: str) -> str:
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, file: sqlite3.Connection, asked: str, columns: Mapping[str, str], name: str
+    connection: duckdb.DuckDBPyConnection, file: sqlite3.Connection, columns: Mapping[str, str], name: str
 ) -> str:
     import duckdb
 
-    arrow = {column: _ARROW.get(kind, pa.string()) for column, kind in columns.items()}
-    reader = pa.RecordBatchReader.from_batches(pa.schema(list(arrow.items())), _batches(file, arrow))
-    casts = ", ".join(f"{_cast(column, kind)} as {quote(column)}" for column, kind in columns.items())
-    relation = quote(name)
-    connection.register("teachkit_rows", reader)
+    rows = _Rows(file, columns)
+    casts = ", ".join(f"cast({quote(column)} as {kind}) as {quote(column)}" for column, kind in columns.items())
+    connection.register("teachkit_rows", pa.RecordBatchReader.from_batches(rows.schema, rows))
     try:
-        connection.execute(f"create or replace temp table {relation} as select {casts} from teachkit_rows")
-    except duckdb.ConversionException as error:
-        column = re.search(r"column: ([^;]*);", str(error))
-        raise _Misfit(column[1] if column else "?", "its type") from error
+        connection.execute(f"create or replace temp table {quote(name)} as select {casts} from teachkit_rows")
+    except duckdb.Error as error:
+        if rows.misfit is not None:
+            raise rows.misfit from error
+        column = re.search(r"from source column (.+)", str(error))
+        if column is None or column[1] not in columns:
+            raise
+        raise _Misfit(column[1], columns[column[1]]) from error
     finally:
         connection.unregister("teachkit_rows")
-    return f"temp.main.{relation}"
+    return f"temp.main.{quote(name)}"
 
 
-def _cast(column: str, kind: str) -> str:
-    """A value as its type; one that does not convert names its column."""
-    return f"cast({quote(column)} as {kind})"
+class _Rows:
+    """The rows as Arrow batches; an error of theirs is kept, for DuckDB makes a text of it."""
 
+    def __init__(self, file: sqlite3.Connection, columns: Mapping[str, str]) -> None:
+        self.schema = pa.schema([(column, _ARROW.get(kind, pa.string())) for column, kind in columns.items()])
+        self.misfit: _Misfit | None = None
+        self._file = file
+        self._columns = columns
 
-def _batches(file: sqlite3.Connection, arrow: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    cursor = file.execute("select * from temp.teachkit_asked")
-    while rows := cursor.fetchmany(_BATCH):
-        arrays = [
-            pa.array(_values(values, kind, column), kind)
-            for values, (column, kind) in zip(zip(*rows, strict=True), arrow.items(), strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(arrays, list(arrow))
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        cursor = self._file.execute("select * from temp.teachkit_asked")
+        while rows := cursor.fetchmany(_BATCH):
+            arrays = [self._array(v, f) for v, f in zip(zip(*rows, strict=True), self.schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-
-def _values(values: Sequence[Any], kind: pa.DataType, column: str) -> Sequence[Any]:
-    """SQLite keeps any value in any column; what a type cannot hold is an error, not a NULL."""
-    if kind == pa.string():
-        return [v if v is None or isinstance(v, str) else _text(v, column) for v in values]
-    allowed: type | tuple[type, ...] = {pa.int64(): int, pa.float64(): (int, float)}.get(kind, bytes)
-    if any(v is not None and not isinstance(v, allowed) for v in values):
-        raise _Misfit(column, str(kind))
-    return values
-
-
-def _text(value: Any, column: str) -> str:
-    if isinstance(value, bytes):
-        raise _Misfit(column, "text")
-    return str(value)
+    def _array(self, values: Sequence[Any], field: pa.Field) -> pa.Array:
+        """SQLite keeps any value in any column: what the type cannot hold is an error, not a NULL."""
+        allowed = _HOLDS.get(field.type, (str, int, float))
+        if any(v is not None and not isinstance(v, allowed) for v in values):
+            self.misfit = _Misfit(field.name, self._columns[field.name])
+            raise self.misfit
+        if field.type == pa.string():
+            values = [v if v is None else str(v) for v in values]
+        return pa.array(values, field.type)

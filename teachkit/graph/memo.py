@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_VERSION = "2"
+"""Raised when the compiler understands something otherwise than before."""
+
+
 class Memo(Protocol):
     """Remembers what was compiled, by content; losing it costs only time."""
 
@@ -52,4 +56,4 @@ def _tools() -> tuple[str, ...]:
     """What else decides what is compiled: a memory of what another version understood must not be used."""
     from importlib.metadata import version
 
-    return (__version__, *(version(name) for name in ("duckdb", "jinja2", "pydantic", "sqlglot")))
+    return (__version__, _VERSION, *(version(name) for name in ("duckdb", "jinja2", "pydantic", "sqlglot")))

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from teachkit.build.artifacts import junit
+from teachkit.build.run import NodeResult, Run
+from teachkit.errors import Where
 from teachkit.store import Store
 
 if TYPE_CHECKING:
@@ -263,6 +266,19 @@ def test_artifacts_hold_any_message(built: Sandbox) -> None:
     assert suite.get("skipped") == str(sum(c[0].tag == "skipped" for c in suite if len(c)))
     assert built.json_file("target/manifest.json")["nodes"].keys() == {r["id"] for r in results["results"]}
     assert_sound(built)
+
+
+def test_junit_takes_any_message() -> None:
+    message = "bell \x07 null \x00 \ud800 \ufffe <&\"'> ]]> ü\nsecond line"
+    result = NodeResult('test."<x>', "test", "failed", message=message, where=Where("a&b.sql", 3))
+    run = Run(
+        "r", "build", None, None, "dev", 1.0, 0.0, (result, NodeResult("test.y", "test", "warned", message="<w>"))
+    )
+    first, second = ElementTree.fromstring(junit(run).encode())[0]
+    assert (first.get("name"), first.get("file"), first.get("line")) == ('test."<x>', "a&b.sql", "3")
+    assert first[0].text == "bell \\x07 null \\x00 \\ud800 \\ufffe <&\"'> ]]> ü\nsecond line"
+    assert "second" not in str(first[0].get("message"))
+    assert (second[0].tag, second[0].text) == ("system-out", "<w>")
 
 
 def test_junit_of_a_good_build(built: Sandbox) -> None:

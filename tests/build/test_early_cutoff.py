@@ -236,6 +236,8 @@ def fresh_again(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 def test_threads_do_not_move_a_label(built: Sandbox) -> None:
+    for threads in ("1", "4"):
+        assert built.fresh_nodes("--threads", threads) == set()
     built.replace(MODEL, "type: majority", "type: dawid_skene")
     seen = []
     for threads in ("1", "2", "4"):

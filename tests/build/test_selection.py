@@ -158,6 +158,21 @@ def test_fail_fast_stops_at_the_first_failure(built: Sandbox) -> None:
     assert set(fast) == set(slow) == ALL
 
 
+def test_fail_fast_stops_at_a_failing_test_too(built: Sandbox) -> None:
+    built.write(
+        {
+            "transforms/other.sql": "select id from {{ source('shop', 'reviews') }}",
+            "tests/other.sql": "select * from {{ ref('other') }}",
+            "tests/warns.sql": "{{ config(severity='warn') }} select * from {{ source('shop', 'reviews') }}",
+        }
+    )
+    slow = built.build(code=1)
+    assert (slow["test.other"], slow["test.warns"], slow["lf.mood.stars"]) == ("failed", "warned", "reused")
+    fast = built.build("--fail-fast", code=1)
+    assert (fast["test.other"], fast["test.warns"]) == ("failed", "warned")
+    assert "skipped" in {fast["lf.mood.stars"], fast["transform.reviews"]}
+
+
 def test_what_hangs_on_a_failure_is_skipped_and_the_rest_goes_on(built: Sandbox) -> None:
     built.write(
         {

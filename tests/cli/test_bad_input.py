@@ -476,7 +476,7 @@ def test_what_fails_as_it_runs_is_one_message_and_publishes_nothing(name: str, b
 def test_the_good_build_after_a_bad_one_reuses_everything(built: Sandbox) -> None:
     for bad in COMPILE.values():
         with built.changed(bad.files):
-            built("parse", *bad.arguments, code=2, env=bad.env)
+            built("build", *bad.arguments, code=2, env=bad.env)
     before = built.state()
     assert built.fresh_nodes() == set()
     assert built.state() == before

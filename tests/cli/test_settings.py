@@ -215,6 +215,15 @@ def test_ctrl_c_keeps_what_was_finished(fresh: Sandbox) -> None:
     assert statuses["label_set.moods"] == "built"
 
 
+def test_ctrl_c_while_duckdb_runs_a_query(once: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted")  # what its client makes of the signal
+
+    monkeypatch.setattr("teachkit.api.Project.show", interrupted)
+    assert once("show", "moods", code=130).err == "interrupted; what was finished is kept\n"
+    assert once("--log-format", "json", "show", "moods", code=130).lines[0]["level"] == "error"
+
+
 def test_ctrl_c_ends_the_workers_too(fresh: Sandbox) -> None:
     fresh.write(
         {

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from teachkit.errors import BadSql, TeachkitError, UnknownColumn, UnknownLabel, Where
 from teachkit.graph.names import fold, quote
-from teachkit.graph.sql import Expression, check_labels, trimmed, understand_expression
+from teachkit.graph.sql import Expression, check_labels, trimmed, understand_expression, understand_select
 from teachkit.graph.sql.refusals import _AGGREGATES, _NOT_FIXED, _TABLE_FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WHERE = Where("labeling_functions/spam/x.sql", 1)
 TABLE = """
@@ -74,17 +80,19 @@ def test_the_text_that_runs_means_what_was_written(sql: str) -> None:
         assert _values(found.canonical) == wanted
 
 
-@pytest.mark.parametrize("sql", ALL, ids=range(len(ALL)))
-def test_a_column_that_is_not_read_cannot_change_the_value(sql: str) -> None:
-    before = _values(f"({sql}\n)")
-    read = _understood(sql).columns
+def _with_other_values(read: Sequence[str]) -> str:
+    """The table with other values in all columns but those that are read."""
     others = [
         f"{OTHER_VALUE.get(kind, 'coalesce({c}, 1) * 3 + 1').format(c=quote(c))} as {quote(c)}"
         for c, kind in _types().items()
         if fold(c) not in read and c != "id"
     ]
-    if others:
-        assert _values(f"({sql}\n)", f"(select * replace ({', '.join(others)}) from t) t") == before
+    return f"(select * replace ({', '.join(others)}) from t) t" if others else "t"
+
+
+@pytest.mark.parametrize("sql", ALL, ids=range(len(ALL)))
+def test_a_column_that_is_not_read_cannot_change_the_value(sql: str) -> None:
+    assert _values(f"({sql}\n)", _with_other_values(_understood(sql).columns)) == _values(f"({sql}\n)")
 
 
 def test_expressions_stand_side_by_side_in_one_scan() -> None:
@@ -95,6 +103,111 @@ def test_expressions_stand_side_by_side_in_one_scan() -> None:
     row = _connection().execute(f"select\n{columns}\nfrom t where id = 1").fetchall()[0]
     alone = [_values(f"(case when ({sql}\n) is null then 1 else 0 end)")[0] for sql in good]
     assert [repr((v,)) for v in row] == alone
+
+
+NUMBERS = st.sampled_from(["a", "b", "7", "2", "-3", "l[1]", "s.a", "length(text)", "m['k']", "text::varchar[1]::int"])
+TEXTS = st.sampled_from(
+    [
+        "text",
+        "'it''s'",
+        r"E'a\'\\\x41'",  # a quote, a backslash, an A
+        "$$a'b$$",
+        "$x$c;--d$x$",
+        "s.b",
+        '"Order"',
+        "text[1]",
+        "text[2:3]",
+        "j ->> '$.a'",
+        "'/* x */'",
+    ]
+)
+TRUTHS = st.sampled_from(["flag", "true", "NULL", "a in (1, 7)", "text is not null", "list_contains(l, 1)"])
+
+
+def _grow(one: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[tuple[str, str]]:
+    """Larger expressions of smaller ones: (kind, SQL), kind being n(umber), t(ext) or b(oolean)."""
+
+    @st.composite
+    def grown(draw: st.DrawFn) -> tuple[str, str]:
+        def part(kind: str) -> str:
+            of_kind = {"n": NUMBERS, "t": TEXTS, "b": TRUTHS}[kind]
+            found, sql = draw(one)
+            return sql if found == kind else draw(of_kind)
+
+        kind, shape = draw(st.sampled_from(SHAPES))
+        parts = re.split(r"([NTB])", shape)
+        return kind, "".join(part(p.lower()) if p in ("N", "T", "B") else p for p in parts)
+
+    return grown()
+
+
+SHAPES = [
+    *(("n", f"N {sign} N") for sign in ("+", "-", "*", "/", "//", "%", "&", "|", "<<", "^", "**")),
+    ("n", "- N"),
+    ("n", "(N)"),
+    ("n", "N::double::int"),
+    ("n", "try_cast(T as int)"),
+    ("n", "case when B then N else N end"),
+    ("n", "case N when 7 then N end"),
+    ("n", "list_sum(list_transform([N, N], lambda x: x + N))"),
+    ("n", "len(list_filter([N, N], lambda x: x > N))"),
+    ("n", "[N, N][2]"),
+    ("n", "{'k': N}.k"),
+    ("n", "[x * 2 for x in [N, N] if x > 1][1]"),
+    ("n", "coalesce(N, N)"),
+    ("t", "T || T"),
+    ("t", "N::varchar"),
+    ("t", "T::varchar[1]"),
+    ("t", "(T).upper()"),
+    ("t", "(T || T).replace(T, T).lower()"),
+    ("t", "(case when B then T end).trim()"),
+    ("n", "(T).replace('a', T).length()"),
+    ("n", "[N, N].list_transform(lambda x: x + N)[1]"),
+    ("n", "([N, N])[N]"),
+    ("t", "({'a': N, 'k': T}).k.upper()"),
+    ("t", "regexp_replace(T, '([a-z])', '<\1>', 'gi')"),
+    ("t", "/* a comment */ T"),
+    ("b", "B and B"),
+    ("b", "B or B"),
+    ("b", "not B"),
+    ("b", "N < N"),
+    ("b", "N <> N"),
+    ("b", "N == N"),
+    ("b", "N between N and N"),
+    ("b", "N is distinct from N"),
+    ("b", "N not in (N, N)"),
+    ("b", "T ilike '%e%'"),
+    ("b", "T not like T"),
+    ("b", "T similar to '[a-z ]+'"),
+    ("b", "T ~ '^.a'"),
+    ("b", "T !~~* T"),
+    ("b", "regexp_matches(T, 'h.*o', 'is')"),
+    ("b", "regexp_full_match(T, E'[\\w ]+')"),
+    ("b", "T ^@ T"),
+    ("b", "B is not true"),
+    ("b", "-- a comment\nB"),
+]
+GROWN = st.recursive(
+    NUMBERS.map(lambda n: ("n", n)) | TEXTS.map(lambda t: ("t", t)) | TRUTHS.map(lambda b: ("b", b)),
+    _grow,
+    max_leaves=6,
+)
+
+
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@given(GROWN)
+def test_whatever_is_composed_runs_as_it_is_written_and_reads_what_it_says(case: tuple[str, str]) -> None:
+    sql = case[1]
+    wanted = _values(f"({sql}\n)")
+    try:
+        found = _understood(sql)
+    except BadSql:
+        assert "text[" in sql  # sqlglot takes it for a type, and the error says what to write
+        return
+    assert _values(found.sql) == wanted
+    if isinstance(wanted, list):
+        assert _values(found.canonical) == wanted
+        assert _values(f"({sql}\n)", _with_other_values(found.columns)) == wanted
 
 
 REFUSED: dict[str, str | None] = {
@@ -122,6 +235,7 @@ REFUSED: dict[str, str | None] = {
     "a >": "cannot be parsed",
     "(a": "cannot be parsed",
     "text[1] = 'H'": "'text[1]' is read as a type",
+    "try_cast(text[1] as int) = 1": "'text[1]' is read as a type",
     "random() < 0.5": "gives another result each time",
     "current_date > d": "gives another result each time",
     "CURRENT_TIMESTAMP > ts": "gives another result each time",
@@ -146,6 +260,13 @@ def test_what_is_not_an_expression_over_one_row_is_refused(sql: str) -> None:
     with pytest.raises(BadSql) as caught:
         _understood(sql)
     assert wanted in caught.value.message
+
+
+def test_a_slice_that_sqlglot_reads_otherwise_comes_with_the_way_to_write_it() -> None:
+    for sql, advice in {"text[:3] = 'x'": '"text"[:…]', "l[:a] = l": "[1:…]", "a = :b": "var("}.items():
+        with pytest.raises(BadSql) as caught:
+            _understood(sql)
+        assert advice in caught.value.advice
 
 
 @cache
@@ -328,3 +449,12 @@ def test_a_label_that_the_task_does_not_have_is_found_where_it_stands(sql: str) 
         check_labels(sql, ("ham", "spam"), "spam", WHERE)
     where: Any = caught.value.where
     assert (where.line, where.column) == wanted
+
+
+@pytest.mark.parametrize("sql", ALL, ids=range(len(ALL)))
+def test_a_select_reads_what_the_expression_in_it_reads(sql: str) -> None:
+    columns = tuple(fold(c) for c in _types())
+    query = f'select v.x from (select (\n{sql}\n) as x from "transform.t" where id > 0) as v'
+    found = understand_select(query, {"transform.t": columns}, WHERE)
+    assert found.reads == {"transform.t": tuple(sorted({"id", *_understood(sql).columns}))}
+    assert {c for _, c in found.lineage["x"]} == set(_understood(sql).columns)

@@ -146,7 +146,7 @@ for n in itertools.count() if rounds < 0 else range(rounds):
     store.put_definition(f"text {n}", {"fingerprint": key})
     run, _ = store.append_run({"by": name, "n": n})
     store.update_environment("dev", lambda env: {"run": run, "nodes": {**env["nodes"], f"{name}{n}": {
-        "fingerprint": key, "objects": [key], "digest": key}}})
+        "fingerprint": key, "definition": key, "objects": [key], "digest": key}}})
     store.cache.put_many({f"{name}{n}": str(n)})
     print(n, flush=True)
 """

@@ -37,6 +37,9 @@ def leaves(node: exp.Expr, local: frozenset[str] = frozenset()) -> Iterator[tupl
                 yield named, bound
                 stack += [(n, bound) for n in current.flatten() if not isinstance(n, exp.Identifier)]
                 continue
+            case exp.Identifier() if _is_bare_column(current):
+                yield exp.Column(this=current.copy()), bound
+                continue
             case exp.Star():
                 yield current, bound
             case exp.Lambda():
@@ -58,6 +61,16 @@ def _dotted(node: exp.Dot) -> exp.Column | None:
     if not names:
         return None
     return exp.Column(**dict(zip(("this", "table", "db", "catalog"), reversed(names[:4]), strict=False)))
+
+
+def _is_bare_column(node: exp.Identifier) -> bool:
+    """Whether a bare name is a column: before ``.upper()`` sqlglot leaves them so at any depth, as in ``(a || b)``."""
+    from sqlglot import exp
+
+    names_a_field = isinstance(node.parent, exp.Dot) and node.arg_key == "expression"
+    names_an_argument = isinstance(node.parent, exp.PropertyEQ | exp.Kwarg) and node.arg_key == "this"
+    is_no_value = isinstance(node.parent, exp.DataType | exp.Collate)
+    return not (names_a_field or names_an_argument or is_no_value) and node.find_ancestor(exp.Dot) is not None
 
 
 def parts_of(node: exp.Expr) -> list[exp.Expr]:

@@ -62,7 +62,9 @@ def refuse(tree: exp.Expr, sql: str, where: Where) -> None:
                 raise BadSql(_word(sql, "(?:using sample|tablesample)", where), problem=problem, advice=advice)
             case exp.Placeholder() | exp.Parameter():
                 problem = f"{node.sql('duckdb')} is a parameter, and nothing gives it a value"
-                raise BadSql(place(node, where), problem=problem, advice="write {{ var('…') }}")
+                in_brackets = isinstance(node.parent, exp.Bracket | exp.Slice)
+                advice = "write the start too: [1:…]" if in_brackets else "write {{ var('…') }}"
+                raise BadSql(place(node, where), problem=problem, advice=advice)
             case exp.PositionalColumn():
                 raise BadSql(where, problem="'#' names a column by its place", advice="write the column's name")
             case exp.DML() | exp.DDL() if not isinstance(node, exp.Query):
@@ -73,13 +75,21 @@ def refuse(tree: exp.Expr, sql: str, where: Where) -> None:
                 problem = "the columns of this PIVOT depend on the data"
                 advice = "list them: from … pivot (sum(x) for y in ('a', 'b'))"
                 raise BadSql(_word(sql, "pivot", where), problem=problem, advice=advice)
-            case exp.DataType() if not isinstance(node.parent, exp.Cast | exp.DataType | exp.ColumnDef):
+            case exp.DataType() if not _names_a_type(node):
                 name = node.sql("duckdb").lower()
                 problem = f"'{name}' is read as a type"
                 advice = f'if it is a column, put its name in quotes: "{name.partition("[")[0]}"[…]'
                 raise BadSql(_word(sql, re.escape(name.partition("[")[0]), where), problem=problem, advice=advice)
             case exp.Func():
                 _check_function(node, sql, where)
+
+
+def _names_a_type(node: exp.DataType) -> bool:
+    from sqlglot import exp
+
+    if isinstance(node.parent, exp.Cast):
+        return node.arg_key == "to"
+    return isinstance(node.parent, exp.DataType | exp.ColumnDef)
 
 
 ONLY_READS = "teachkit only reads: write one SELECT statement"

@@ -98,7 +98,7 @@ def parse_one(sql: str, where: Where) -> exp.Expr:
         with _quiet():
             parsed = [t for t in sqlglot.parse(sql, dialect="duckdb") if t is not None]
     except SqlglotError as error:
-        raise _cannot_parse(error, where) from error
+        raise _cannot_parse(error, sql, where) from error
     except RecursionError as error:
         raise _too_deep(where) from error
     parsed = [t for t in parsed if not isinstance(t, exp.Semicolon)]
@@ -208,7 +208,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _cannot_parse(error: Exception, where: Where) -> BadSql:
+def _cannot_parse(error: Exception, sql: str, where: Where) -> BadSql:
     details = (getattr(error, "errors", None) or [{}])[0]
     problem = details.get("description") or re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0]
     word = details.get("highlight")
@@ -216,7 +216,10 @@ def _cannot_parse(error: Exception, where: Where) -> BadSql:
         column = max(1, details["col"] - len(word or "") + 1)
         where = at(where, details["line"], column, details["col"] + 1)
     near = f" near '{word}'" if word else ""
+    sliced = re.search(r"\b([A-Za-z]\w*)\s*\[\s*:", sql) if word == ":" else None
     advice = "check the syntax (DuckDB's dialect)"
+    if sliced is not None:  # text[:3], where sqlglot takes text for a type
+        advice = f'put the column\'s name in quotes: "{sliced[1]}"[:…]'
     return BadSql(where, problem=f"this SQL cannot be parsed: {problem}{near}", advice=advice)
 
 
