@@ -286,6 +286,14 @@ class UnknownRef(ProjectError):
     instead = "write one of: {known}.{hint}"
 
 
+class DisabledRef(ProjectError):
+    """``ref()`` names a transform that is switched off."""
+
+    slug = "disabled-ref"
+    what = "ref('{name}') names a transform that is switched off (enabled: false)"
+    instead = "switch it on, refer to another, or switch this one off too"
+
+
 class UnknownSource(ProjectError):
     """``source()`` names no table of a source."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.keys import content
-from teachkit.errors import BadValue, StoreUnwritable
+from teachkit.errors import BadValue, NodeFailed, StoreUnwritable
 from teachkit.hashing import digest, digest_file
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def export(run: Executor, node: Node) -> bool:
     """Write an export; False if its file is there already, as it was written last time."""
     import duckdb
+    import pyarrow as pa
 
     from teachkit.engine.session import failure
 
@@ -40,7 +41,11 @@ def export(run: Executor, node: Node) -> bool:
         table = run.session.table(select_sql(run, node, task))
     except duckdb.Error as error:
         raise failure(error, node) from error
-    _write(table, path, node.spec.config.format)
+    try:
+        _write(table, path, node.spec.config.format)
+    except pa.ArrowException as error:
+        problem = f"{node.spec.config.format} cannot hold this: {error}"
+        raise NodeFailed(node.where, problem=problem, advice="cast the column to varchar in a transform") from error
     run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
     return True
 

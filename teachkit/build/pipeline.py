@@ -17,6 +17,7 @@ from teachkit.build.run import NodeResult, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
 from teachkit.graph import select
+from teachkit.store import read_lock
 from teachkit.version import __version__
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def chosen(work: Workspace, options: BuildOptions) -> set[str]:
 def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     started, clock = datetime.now(UTC), time.perf_counter()
     wanted = chosen(work, options)
+    read_lock(work.files.lock_path)  # one that cannot be read is better known before the work than after it
     git = git_state(work.files.root)
     executor = Executor(work.files, work.graph, work.store, options, report)
     error: TeachkitError | None = None

@@ -95,6 +95,10 @@ class CheckSurroundings:
         for name in node.inputs:
             if run.graph[name].kind in ("source", "transform", "label_set"):
                 run.view(name)
+        if self.target.kind == "export":
+            from teachkit.build.exporting import select_sql
+
+            run.session.view(self.target.id, f"({select_sql(run, self.target, self.task)})")
 
     @property
     def task(self) -> TaskInfo:
@@ -245,9 +249,8 @@ def _write_rows(run: Executor, task: TaskInfo, test: Node, path: Path) -> None:
     """Given rows as a file with the columns and types of the task's dataset; what is not given is NULL."""
     import duckdb
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from teachkit.graph import quote
+    from teachkit.graph import literal, quote
 
     run.view(task.dataset)
     columns = run.session.rows(f"describe select * from {quote(task.dataset)}")
@@ -259,7 +262,7 @@ def _write_rows(run: Executor, task: TaskInfo, test: Node, path: Path) -> None:
     try:
         table = pa.table({name: pa.array([row.get(name.lower()) for row in given]) for name in names})
         run.session.connection.register("__rows", table)
-        pq.write_table(run.session.table(f"select {casts} from __rows"), path)
+        run.session.rows(f"copy (select {casts} from __rows) to {literal(str(path))} (format parquet)")
     except (pa.ArrowException, duckdb.Error) as error:
         types = ", ".join(f"{name} {kind}" for name, kind, *_ in columns)
         problem = str(error).split("\n", 1)[0]

@@ -44,6 +44,7 @@ class LabelCheck(Check):
     """A test of a label set with bounds on one figure."""
 
     kinds: ClassVar[tuple[str, ...]] = ("label_set",)
+    narrows: ClassVar[bool] = False
     Arguments = Bounds
 
     @classmethod
@@ -147,6 +148,7 @@ class ClassBalance(Check):
     """The share of each label among the labeled items lies within bounds: ``class_balance: {spam: [0.3, 0.7]}``."""
 
     kinds: ClassVar[tuple[str, ...]] = ("label_set",)
+    narrows: ClassVar[bool] = False
 
     class Arguments(Model):
         """Labels with ``[low, high]``."""

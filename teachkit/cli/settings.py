@@ -143,10 +143,8 @@ class SettingsCommand(click.Command):
             if value not in (None, False):
                 given[option.name] = value
         settings = _settings(given)
-        code = 0
         with readers_may_leave():
-            code = self._run(ctx, settings)
-        return code
+            return self._run(ctx, settings)
 
     def _run(self, ctx: click.Context, settings: Settings) -> Any:
         try:

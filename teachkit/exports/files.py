@@ -50,6 +50,8 @@ def _field(value: Any) -> Any:
         return _json(value)
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.hex()
     return _safe(value) if isinstance(value, str) else value
 
 

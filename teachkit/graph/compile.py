@@ -20,7 +20,7 @@ from teachkit.errors import (
     did_you_mean,
     listing,
 )
-from teachkit.graph.config import read_config
+from teachkit.graph.config import folder_defaults, read_config
 from teachkit.graph.data_tests import test_nodes
 from teachkit.graph.gold import check_shown, check_voter
 from teachkit.graph.kinds import Voter, VoterContext
@@ -214,11 +214,23 @@ class _Compiler:
             self.attempt(render)
         if self.errors:
             return
+        for name in [n for n, r in rendered.items() if self._is_off(definitions[n], r)]:
+            self.renderer.switched_off.add(name)
+            del rendered[name]
+        for name, found in rendered.items():
+            where = definitions[name].where
+            self.attempt(lambda refs=found.refs, where=where: self.renderer.check_on(refs, where))  # type: ignore[misc]
+        if self.errors:
+            return
         inputs = {f"transform.{n}": r.refs for n, r in rendered.items()}
-        order = topological(inputs, {f"transform.{n}": d.where for n, d in definitions.items()})
+        order = topological(inputs, {f"transform.{n}": definitions[n].where for n in rendered})
         for node_id in order:
             name = node_id.partition(".")[2]
             self.attempt(lambda name=name: self._transform(definitions[name], rendered[name], notes.get(name)))  # type: ignore[misc]
+
+    def _is_off(self, definition: Definition, rendered: Any) -> bool:
+        config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
+        return not (config.enabled and folder_defaults(self.files.config.transforms, definition.group).enabled)
 
     def _transform(self, definition: Definition, rendered: Any, notes: Definition | None) -> None:
         config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
@@ -232,7 +244,7 @@ class _Compiler:
                 known_column(
                     name, select.columns, f"transform '{definition.name}'", notes.at("columns", name, key=True)
                 )
-        defaults = _defaults(self.files.config.transforms, definition.group)
+        defaults = folder_defaults(self.files.config.transforms, definition.group)
         tags = (*defaults.tags, *config.tags, *(notes.config.tags if notes else ()))
         self.add(
             Node(
@@ -327,7 +339,7 @@ class _Compiler:
     def _voter(self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
         task = self.task(definition.task or "", definition.where)
         folder = self.files.config.annotations if kind == "annotations" else self.files.config.labeling_functions
-        defaults = _defaults(folder, task.name)
+        defaults = folder_defaults(folder, task.name)
         if not defaults.enabled:
             return
         context = VoterContext(
@@ -361,7 +373,7 @@ class _Compiler:
                 ("vote",),
                 {},
                 task.name,
-                (*tags, *voter.tags),
+                (*task.tags, *tags, *voter.tags),
                 voter.description,
                 voter.text,
                 voter.compiled,
@@ -476,12 +488,6 @@ def _format(paths: Sequence[str], definition: Definition) -> str:
         problem=f"the ending of '{paths[0]}' does not tell its format",
         advice="add 'format: csv' (or jsonl, parquet)",
     )
-
-
-def _defaults(folders: Mapping[str, Any], name: str) -> Any:
-    from teachkit.project.models import FolderDefaults
-
-    return folders.get(name) or FolderDefaults()
 
 
 def _codes(voter: Voter, task: TaskInfo) -> Any:

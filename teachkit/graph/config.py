@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import Where
+from teachkit.project.models import FolderDefaults
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile
 
@@ -33,3 +34,10 @@ def _config_place(text: str, name: str, where: Where) -> tuple[int, int, int] | 
     line = text.count("\n", 0, match.start(1))
     column = match.start(1) - (text.rfind("\n", 0, match.start(1)) + 1) + 1
     return (where.line or 1) + line, column, column + len(name)
+
+
+def folder_defaults(folders: Mapping[str, FolderDefaults], name: str) -> FolderDefaults:
+    """What ``teachkit.yml`` says for all definitions of a folder, or of the nearest one around it."""
+    while name and name not in folders:
+        name = name.rpartition("/")[0]
+    return folders.get(name) or FolderDefaults()

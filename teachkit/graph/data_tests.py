@@ -95,7 +95,9 @@ def test_nodes(files: ProjectFiles, compiler: Compiler) -> Iterator[Node]:
             compiler.errors.append(error)
     for definition in files.of("test_sql"):
         try:
-            yield maker.singular(definition)
+            test = maker.singular(definition)
+            if test is not None:
+                yield test
         except ProjectErrors as error:
             compiler.errors.extend(error.errors)
         except TeachkitError as error:
@@ -178,12 +180,12 @@ class _Maker:
             return self._generic(generic, target, column, own, common, file)
         made = registry.load("check", check)
         if target.kind not in made.kinds:
-            raise BadValue(
-                where,
-                key=check,
-                problem=f"this test is for {listing(made.kinds)}, not for a {target.kind}",
-                advice="move it there",
-            )
+            kinds = listing(kind.replace("_", " ") for kind in made.kinds)
+            problem = f"this test is for nodes of the kind {kinds}; '{target.name}' is of the kind {target.kind}"
+            raise BadValue(where, key=check, problem=problem, advice="move it there")
+        if common.where is not None and not made.narrows:
+            problem = f"'{check}' looks at a whole label set"
+            raise BadValue(file.where(("where",), key=True), key="where", problem=problem, advice="remove it")
         if made.needs_column and column is None and not own.get("column"):
             raise BadValue(
                 where, key=check, problem="this test is for a column", advice="declare it under columns: <name>: tests:"
@@ -213,6 +215,9 @@ class _Maker:
         common: Common,
         file: YamlFile,
     ) -> Node:
+        if target.kind == "export":
+            problem = "an export has no rows of its own to be tested"
+            raise BadValue(file.where(), key=generic.name, problem=problem, advice="test its label set")
         names = _parameters(generic.arguments)
         unknown = [n for n in own if n not in names]
         if unknown:
@@ -227,7 +232,9 @@ class _Maker:
                 problem="this test is for a column",
                 advice="declare it under columns: <name>: tests:",
             )
-        values = {**own, "model": quote(target.id), "column_name": quote(column or "")}
+        condition, _ = self._narrowed(common.where, target, {}, file)
+        model = f"(select * from {quote(target.id)} where {condition})" if condition else quote(target.id)
+        values = {**own, "model": model, "column_name": quote(column or "")}
         text = "{% macro __test(" + generic.arguments + ") %}" + generic.body + "{% endmacro %}{{ __test("
         text += ", ".join(f"{n}=__values['{n}']" for n in names if n in values) + ") }}"
         rendered = self.compiler.renderer.sql(text, generic.where, extra={"__values": values})
@@ -245,9 +252,11 @@ class _Maker:
             {"sql": select.canonical},
         )
 
-    def singular(self, definition: Definition) -> Node:
+    def singular(self, definition: Definition) -> Node | None:
         rendered = self.compiler.renderer.sql(definition.text, definition.where)
         config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
+        if not config.enabled:
+            return None
         with in_template(definition.text, rendered.text, definition.where):
             select = self.compiler.select(rendered.text, rendered.refs, definition.where)
         spec = TestSpec(
@@ -293,6 +302,11 @@ class _Maker:
     ) -> Node:
         where = file.where()
         condition, reads = self._narrowed(common.where, target, reads, file)
+        if (
+            target.kind == "export"
+        ):  # it has no rows of its own: the test reads what it is made of, before it is written
+            reads = {**{name: found for name, found in reads.items() if name != target.id}, **target.reads}
+            meaning = [meaning, target.canonical]
         spec = TestSpec(
             check,
             target.id,

@@ -102,7 +102,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         label_set_columns(task.key),
         lineage,
         task.name,
-        tuple(config.tags),
+        (*task.tags, *config.tags),
         config.description,
         entry_text(definition),
         influences=influences,

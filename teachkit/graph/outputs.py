@@ -52,6 +52,7 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
         read, where = read | set(found.columns), found.canonical
     path = compiler.renderer.value(config.path, definition.at("path"))
     _check_path(path, definition, compiler)
+    compiler.schemas[f"export.{config.name}"] = columns or tuple(compiler.schemas[label_set] or ())
     canonical = {"export": config.format, "columns": columns, "where": where}
     from_dataset = tuple(sorted((read - set(compiler.schemas[label_set] or ())) | {task.key}))
     return Node(

@@ -6,14 +6,23 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import ProjectErrors, TeachkitError, UnknownRef, UnknownSource, Where, did_you_mean, listing
+from teachkit.errors import (
+    DisabledRef,
+    ProjectErrors,
+    TeachkitError,
+    UnknownRef,
+    UnknownSource,
+    Where,
+    did_you_mean,
+    listing,
+)
 from teachkit.graph.kinds import Rendered
 from teachkit.graph.names import quote
 from teachkit.hashing import digest
 from teachkit.project import Templates, has_jinja
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Remember = Callable[[str, Any, Callable[[], Any]], Any]
 
@@ -26,6 +35,7 @@ class Renderer:
         self._templates = templates
         self._names = names
         self._remember = remember
+        self.switched_off: set[str] = set()
         self._fixed = digest(repr([sorted(templates.variables.items()), sorted(templates.target.items())]))
 
     def sql(self, text: str, where: Where, *, this: str = "", extra: Mapping[str, Any] | None = None) -> Rendered:
@@ -34,11 +44,21 @@ class Renderer:
             return Rendered(text, {}, ())
         key = [self._fixed, text, self._templates.macros_used(text), this, repr(sorted((extra or {}).items()))]
         found = self._remember("render", key, lambda: self._render(text, where, this, extra or {}))
-        names = all(self._names.get(name) == node for name, node in found["refs"])
+        names = all(self._known(name) == node for name, node in found["refs"])
         values = all(_secret(self._templates.env_value(n)) == value for n, value in found["environment"].items())
         if not (names and values):
             found = self._render(text, where, this, extra or {})
         return Rendered(found["text"], found["config"], tuple(node for _, node in found["refs"]))
+
+    def check_on(self, nodes: Iterable[str], where: Where) -> None:
+        """Refuse references to transforms that are switched off."""
+        for node in nodes:
+            name = node.partition(".")[2]
+            if node.startswith("transform.") and name in self.switched_off:
+                raise DisabledRef(where, name=name)
+
+    def _known(self, name: str) -> str | None:
+        return None if name in self.switched_off else self._names.get(name)
 
     def value(self, text: str, where: Where) -> str:
         """Render a value of a YAML file (no refs)."""
@@ -75,6 +95,8 @@ class Renderer:
 
     def resolve_ref(self, name: str, where: Where | None) -> str:
         """The node that ``ref(name)`` means."""
+        if name in self.switched_off:
+            raise DisabledRef(where, name=name)
         if name not in self._names or "." in name:
             known = [n for n in self._names if "." not in n]
             raise UnknownRef(where, name=name, known=listing(sorted(known), 30), hint=did_you_mean(name, known))

@@ -195,7 +195,7 @@ class Source(Model):
     name: Name
     description: str = ""
     tables: list[SourceTable]
-    tags: Strings = []
+    tags: Strings = Field(default=[], description="Tags given to every table of the group.")
 
 
 class SourcesFile(Model):
@@ -264,7 +264,7 @@ class Task(Model):
     guideline: str | None = Field(default=None, description="A Markdown file beside this one.")
     gold: Gold | None = None
     splits: ColumnSplits | HashSplits | None = None
-    tags: Strings = []
+    tags: Strings = Field(default=[], description="Tags given to every voter and label set of the task.")
 
     @field_validator("labels")
     @classmethod

@@ -337,6 +337,7 @@ class _Reader:
             for i, source in enumerate(content.sources):
                 for j, table in enumerate(source.tables):
                     base = ("sources", i, "tables", j)
+                    table = table.model_copy(update={"tags": [*source.tags, *table.tags]})
                     yield Definition("source", table.name, file.where(base), table, "", None, source.name, file, base)
 
     def _transforms(self, folder: str) -> Iterator[Definition]:

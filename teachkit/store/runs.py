@@ -96,6 +96,8 @@ class Runs:
     def _newest(self) -> RunRecord | None:
         """The last record of the chain, with what a killed process wrote and did not get to name in HEAD."""
         head = self._head()
+        if head and not self._layout.run(head[0]).exists():
+            raise StoreDamaged(path=self._layout.runs / "HEAD", problem=f"it names run {head[0]}, which is missing")
         newest = self._read(head[0]) if head else None
         if head and newest and newest.hash != head[1]:
             raise StoreDamaged(path=self._layout.run(head[0]), problem="it is not the run that HEAD names")

@@ -17,11 +17,10 @@ from teachkit.build.artifacts import junit
 from teachkit.build.run import NodeResult, Run
 from teachkit.errors import Where
 from teachkit.store import Store
+from tests.sandbox import REVIEWS, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.sandbox import Sandbox
 
 NODES = 18
 
@@ -90,11 +89,16 @@ def build_and_die(project: Sandbox, number: int, moment: str = "after") -> subpr
     )
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.9, 1.0])
-def test_kill_as_a_file_gets_its_name(share: float, fresh: Sandbox, once: Sandbox, tmp_path: Path) -> None:
-    whole = fresh.copy(tmp_path / "whole")
-    renames = int(build_and_die(whole, -1).stdout.split()[-1])
-    assert renames > 40
+@pytest.fixture(scope="module")
+def renames(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many files a whole build renames to their final names."""
+    number = int(build_and_die(Sandbox(tmp_path_factory.mktemp("whole"), REVIEWS), -1).stdout.split()[-1])
+    assert number > 40
+    return number
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4, 0.85, 1.0])
+def test_kill_as_a_file_gets_its_name(share: float, renames: int, fresh: Sandbox, once: Sandbox) -> None:
     number = max(1, round(share * renames))
     assert build_and_die(fresh, number, "before").returncode == -signal.SIGKILL
     assert build_and_die(fresh, 1, "after").returncode == -signal.SIGKILL
@@ -138,9 +142,7 @@ def test_a_second_build_runs_nothing_and_leaves_everything(built: Sandbox) -> No
 def test_a_renamed_folder_keeps_everything(built: Sandbox, tmp_path: Path) -> None:
     before = built.state()
     moved = built.root.rename(tmp_path / "elsewhere")
-    from tests.sandbox import Sandbox as Project
-
-    project = Project(moved)
+    project = Sandbox(moved)
     assert project.fresh_nodes() == set()
     assert project.state() == before
     assert len(project.rows("moods")) == 40
@@ -194,6 +196,19 @@ def test_a_folder_in_place_of_a_file_of_the_store_is_named(built: Sandbox) -> No
     assert "000002.json" in found.err
     lock.rmdir()
     built("build")
+
+
+def test_a_run_record_that_is_gone_is_named_with_a_way_out(built: Sandbox) -> None:
+    built("build")
+    (built.root / ".teachkit/runs/000002.json").unlink()
+    before = built.state()
+    found = built("build", code=2)
+    assert "runs/HEAD is damaged: it names run 2, which is missing" in found.err
+    assert "remove it; 'teachkit build' makes it again" in found.err
+    assert built.state() == before
+    (built.root / ".teachkit/runs/HEAD").unlink()
+    built("build")
+    assert_sound(built)
 
 
 def test_an_object_that_is_gone_is_made_again(built: Sandbox) -> None:

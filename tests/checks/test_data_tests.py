@@ -75,6 +75,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "freshness none bad": (TABLE, "freshness", {"column": "never", "warn_after": "7 days"}, 1, "no row has a time"),
     "generic column good": (TABLE, "shorter_than", {"column_name": "text", "length": 100}, 0, ""),
     "generic table good": (TABLE, "more_rows_than", {"number": 39}, 0, ""),
+    "generic where bad": (TABLE, "more_rows_than", {"number": 39, "where": "split = 'test'"}, 1, "1 rows at fault"),
     "generic table bad": (TABLE, "more_rows_than", {"number": 40}, 1, "1 rows at fault"),
     "coverage good": (LABELS, "coverage", {"min": "90%"}, 0, "40 of 40 items have a label"),
     "coverage bad": (LABELS, "coverage", {"max": 0.5}, 1, "coverage 1.000"),
@@ -365,6 +366,21 @@ def test_a_unit_test_of_a_select_sees_the_given_rows(built: Sandbox) -> None:
         }
     )
     assert built.build()["unit_test.copies"] == "passed"
+
+
+def test_unit_tests_work_beside_columns_of_any_type(built: Sandbox) -> None:
+    columns = "[1] as l, {'a': 1} as st, map {'k': 1} as m, interval 1 day as iv, '1'::bit as bt, 'x'::blob as b"
+    more = f"{columns}, 1::hugeint as h, 1.5::decimal(9, 2) as d, time '10:00' as ti, 'nan'::double as f"
+    built.replace("transforms/reviews.sql", "split\n", f"split, {more}\n")
+    assert built.build()["unit_test.blame_is_bad"] == "passed"
+    assert built("show", "transform.reviews", "--format", "json").json["rows"][0]["st"] == {"a": 1}
+
+
+def test_a_test_of_an_export_is_refused(built: Sandbox) -> None:
+    built.write({"macros/tests.sql": GENERIC})
+    for test, said in (("row_count: {min: 1}", "not for a export"), ("more_rows_than: {number: 1}", "has no rows")):
+        built.write({"tests/one.yml": f"tests:\n  - node: train\n    tests:\n      - {test}\n"})
+        assert said in built("parse", code=2).err
 
 
 def test_a_unit_test_whose_voter_raises_fails(built: Sandbox) -> None:

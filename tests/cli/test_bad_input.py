@@ -457,7 +457,9 @@ def test_what_cannot_be_compiled_is_one_message_and_changes_nothing(name: str, o
     bad = COMPILE[name]
     before = once.state()
     with once.changed(bad.files):
-        check(once("build", *bad.arguments, code=2, env=bad.env), bad)
+        found = once("build", *bad.arguments, code=2, env=bad.env)
+        check(found, bad)
+        assert found.out == ""  # no node was run
         assert once.state() == {**before, **{n: once.read(n).encode() for n in bad.files if n in before}}
     assert once.state() == before
 

@@ -167,6 +167,16 @@ def test_times_and_decimals_in_jsonl(tmp_path: Path) -> None:
     ]
     write_csv(table, tmp_path / "x.csv")
     assert read(tmp_path / "x.csv")[0]["at"] == "2026-01-02 03:04:05+00:00"
+    assert read(tmp_path / "x.csv")[0]["raw"] == "00ff"
+
+
+def test_a_type_that_a_format_cannot_hold_is_named(built: Sandbox) -> None:
+    built.replace("transforms/reviews.sql", "split\n", "split, interval 1 day as span\n")
+    for kind, code in (("csv", 0), ("jsonl", 0), ("parquet", 1)):
+        declare(built, kind, ", columns: [id, span]")
+        found = built("build", code=code)
+    assert "parquet cannot hold this" in found.all
+    assert "interval" in found.all
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
