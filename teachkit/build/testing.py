@@ -206,7 +206,7 @@ def _words(labels: frozenset[str]) -> str:
 
 def _votes_on(run: Executor, voter: Node, task: TaskInfo, test: Node) -> list[frozenset[str]]:
     """The labels that a voter says on the rows that a unit test gives."""
-    from teachkit.build.voting import vote_in_python
+    from teachkit.build.python_votes import vote_in_python
     from teachkit.engine.scan import scan, select_votes
     from teachkit.engine.session import parquet
 

@@ -101,6 +101,8 @@ def _vote(
             yield _select(run, node, part, task)
     python = [n for n in nodes if n.spec.mode == "python"]
     if python:
+        from teachkit.build.python_votes import vote_in_python
+
         yield from vote_in_python(run, python, part.rows, _relation(run, part), task)
 
 
@@ -113,33 +115,6 @@ def _select(run: Executor, node: Node, part: ObjectMeta, task: TaskInfo) -> tupl
         return node, select_votes(run.session, node, run.store.path(part.key), task), None
     except TeachkitError as error:
         return node, None, error
-
-
-def vote_in_python(
-    run: Executor, nodes: Sequence[Node], rows: int, relation: str, task: TaskInfo
-) -> Iterator[tuple[Node, Any, TeachkitError | None]]:
-    """Let Python labeling functions vote on the rows of a relation, in worker processes."""
-    import numpy as np
-
-    from teachkit.graph import quote
-    from teachkit.voters.python_lf import PythonPool
-
-    columns = sorted({task.key, *(c for n in nodes for c in n.spec.columns)})
-    wanted = ", ".join(f"{quote(c)} as {quote(c)}" for c in columns)
-    table = run.session.table(f"select {wanted} from {relation}")
-    by_id = {n.id: n for n in nodes}
-    workers = min(run.files.target.threads, len(nodes))
-    with PythonPool(run.files.root, workers=workers, timeout=run.files.config.python_timeout) as pool:
-        jobs = [n.spec.python for n in nodes]
-        for node_id, result in pool.run(jobs, table, key=task.key, labels=task.labels, multi=task.multi):
-            node = by_id[node_id]
-            if result.error is not None:
-                yield node, None, result.error
-            elif task.multi:
-                answers = result.answers or {0: np.full(rows, -1, np.int8)}
-                yield node, {f"v{code}": votes for code, votes in answers.items()}, None
-            else:
-                yield node, {"vote": result.codes}, None
 
 
 def _relation(run: Executor, part: ObjectMeta) -> str:

@@ -215,9 +215,6 @@ class _Maker:
         common: Common,
         file: YamlFile,
     ) -> Node:
-        if target.kind == "export":
-            problem = "an export has no rows of its own to be tested"
-            raise BadValue(file.where(), key=generic.name, problem=problem, advice="test its label set")
         names = _parameters(generic.arguments)
         unknown = [n for n in own if n not in names]
         if unknown:

@@ -80,7 +80,8 @@ class VoterSpec:
     """How a labeling function votes.
 
     ``mode`` is ``expression`` (``sql`` gives a code for each row, or ``sqls`` one for each label of a multichoice
-    task), ``select`` (``sql`` gives (key, label) rows) or ``python`` (``python`` says which function).
+    task), ``select`` (``sql`` gives (key, label) rows) or ``python`` (``python`` says which; with ``memo`` it is
+    asked once for equal inputs).
     """
 
     mode: str
@@ -90,6 +91,7 @@ class VoterSpec:
     label: str | None = None
     abstain: str = "informative"
     python: Any = None
+    memo: bool = False
     select_columns: tuple[str, ...] = ()
 
 

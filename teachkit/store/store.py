@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+MEMO_BYTES = 64 << 30  # answers of functions that are said to be worth keeping go only for lack of room
+
+
 class Store:
     """Objects, definitions, runs, environments and a cache in one folder.
 
@@ -31,6 +34,7 @@ class Store:
         """Use ``open``."""
         self.root = layout.root
         self.cache = Cache(layout.cache / "cache.sqlite")
+        self.memo = Cache(layout.cache / "memo.sqlite", max_bytes=MEMO_BYTES)
         self._layout = layout
         self._objects = Objects(layout, clock)
         self._definitions = Definitions(layout)
@@ -62,6 +66,7 @@ class Store:
             self._objects.sync()
         finally:
             self.cache.close()
+            self.memo.close()
 
     # objects
 

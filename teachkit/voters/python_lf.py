@@ -41,7 +41,7 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
     return Voter(
         name=lf.name,
         where=lf.where,
-        spec=VoterSpec("python", columns, label=lf.label, abstain=_abstain(context), python=job),
+        spec=VoterSpec("python", columns, label=lf.label, abstain=_abstain(context), python=job, memo=lf.memo),
         canonical={"code": lf.canonical, "packages": versions},
         reads={task.dataset: columns},
         tags=lf.tags,

@@ -376,13 +376,6 @@ def test_unit_tests_work_beside_columns_of_any_type(built: Sandbox) -> None:
     assert built("show", "transform.reviews", "--format", "json").json["rows"][0]["st"] == {"a": 1}
 
 
-def test_a_test_of_an_export_is_refused(built: Sandbox) -> None:
-    built.write({"macros/tests.sql": GENERIC})
-    for test, said in (("row_count: {min: 1}", "not for a export"), ("more_rows_than: {number: 1}", "has no rows")):
-        built.write({"tests/one.yml": f"tests:\n  - node: train\n    tests:\n      - {test}\n"})
-        assert said in built("parse", code=2).err
-
-
 def test_a_unit_test_whose_voter_raises_fails(built: Sandbox) -> None:
     built.replace(
         "labeling_functions/mood/style.py",
@@ -419,7 +412,7 @@ def test_outcomes_are_kept_until_what_is_read_changes(built: Sandbox, monkeypatc
         ("expression", {}, "expression"),
         ("freshness", {"column": "stars", "warn_after": "7 dayz"}, "7 dayz"),
         ("freshness", {"column": "stars"}, "can never fail"),
-        ("coverage", {"min": 1}, "not for a transform"),
+        ("coverage", {"min": 1}, "is of the kind transform"),
         ("relationships", {"column": "id", "to": "ref('nothing')", "field": "id"}, "nothing"),
         ("relationships", {"column": "id", "to": "ref('reviews')", "field": "idd"}, "Did you mean 'id'?"),
         ("expression", {"expression": "true", "severity": "fatal"}, "severity"),
@@ -451,7 +444,7 @@ def test_arguments_that_make_no_sense_are_refused(
         ("agreement: {min: 0.5, metric: cohen}", "metric"),
         ("max_flips: {against: main, max: 1%}", "against"),
         ("max_flips: {}", "max"),
-        ("freshness: {column: label, warn_after: 1 day}", "not for a label_set"),
+        ("freshness: {column: label, warn_after: 1 day}", "is of the kind label_set"),
     ],
 )
 def test_arguments_of_tests_of_labels_are_checked(test: str, said: str, once: Sandbox) -> None:

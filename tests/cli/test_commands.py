@@ -172,8 +172,8 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("command", JSON, ids=" ".join)
-def test_json_follows_its_schema_and_is_all_that_stdout_holds(command: tuple[str, ...], once: Sandbox) -> None:
-    found = once(*command, "--format", "json")
+def test_json_follows_its_schema_and_is_all_that_stdout_holds(command: tuple[str, ...], built: Sandbox) -> None:
+    found = built(*command, "--format", "json")
     Draft202012Validator(JSON[command]).validate(found.json)
     if command in COLUMNS:
         assert found.json["columns"] == COLUMNS[command]
