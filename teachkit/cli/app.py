@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from teachkit.cli.settings import SettingsGroup
+from teachkit.cli.command import SettingsGroup
 from teachkit.errors import did_you_mean
 from teachkit.version import __version__
 

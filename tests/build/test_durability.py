@@ -320,10 +320,13 @@ def test_clean_removes_target_and_nothing_else(built: Sandbox) -> None:
     assert built.fresh_nodes() == set()
 
 
-@pytest.mark.parametrize("folder", [".", "..", ".teachkit", "data", "/tmp"])
-def test_clean_never_removes_what_a_build_cannot_make(folder: str, built: Sandbox) -> None:
-    built.write({"teachkit.yml": f"name: reviews\nvars: {{low: 2}}\npaths: {{target: '{folder}'}}\n"})
-    before = set(built.root.rglob("*"))
-    assert built("clean", code=2).err
-    assert set(built.root.rglob("*")) == before
-    assert built.root.is_dir()
+@pytest.mark.parametrize("folder", [".", "..", ".teachkit", "data", "{elsewhere}"])
+def test_clean_never_removes_what_a_build_cannot_make(folder: str, built: Sandbox, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "photo.jpg").touch()
+    place = folder.format(elsewhere=elsewhere)
+    built.write({"teachkit.yml": f"name: reviews\nvars: {{low: 2}}\npaths: {{target: '{place}'}}\n"})
+    before = set(tmp_path.rglob("*"))
+    assert "holds more than what is made anew" in built("clean", code=2).err
+    assert set(tmp_path.rglob("*")) == before

@@ -190,6 +190,13 @@ def test_what_hangs_on_a_failure_is_skipped_and_the_rest_goes_on(built: Sandbox)
     assert "skipped" not in statuses.values()
 
 
+def test_nothing_is_made_of_what_a_test_could_not_look_at(built: Sandbox) -> None:
+    built.write({"tests/breaks.sql": "select * from {{ ref('reviews') }} where cast(text as integer) = 1"})
+    statuses = built.build(code=1)
+    assert statuses["test.breaks"] == "error"
+    assert {statuses[i] for i in LFS | {LABELS, EXPORT}} == {"skipped"}
+
+
 def test_names_that_are_nearly_right_are_suggested(once: Sandbox) -> None:
     for words, said in {
         "mods": "Did you mean 'moods'?",

@@ -242,3 +242,9 @@ def test_ctrl_c_ends_the_workers_too(fresh: Sandbox) -> None:
     assert process.returncode == 130
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_several_words_may_follow_an_option(built: Sandbox) -> None:
+    together = built("ls", "--select", "praise", "blame", "--exclude", "type:unit_test", "type:data_test").out
+    apart = built("ls", "-s", "praise", "-s", "blame", "--exclude", "type:unit_test type:data_test").out
+    assert together == apart == "lf.mood.praise\nlf.mood.blame\n"

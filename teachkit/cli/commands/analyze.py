@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from teachkit.cli.command import as_command
 from teachkit.cli.output import count, format_option, percent, print_json, print_table
-from teachkit.cli.settings import command as as_command
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from teachkit.cli.settings import command as as_command
+from teachkit.cli.command import as_command
 from teachkit.errors import BadOption, listing
 
 if TYPE_CHECKING:

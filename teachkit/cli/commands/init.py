@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from teachkit.cli.settings import command as as_command
+from teachkit.cli.command import as_command
 from teachkit.errors import BadOption, FolderNotEmpty, did_you_mean, listing
 
 if TYPE_CHECKING:

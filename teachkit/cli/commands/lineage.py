@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from teachkit.cli.command import as_command
 from teachkit.cli.output import cell, format_option, print_json, print_table
-from teachkit.cli.settings import command as as_command
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from teachkit.cli.command import as_command
 from teachkit.cli.output import plain
 from teachkit.cli.running import selection_options
-from teachkit.cli.settings import command as as_command
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from teachkit.cli.command import as_command
 from teachkit.cli.output import count, format_option, print_json
-from teachkit.cli.settings import command as as_command
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from teachkit.cli.command import as_command
 from teachkit.cli.running import run_nodes, test_options
-from teachkit.cli.settings import command as as_command
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
