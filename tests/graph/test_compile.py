@@ -672,7 +672,7 @@ ERRORS: dict[str, tuple[Files, str, str, str, str]] = {
         notes("tests: [coverage: {min: 0.5}]"),
         "bad-value",
         "transforms/_schema.yml:1:36",
-        "this test is for label_set, not for a transform",
+        "this test is for nodes of the kind label set",
         "",
     ),
     "two tests in one entry": (
