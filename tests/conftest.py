@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import settings
 from tests.sandbox import REVIEWS, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Compare = Callable[[Path, str], None]
@@ -39,14 +40,13 @@ def golden(request: pytest.FixtureRequest) -> Compare:
     return compare
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tests see no TEACHKIT_* variable of the developer's, nor the profiles of his home."""
-    import os
-
-    for name in list(os.environ):
-        if name.startswith("TEACHKIT_"):
-            monkeypatch.delenv(name)
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests see no TEACHKIT_* option of the developer's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("TEACHKIT_") and n != "TEACHKIT_DATA"]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

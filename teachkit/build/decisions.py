@@ -81,8 +81,9 @@ def _answer(node: Node, votes: Votes, model: Any) -> tuple[Any, Any]:
         shares = model.pattern_proba(votes)
         return shares[votes.pattern_of], decide(shares, votes.votes_per_pattern, model.prior_, policy)[votes.pattern_of]
     found = np.asarray(model.predict_proba(votes), dtype=np.float64)
-    if found.shape != (votes.n_items, votes.n_labels) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-6):
-        problem = "predict_proba must give rows that sum to 1, one column for each label"
+    right = found.shape == (votes.n_items, votes.n_labels) and np.allclose(found.sum(axis=1), 1.0, atol=1e-6)
+    if not right or (found < 0).any():
+        problem = "predict_proba must give rows of shares that sum to 1, one column for each label"
         advice = f"expected the shape {(votes.n_items, votes.n_labels)}"
         raise NodeFailed(node.where, problem=problem, advice=advice)
     uniform = np.full(votes.n_labels, 1 / votes.n_labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -52,15 +54,20 @@ def make_label_set(run: Executor, node: Node) -> Output:
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
     _say_if_compiling(run)
+    printed = io.StringIO()
     try:
-        votes, models, gold = fit(run, node)
-        parameters = [_parameters(model) for model in models]
-        tables = rows(run, node, task, votes, models, gold)
+        with contextlib.redirect_stdout(printed):  # a class of the user's own may print; stdout is for results
+            votes, models, gold = fit(run, node)
+            parameters = [_parameters(model) for model in models]
+            tables = rows(run, node, task, votes, models, gold)
     except TeachkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
         raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
+    finally:
+        for line in printed.getvalue().splitlines():
+            run.note(f"{node.id}: {line}")
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         metas.append(run.put(key, table, node, part, {**label_counts(table, task), "parameters": keys[-1]}))

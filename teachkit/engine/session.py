@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
@@ -11,7 +12,7 @@ from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError, Where
 from teachkit.graph.sql import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -43,11 +44,13 @@ class Session:
 
     def table(self, sql: str) -> pa.Table:
         """Run a query; its rows as Arrow."""
-        return self.connection.sql(sql).to_arrow_table()
+        with _interruptible():
+            return self.connection.sql(sql).to_arrow_table()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement; all its rows (a result that is left half read would block the connection)."""
-        return self.connection.execute(sql).fetchall()
+        with _interruptible():
+            return self.connection.execute(sql).fetchall()
 
     def view(self, name: str, relation: str) -> None:
         """Make a relation known under a node's id."""
@@ -60,6 +63,17 @@ class Session:
             self.rows(sql)
         finally:
             self.rows(f"set threads = {self.threads}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C while DuckDB runs a query is Ctrl-C, not an error of whoever asked."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def parquet(paths: Sequence[Path], *, row_number: bool = False, union_by_name: bool = False) -> str:

@@ -199,8 +199,30 @@ def test_a_label_model_of_the_users_own(small: Sandbox) -> None:
     assert small.fresh_nodes() == {"label_set.t_labels"}
     why = small("lineage", "t_labels", "a", "--format", "json").json
     assert why["label_model"]["type"] == "label_models/own.py:Coin"
-    small.replace("label_models/own.py", "return found", "return found * 2")
-    assert "must give rows that sum to 1" in small("build", code=1).all
+    good = small.read("label_models/own.py")
+    for bad, said in {
+        "return found * 2": "shares that sum to 1",
+        "return found * np.nan": "shares that sum to 1",
+        "found[:, 0] = -1; found[:, 1] = 2; return found": "shares that sum to 1",
+        "return found[:, :1]": "expected the shape (5, 2)",
+        "raise SystemExit(0)": "raised SystemExit: 0",
+        "raise KeyError('x')": "raised KeyError: 'x'",
+    }.items():
+        small.write({"label_models/own.py": good.replace("return found", bad)})
+        assert said in small("build", code=1).all, bad
+
+
+def test_what_a_label_model_prints_is_told_apart_from_the_result(small: Sandbox) -> None:
+    small.write(
+        {
+            "label_models/own.py": OWN.replace("self.labels_ =", "print('one\\ntwo')\n        self.labels_ ="),
+            "label_models/t.yml": "label_models:\n  - {name: t_labels, task: t, type: 'label_models/own.py:Coin'}\n",
+        }
+    )
+    found = small.spawn("build", "--format", "json", "--log-format", "json")
+    assert found.json["passed"] is True
+    notes = [line["text"] for line in found.lines if line["event"] == "note"]
+    assert notes[-2:] == ["label_set.t_labels: one", "label_set.t_labels: two"]
 
 
 def test_hash_splits_are_stable_and_of_the_size_that_was_asked_for(small: Sandbox) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from teachkit import Project
 from teachkit.build import workspace
+from teachkit.graph import compile_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def project(tmp_path: Path) -> Path:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The projects that were compiled, one entry for each time."""
     found: list[Path] = []
-    real = workspace.compile_graph
+    real = compile_graph
 
     def noted(files: Any, *rest: Any) -> Any:
         found.append(files.root)
