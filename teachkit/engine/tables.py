@@ -54,6 +54,7 @@ def materialise(
     columns, so that the same rows are always stored in the same order. Without a ``key`` they are stored under the
     digest of their content.
     """
+    sql = _storable(session, sql)
     ordered = sql if keeps_order else f"select * from (\n{sql}\n) order by all"
     run = session.serially if serial else session.rows
     scratch = store.root / "objects" / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex}.parquet"
@@ -84,6 +85,16 @@ def materialise(
         return metas[::-1]
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _storable(session: Session, sql: str) -> str:
+    """The same rows in types that Parquet holds: DuckDB would write whole numbers of 128 bits as floats."""
+    columns = session.rows(f"describe (\n{sql}\n)")
+    wide = [name for name, kind, *_ in columns if kind in ("HUGEINT", "UHUGEINT")]
+    if not wide:
+        return sql
+    casts = ", ".join(f"cast({quote(name)} as decimal(38, 0)) as {quote(name)}" for name in wide)
+    return f"select * replace ({casts}) from (\n{sql}\n)"
 
 
 def part_of(column: str, parts: int) -> str:

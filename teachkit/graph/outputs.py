@@ -74,7 +74,10 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
 
 
 def _check_path(path: str, definition: Definition, compiler: Compiler) -> None:
-    """Two exports to one file would take turns in overwriting it."""
+    """A path names one file; two exports to one file would take turns in overwriting it."""
+    if path.endswith("/") or not Path(path).name:
+        problem = f"'{path}' is a folder"
+        raise BadValue(definition.at("path"), key="path", problem=problem, advice="name a file in it")
     for other in (n for n in compiler.nodes.values() if n.kind == "export"):
         if Path(other.spec.path) == Path(path):
             place, problem = definition.at("path"), f"export '{other.name}' writes '{other.spec.path}' too"

@@ -78,3 +78,23 @@ def test_tags_of_a_group_and_of_a_task_are_inherited(tmp_path: Path) -> None:
     Sandbox(tmp_path, FILES)
     assert ids(tmp_path, "tag:raw") == {"source.shop.reviews", "test.shop.reviews.key"}
     assert ids(tmp_path, "tag:feelings") >= {"lf.mood.bad", "label_set.moods"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("tests/empty.sql", "select\n", "selects nothing"),
+        ("transforms/none.sql", "select from {{ ref('reviews') }}\n", "selects nothing"),
+        (
+            "exports/out.yml",
+            "exports:\n  - {name: out, label_set: ref('moods'), path: output/, format: csv}\n",
+            "'output/' is a folder",
+        ),
+    ],
+)
+def test_what_can_only_fail_later_is_refused(name: str, text: str, said: str, tmp_path: Path) -> None:
+    Sandbox(tmp_path, {**FILES, name: text})
+    with pytest.raises(ProjectErrors, match=said) as found:
+        Project.load(tmp_path).parse()
+    assert found.value.errors[0].where is not None
+    assert found.value.errors[0].where.path == name

@@ -106,6 +106,8 @@ def parse_one(sql: str, where: Where) -> exp.Expr:
         raise BadSql(where, problem="there is no SQL here", advice="write one SELECT, or one expression")
     if len(parsed) > 1:
         raise BadSql(where, problem=f"{len(parsed)} statements stand here", advice="write one; remove the others")
+    if any(not s.expressions for s in parsed[0].find_all(exp.Select)):
+        raise BadSql(where, problem="this SELECT selects nothing", advice="write what: columns, or *")
     return parsed[0]
 
 
