@@ -2,10 +2,10 @@
 
 The peers run in an interpreter of their own, so that this environment stays as it is:
 
-    python3 -m venv /tmp/peers
-    /tmp/peers/bin/pip install --no-deps crowd-kit snorkel
-    /tmp/peers/bin/pip install numpy pandas attrs scikit-learn scipy tqdm nltk networkx munkres torch
-    python benchmarks/label_models.py --peer-python /tmp/peers/bin/python
+    python3 -m venv peers
+    peers/bin/pip install --no-deps crowd-kit snorkel
+    peers/bin/pip install numpy pandas attrs scikit-learn scipy tqdm nltk networkx munkres torch
+    python benchmarks/label_models.py --peer-python peers/bin/python
 
 (``torch`` is for Snorkel only; without it, or without Snorkel, its lines are left out.) Real vote sets are read from
 the folder that ``TEACHKIT_DATA`` names, if it is set: ``crowd_*/answer.csv`` with question, worker, answer.

@@ -3,10 +3,10 @@
 Each side runs in a process of its own: ``teachkit build`` on a fresh project, and PandasLFApplier with LabelModel on
 the same texts and the same keywords. Snorkel needs an interpreter of its own:
 
-    python3 -m venv /tmp/peers
-    /tmp/peers/bin/pip install --no-deps snorkel
-    /tmp/peers/bin/pip install numpy pandas pyarrow scikit-learn scipy tqdm nltk networkx munkres torch
-    python benchmarks/million.py --peer-python /tmp/peers/bin/python
+    python3 -m venv peers
+    peers/bin/pip install --no-deps snorkel
+    peers/bin/pip install numpy pandas pyarrow scikit-learn scipy tqdm nltk networkx munkres torch
+    python benchmarks/million.py --peer-python peers/bin/python
 
 Prints seconds and peak memory of each (the largest process), what later builds cost, and the ratio.
 """

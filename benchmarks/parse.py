@@ -2,9 +2,9 @@
 
 dbt needs an interpreter of its own:
 
-    python3 -m venv /tmp/dbt
-    /tmp/dbt/bin/pip install 'dbt-core==1.11.*' dbt-duckdb
-    python benchmarks/parse.py --dbt /tmp/dbt/bin/dbt
+    python3 -m venv dbt
+    dbt/bin/pip install 'dbt-core==1.11.*' dbt-duckdb
+    python benchmarks/parse.py --dbt dbt/bin/dbt
 
 Cold: nothing kept from before (no store, no target folder). Warm: right after a cold one, nothing changed. Runs of both
 tools alternate; printed are medians of whole processes, and their ratios.
