@@ -772,6 +772,16 @@ def test_deep_nesting_is_an_error_and_no_crash(name: str) -> None:
         _understood(f"select {DEEP[name]} as x from {T}")
 
 
+@pytest.mark.parametrize(
+    "form", [("(", "1", ")"), ("abs(", "1", ")"), ("case when a = 1 then 2 else ", "1", " end"), ("not ", "true", "")]
+)
+def test_nesting_has_one_limit_on_every_version_of_python(form: tuple[str, str, str]) -> None:
+    start, inside, end = form
+    assert _understood(f"select {start * 99}{inside}{end * 99} as x from {T}").columns == ("x",)
+    with pytest.raises(BadSql, match="nested too deeply"):
+        _understood(f"select {start * 101}{inside}{end * 101} as x from {T}")
+
+
 WIDE = {
     "a long IN list": "a in (" + ", ".join(map(str, range(20_000))) + ")",
     "many ORs": " or ".join(f"a = {i}" for i in range(1500)),

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 Pairs = dict[str, tuple[tuple[str, str], ...]]
 
 
+DEEPEST = 100
+"""How deep SQL may be nested."""
+
+_NESTED_WORD = re.compile(r"\b(?:case|not)\b", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Select:
     """A SELECT, understood.
@@ -96,6 +102,8 @@ def parse_one(sql: str, where: Where) -> exp.Expr:
 
     try:
         with _quiet():
+            if _nesting(sql) > DEEPEST:
+                raise _too_deep(where)
             parsed = [t for t in sqlglot.parse(sql, dialect="duckdb") if t is not None]
     except SqlglotError as error:
         raise _cannot_parse(error, sql, where) from error
@@ -223,6 +231,26 @@ def _cannot_parse(error: Exception, sql: str, where: Where) -> BadSql:
     if sliced is not None:  # text[:3], where sqlglot takes text for a type
         advice = f'put the column\'s name in quotes: "{sliced[1]}"[:…]'
     return BadSql(where, problem=f"this SQL cannot be parsed: {problem}{near}", advice=advice)
+
+
+def _nesting(sql: str) -> int:
+    """How deep parentheses, brackets, CASE and prefix operators are nested: how deep a parser must recurse.
+
+    Python's own limit differs between versions, and within sqlglot's compiled parts there is none.
+    """
+    from sqlglot import TokenType as T
+    from sqlglot import tokenize
+
+    if sum(sql.count(c) for c in "([{-+~") + len(_NESTED_WORD.findall(sql)) <= DEEPEST:
+        return 0
+    opens, closes = {T.L_PAREN, T.L_BRACKET, T.L_BRACE, T.CASE}, {T.R_PAREN, T.R_BRACKET, T.R_BRACE, T.END}
+    depth = prefixes = deepest = 0
+    for token in tokenize(sql, dialect="duckdb"):
+        kind = token.token_type
+        depth += (kind in opens) - (kind in closes)
+        prefixes = prefixes + 1 if kind in (T.NOT, T.DASH, T.PLUS, T.TILDE) else 0
+        deepest = max(deepest, depth + prefixes)
+    return deepest
 
 
 def _too_deep(where: Where) -> BadSql:
