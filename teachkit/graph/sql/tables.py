@@ -7,6 +7,7 @@ which rows the relation has, (relation, ``"*"``) for all of its columns.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ class Reading:
             found.add(column)
 
 
-class Table:
+class Table(ABC):
     """Something in FROM: its alias, its columns (None: unknown), what they are made of."""
 
     def __init__(self, alias: str, columns: Columns) -> None:
@@ -54,17 +55,17 @@ class Table:
         """Whether it may have a column of this name."""
         return self.columns is None or name in self.columns
 
+    @abstractmethod
     def value(self, name: str) -> Pairs:
         """What a column is computed from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def influence(self, name: str) -> Pairs:
         """All that can change a column."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self) -> Pairs:
         """What chooses its rows."""
-        raise NotImplementedError
 
     def names(self) -> Sequence[str]:
         """Its columns as far as they are known, else ``*``."""
