@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Plan, Reporter, Run, Workspace
+    from teachkit.build.spending import Spending
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
     from teachkit.review import TaskAnalysis
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Selection = Any  # a selector, or several: each a text as after --select
 
-_READABLE = ("source", "transform", "lf", "annotations", "label_set", "test")
+_READABLE = ("source", "transform", "lf", "prompt", "annotations", "label_set", "test")
 
 
 class Project:
@@ -140,6 +141,26 @@ class Project:
         from teachkit.project import read_config
 
         return self.root / read_config(self.root).paths.target
+
+    # -- prompts
+
+    def llm_plan(self, select: Selection = (), exclude: Selection = ()) -> list[Spending]:
+        """What the selected prompts would ask and cost, worked out offline."""
+        from teachkit.build import known_state
+        from teachkit.build.spending import plan_spending
+        from teachkit.graph import select as selected
+
+        with self.workspace() as work:
+            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            return plan_spending(work, [n for n in work.graph.of("prompt") if n.id in found])
+
+    def llm_request(self, prompt: str, item: str) -> dict[str, Any]:
+        """The exact request that a prompt makes about an item: endpoint, body, and the key of its answer."""
+        from teachkit.build.spending import request_of
+
+        with self.workspace() as work:
+            request = request_of(work, find_node(work.graph, prompt, ("prompt",)), str(item))
+            return {"endpoint": str(request.endpoint), "key": request.key, "body": dict(request.body)}
 
     # -- results
 

@@ -14,6 +14,7 @@ TABLE: dict[str, dict[str, str]] = {
         "lf_sql": "teachkit.voters.sql_lf:compile_sql",
         "lf_yaml": "teachkit.voters.rule_lf:compile_rule_lf",
         "lf_python": "teachkit.voters.python_lf:compile_python",
+        "prompt": "teachkit.voters.prompt:compile_prompt",
         "annotations": "teachkit.voters.annotations:compile_annotations",
     },
     "label_model": {

@@ -10,6 +10,7 @@ from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.keys import output_of
 from teachkit.build.run import BAD, NodeFinished, NodeResult, NodeStarted, Note
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
+from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ FIND: Mapping[str, Callable[[Executor, Node], Output | None]] = {
     "source": tables.find_source,
     "transform": tables.find_transform,
     "lf": voting.find_votes,
+    "prompt": voting.find_votes,
     "annotations": voting.find_annotations,
     "label_set": label_sets.find_label_set,
 }
@@ -117,7 +119,7 @@ class Executor:
                 )
             else:
                 runnable.append(node)
-        if runnable and runnable[0].kind == "lf":
+        if runnable and runnable[0].kind in FUNCTIONS:
             self._run_voters(runnable)
         else:
             for node in runnable:
@@ -166,7 +168,8 @@ class Executor:
                 self._fail(ballot.node, ballot.error, started)
             else:
                 self.outputs[ballot.node.id] = ballot.output
-                self._finish(ballot.node, "built" if before[ballot.node.id] else "reused", started=started)
+                status = "built" if before[ballot.node.id] else "reused"
+                self._finish(ballot.node, status, started=started, cost=ballot.paid)
 
     def _run_test(self, node: Node, started: float) -> None:
         outcome = testing.run_test(self, node)
@@ -193,6 +196,7 @@ class Executor:
         message: str = "",
         failures: int | None = None,
         error: TeachkitError | None = None,
+        cost: float = 0.0,
     ) -> None:
         output = self.outputs.get(node.id)
         result = NodeResult(
@@ -201,6 +205,7 @@ class Executor:
             status=status,
             rows=sum(p.rows for p in output.parts) if output and output.parts else None,
             seconds=time.perf_counter() - started if started is not None else 0.0,
+            cost=cost,
             message=message,
             where=error.where if error is not None and error.where is not None else node.where,
             failures=failures,
@@ -297,6 +302,6 @@ class Executor:
 def _next(order: Sequence[Node], done: set[str]) -> Sequence[Node]:
     """The next node; a labeling function with all others of its task that can run now."""
     first = order[0]
-    if first.kind != "lf":
+    if first.kind not in FUNCTIONS:
         return [first]
-    return [n for n in order if n.kind == "lf" and n.task == first.task and done.issuperset(n.inputs)]
+    return [n for n in order if n.kind in FUNCTIONS and n.task == first.task and done.issuperset(n.inputs)]

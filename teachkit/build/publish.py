@@ -76,6 +76,7 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
         labeled=sum(p.extra["labeled"] for p in output.parts),
         classes=classes,
         quality=_quality(run, node),
+        cost=sum(p.extra.get("cost", 0.0) for i in node.inputs if i in run.outputs for p in run.outputs[i].parts),
     )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.errors import TeachkitError, Where
+    from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta
 
 BAD = frozenset({"failed", "error"})
@@ -31,6 +32,7 @@ class BuildOptions:
     profiles_dir: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
+    llm: LlmMode | None = None
     command: str = "build"
 
 

@@ -29,6 +29,7 @@ class Ballot:
     metas: list[ObjectMeta | None]
     seconds: float = 0.0
     error: TeachkitError | None = None
+    paid: float = 0.0
 
     @property
     def missing(self) -> list[int]:
@@ -76,7 +77,28 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
             now = time.perf_counter()
             ballot.seconds += now - begun
             begun = now
+        for ballot in [b for b in todo.values() if b.node.kind == "prompt"]:
+            begun = time.perf_counter()
+            _ask(run, ballot, number, part, task)
+            ballot.seconds += time.perf_counter() - begun
     return ballots
+
+
+def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: TaskInfo) -> None:
+    """Let a prompt vote on a part; its answers are kept beside its votes."""
+    from teachkit.build.prompting import answers_key, vote_by_prompt
+
+    node, key = ballot.node, vote_keys(run, ballot.node)[number]
+    try:
+        asked = vote_by_prompt(run, node, part, _relation(run, part), task)
+    except TeachkitError as error:
+        ballot.error = error
+        return
+    ballot.paid += asked.paid
+    if asked.answers is not None:
+        run.put(answers_key(key), asked.answers, node, number)
+    extra = {"cost": asked.cost, "statuses": asked.statuses}
+    ballot.metas[number] = run.put(key, _votes_table(asked.codes), node, number, extra)
 
 
 def _ballot(run: Executor, node: Node) -> Ballot:

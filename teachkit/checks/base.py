@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from teachkit.errors import BadValue
-from teachkit.project.models import Model, Severity
+from teachkit.project.model import Model, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
 from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
-from teachkit.project.models import Model
+from teachkit.project.model import Model
 
 if TYPE_CHECKING:
     from teachkit.errors import Where

@@ -10,7 +10,7 @@ from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding, Sur
 from teachkit.checks.query import failing_rows
 from teachkit.errors import BadValue, DuplicateKey, NullKey, UnknownColumn, did_you_mean, listing
 from teachkit.graph import quote
-from teachkit.project.models import Model
+from teachkit.project.model import Model
 
 if TYPE_CHECKING:
     from teachkit.errors import Where

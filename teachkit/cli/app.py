@@ -31,6 +31,7 @@ COMMANDS = {
     "sql": "Query the environment.",
     "analyze": "Show how good a task's voters are.",
     "lineage": "Show why an item has its label.",
+    "llm": "Look at prompts before they are asked.",
     "clean": "Remove target/.",
     "schema": "Write JSON Schemas for editors.",
 }

@@ -35,6 +35,7 @@ _BUILDS = (
     click.option("--sample", type=click.IntRange(min=1), help="Use the first N rows of each source; publish nothing."),
     click.option("--empty", is_flag=True, help="Use no rows at all: does everything run? Publishes nothing."),
 )
+_LLM = (click.option("--llm", type=click.Choice(["live", "record", "replay"]), help="How prompts are answered."),)
 _TESTS = (click.option("--store-failures", is_flag=True, help="Keep the rows that fail a test: 'teachkit show TEST'."),)
 _LOCKED = (click.option("--locked", is_flag=True, help="Fail if the labels differ from teachkit.lock."),)
 
@@ -44,9 +45,9 @@ def _apply(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
 
 
 selection_options = _apply(_SELECTION)
-run_options = _apply((*_COMMON, *_BUILDS))
+run_options = _apply((*_COMMON, *_BUILDS, *_LLM))
 test_options = _apply((*_COMMON, *_TESTS))
-build_options = _apply((*_COMMON, *_BUILDS, *_LOCKED, *_TESTS))
+build_options = _apply((*_COMMON, *_BUILDS, *_LOCKED, *_LLM, *_TESTS))
 
 
 def run_nodes(

@@ -10,6 +10,7 @@ import duckdb
 from teachkit.engine.session import parquet
 from teachkit.engine.sources import open_source
 from teachkit.errors import TeachkitError
+from teachkit.graph.node import FUNCTIONS
 from teachkit.graph.sql import literal, quote
 from teachkit.store.atomic import writing
 
@@ -54,7 +55,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Gra
         if relation:
             connection.execute(f"create or replace view {relation[0]} as select * from {relation[1]}")
     for task in graph.tasks.values():
-        voters = [n for n in there if n.kind == "lf" and n.task == task.name and paths[n.id]]
+        voters = [n for n in there if n.kind in FUNCTIONS and n.task == task.name and paths[n.id]]
         dataset = paths.get(task.dataset)
         if dataset and voters:
             sql = _votes(task, dataset, [(n, paths[n.id]) for n in voters])

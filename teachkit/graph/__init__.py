@@ -3,11 +3,12 @@
 from teachkit.graph.compile import compile_graph
 from teachkit.graph.label_sets import LABEL_SET_COLUMNS
 from teachkit.graph.memo import Memo, NoMemo
-from teachkit.graph.node import Graph, LabelSetSpec, Node, TaskInfo
+from teachkit.graph.node import FUNCTIONS, Graph, LabelSetSpec, Node, TaskInfo
 from teachkit.graph.select import select
 from teachkit.graph.sql import literal, pretty, quote
 
 __all__ = [
+    "FUNCTIONS",
     "LABEL_SET_COLUMNS",
     "Graph",
     "LabelSetSpec",

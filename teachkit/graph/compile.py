@@ -28,7 +28,7 @@ from teachkit.graph.known import known_column, known_label
 from teachkit.graph.label_sets import label_set_columns, label_set_node
 from teachkit.graph.memo import Memo, NoMemo, remembered
 from teachkit.graph.names import fold
-from teachkit.graph.node import Graph, Node, SourceSpec, TaskInfo, TransformSpec
+from teachkit.graph.node import FUNCTIONS, Graph, Node, SourceSpec, TaskInfo, TransformSpec
 from teachkit.graph.order import finish, topological
 from teachkit.graph.outputs import export_node, unit_test_node
 from teachkit.graph.python import project_modules
@@ -332,14 +332,15 @@ class _Compiler:
 
     def _voters(self) -> None:
         modules = project_modules(self.files.root)
-        for kind in ("lf_sql", "lf_yaml", "lf_python", "annotations"):
+        for kind in ("lf_sql", "lf_yaml", "lf_python", "prompt", "annotations"):
             for definition in self.files.of(kind):
                 self.attempt(lambda d=definition, k=kind: self._voter(k, d, modules))  # type: ignore[misc]
 
     def _voter(self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
         task = self.task(definition.task or "", definition.where)
-        folder = self.files.config.annotations if kind == "annotations" else self.files.config.labeling_functions
-        defaults = folder_defaults(folder, task.name)
+        config = self.files.config
+        folders = {"annotations": config.annotations, "prompt": config.prompts}
+        defaults = folder_defaults(folders.get(kind, config.labeling_functions), task.name)
         if not defaults.enabled:
             return
         context = VoterContext(
@@ -348,6 +349,8 @@ class _Compiler:
             tuple(self.schemas.get(task.dataset) or ()),
             self.schemas,
             self.renderer.sql,
+            self.files.templates,
+            self.files.target.llm,
             self.remember,
             modules,
             defaults.timeout or self.files.config.python_timeout,
@@ -359,11 +362,10 @@ class _Compiler:
 
     def _add_voter(self, voter: Voter, task: TaskInfo, tags: Sequence[str]) -> None:
         canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.kind}
-        prefix = "annotations" if voter.kind == "annotations" else "lf"
         self.add(
             Node(
-                f"{prefix}.{task.name}.{voter.name}",
-                prefix,
+                f"{voter.kind}.{task.name}.{voter.name}",
+                voter.kind,
                 voter.name,
                 voter.where,
                 voter.spec,
@@ -401,7 +403,7 @@ class _Compiler:
     def _gold(self) -> None:
         """Refuse voters that can see what they will be measured against; label sets must be known by now."""
         for node in list(self.nodes.values()):
-            if node.kind == "lf":
+            if node.kind in FUNCTIONS:
                 self.attempt(lambda n=node: check_voter(n, self.tasks[n.task], self.nodes))  # type: ignore[misc]
         for definition in self.files.of("task"):
             task = self.tasks[definition.name]
@@ -447,6 +449,7 @@ _NOUN = {
     "source": "source table",
     "transform": "transform",
     "lf": "labeling function",
+    "prompt": "prompt",
     "annotations": "annotations file",
     "label_set": "label model",
     "label_model": "label model or transform",

@@ -26,7 +26,8 @@ from teachkit.graph.node import Node, TaskInfo, TestSpec
 from teachkit.graph.render import in_template
 from teachkit.graph.sql import Expression, canonical, understand_expression
 from teachkit.project import Definition, GenericTest, ProjectFiles
-from teachkit.project.models import Severity, SqlConfig
+from teachkit.project.model import Severity
+from teachkit.project.models import SqlConfig
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import YamlFile
 

@@ -26,7 +26,8 @@ Pair = tuple[str, str]
 def check_voter(voter: Node, task: TaskInfo, nodes: Mapping[str, Node]) -> None:
     """Raise ``ReadsGold`` if a labeling function can see the gold of its task."""
     seen = list(_seen(voter.reads, task.dataset))
-    _check(f"labeling function '{voter.name}'", seen, task, nodes, voter.where)
+    noun = "prompt" if voter.kind == "prompt" else "labeling function"
+    _check(f"{noun} '{voter.name}'", seen, task, nodes, voter.where)
 
 
 def check_shown(column: str, task: TaskInfo, nodes: Mapping[str, Node], where: Where) -> None:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from teachkit.errors import Where
     from teachkit.graph.node import TaskInfo
-    from teachkit.project import Definition
+    from teachkit.project import Definition, Templates
+    from teachkit.project.llm_models import LlmConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class VoterContext:
     columns: tuple[str, ...]
     schemas: Mapping[str, Sequence[str] | None]
     render: Callable[[str, Where], Rendered]
+    templates: Templates
+    providers: LlmConfig
     remember: Callable[[str, Any, Callable[[], Any]], Any]
     """``remember(name, inputs, make)``: the JSON-able value of ``make()``, made once for equal inputs."""
     modules: Callable[[str], tuple[str, str] | None]

@@ -10,7 +10,7 @@ from teachkit import registry
 from teachkit.errors import BadValue, UnknownType, UnknownVoter, Where, did_you_mean, listing
 from teachkit.graph.known import known_label
 from teachkit.graph.names import fold
-from teachkit.graph.node import LabelSetSpec, Node, TaskInfo, entry_text
+from teachkit.graph.node import FUNCTIONS, LabelSetSpec, Node, TaskInfo, entry_text
 from teachkit.graph.python import PythonFile, package_versions, parse_python, project_modules, python_text
 from teachkit.graph.sql import ALL, ROWS
 
@@ -46,7 +46,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     """
     config: LabelModelConfig = definition.config
     algorithm = _algorithm(config, definition, root)
-    lfs = [n for n in of_task if n.kind == "lf"]
+    lfs = [n for n in of_task if n.kind in FUNCTIONS]
     people = [n for n in of_task if n.kind == "annotations"]
     annotators = [n for n in people if n.spec.meta.role == "annotator"]
     chosen = _choose(config.voters, [*lfs, *annotators], task, definition)
@@ -63,7 +63,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     parameters = _prior_in_order(parameters, task, definition)
     spec = LabelSetSpec(
         config,
-        tuple(n.id for n in chosen if n.kind == "lf"),
+        tuple(n.id for n in chosen if n.kind in FUNCTIONS),
         tuple(n.id for n in chosen if n.kind == "annotations"),
         curators,
         gold if uses_gold else (),

@@ -12,6 +12,7 @@ from teachkit.hashing import canonical_json
 if TYPE_CHECKING:
     from teachkit.errors import Where
     from teachkit.project import Definition
+    from teachkit.project.llm_models import LlmProvider, PromptConfig
     from teachkit.project.models import (
         AnnotationMeta,
         Export,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
         SourceTable,
         UnitTest,
     )
+
+FUNCTIONS = ("lf", "prompt")
+"""The kinds of voters that look at every item: their silence is known to be one."""
 
 Reads = Mapping[str, tuple[str, ...] | None]
 
@@ -93,6 +97,27 @@ class VoterSpec:
     python: Any = None
     memo: bool = False
     select_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpec:
+    """What a model is asked about each item.
+
+    ``system`` and ``user`` are templates, ``columns`` those of the dataset that they show; ``user_where`` and
+    ``system_where`` where they stand. The endpoint is part of the meaning, the key's variable is not.
+    """
+
+    config: PromptConfig
+    provider: LlmProvider
+    provider_name: str
+    model: str
+    columns: tuple[str, ...]
+    system: str
+    system_where: Where
+    user: str
+    user_where: Where
+    abstain: str = "informative"
+    mode: str = "prompt"
 
 
 @dataclass(frozen=True, slots=True)

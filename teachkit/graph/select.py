@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadSelector, did_you_mean, listing
+from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,8 @@ _TYPES = {
     "test": ("test", "unit_test"),
     "unit_test": ("unit_test",),
     "data_test": ("test",),
-    "voter": ("lf", "annotations"),
+    "prompt": ("prompt",),
+    "voter": (*FUNCTIONS, "annotations"),
 }
 METHODS = ("tag", "path", "source", "task", "type", "voter", "state", "result", "selector", "test_type")
 
@@ -137,7 +139,7 @@ def _matching(graph: Graph, body: str, known: Known) -> set[str]:
                 found = {i for i in found if (graph[i].spec.check == "sql") == (value == "singular")}
             return found
         case "voter":
-            return {n.id for n in graph.of("lf", "annotations") if _named(n, value)}
+            return {n.id for n in graph.of(*FUNCTIONS, "annotations") if _named(n, value)}
         case "state":
             return _state(graph, value, known)
         case "result":

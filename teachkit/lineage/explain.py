@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.execute import Executor
 from teachkit.build.git import last_change
 from teachkit.build.label_sets import fit, load_models
+from teachkit.build.prompting import answers_key
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
+from teachkit.graph.node import FUNCTIONS
 from teachkit.lineage.records import source_records
 from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from teachkit.store import ObjectMeta, RunRecord
 
 
+_FUNCTIONS = tuple(f"{kind}." for kind in FUNCTIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class VoteShare:
     """One vote: who said what, by which version of which file, and how much it moved the result.
@@ -30,7 +35,8 @@ class VoteShare:
     ``contribution`` is in log-odds of the label against the runner-up (``Explanation.against``); where the model has no
     likelihood, the part of the vote; for a class of the user's own, the change of the label's probability that the
     vote makes (``left_out``); None for decisions above the model. ``polarity`` is -1 for
-    "not this label", which only voters of a multichoice task say.
+    "not this label", which only voters of a multichoice task say. Of a prompt: the model that answered, its reason, the
+    key of the request, and what it cost in USD.
     """
 
     voter: str
@@ -43,6 +49,10 @@ class VoteShare:
     commit: str | None
     contribution: float | None = None
     at: str | None = None
+    model: str | None = None
+    reason: str | None = None
+    request: str | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +220,29 @@ class _Explainer:
     def _function_votes(self, part: int, row: int) -> list[Vote]:
         found = []
         for node_id, about in self.inputs.items():
-            if not node_id.startswith("lf."):
+            if not node_id.startswith(_FUNCTIONS):
                 continue
             said = self.work.store.read(about["objects"][part]).slice(row, 1).to_pylist()[0]
+            answer = self._answer(about["objects"][part], row) if node_id.startswith("prompt.") else {}
             for column, code in said.items():
                 if code < 0:
                     continue
                 label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
-                found.append(Vote(about["name"], "lf", self.labels[label], node_id, yes))
+                kind = node_id.partition(".")[0]
+                found.append(Vote(about["name"], kind, self.labels[label], node_id, yes, answer=answer))
+        return found
+
+    def _answer(self, votes_key: str, row: int) -> dict[str, Any]:
+        key = answers_key(votes_key)
+        if not self.work.store.has(key):
+            return {}
+        found: dict[str, Any] = self.work.store.read(key).slice(row, 1).to_pylist()[0]
         return found
 
     def _people_votes(self, part: int, row: int) -> list[Vote]:
         import pyarrow.compute as pc
 
-        functions = {about["name"] for node_id, about in self.inputs.items() if node_id.startswith("lf.")}
+        functions = {about["name"] for node_id, about in self.inputs.items() if node_id.startswith(_FUNCTIONS)}
         found = []
         for node_id, about in self.inputs.items():
             if not node_id.startswith("annotations."):
@@ -253,6 +272,10 @@ class _Explainer:
             commit=self._commit(path, about["definition"]),
             contribution=contribution,
             at=vote.at,
+            model=vote.answer.get("model"),
+            reason=vote.answer.get("reason"),
+            request=vote.answer.get("request"),
+            cost=vote.answer.get("cost"),
         )
 
     def _commit(self, path: str, definition: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class Vote:
     yes: bool
     line: int | None = None
     at: str | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    """Of a prompt: what is kept of the model's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Weighed:
     diagnostics: Mapping[str, Any]
 
 
-_BY_THE_MODEL = ("lf", "annotator")
+_BY_THE_MODEL = ("lf", "prompt", "annotator")
 
 
 def weigh_choice(

@@ -8,50 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Severity = Literal["error", "warn"]
-Abstain = Literal["informative", "at_random"]
-
-
-def _as_number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-def _as_list(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)  # config(tags=('a', 'b'))
-    return [value] if isinstance(value, str) else value
-
-
-def _not_empty(value: list[str]) -> list[str]:
-    if any(not word.strip() for word in value):
-        raise ValueError("an empty word would match every row")
-    return value
-
-
-Words = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_not_empty)]
-Strings = Annotated[list[str], BeforeValidator(_as_list)]
-Count = Annotated[int, BeforeValidator(_as_number)]
-"""A number that may come out of a template, where all is text."""
-TestSpec = str | dict[str, Any]
-
-
-class Model(BaseModel):
-    """Common to all: unknown keys are errors, values are not coerced from other types silently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=(), defer_build=True)
-
+from teachkit.project.llm_models import LlmConfig, PricesFile
+from teachkit.project.model import Abstain, Count, Model, Name, Severity, Strings, TestSpec, Words
 
 # ---------------------------------------------------------------------------- teachkit.yml, profiles.yml
 
@@ -77,6 +37,8 @@ class Paths(Model):
     annotations: str = "annotations"
     label_models: str = "label_models"
     exports: str = "exports"
+    prompts: str = "prompts"
+    recordings: str = Field(default="recordings", description="Recorded answers of prompts.")
     tests: str = "tests"
     macros: str = "macros"
     target: str = Field(default="target", description="Compiled files and artefacts; 'clean' removes it.")
@@ -92,30 +54,13 @@ class ProjectConfig(Model):
     transforms: dict[str, FolderDefaults] = Field(default={}, description="Defaults per folder of transforms.")
     labeling_functions: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
     annotations: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
+    prompts: dict[str, FolderDefaults] = Field(default={}, description="Defaults per task (folder).")
     part_rows: int = Field(
         default=1_000_000, ge=1000, description="A dataset with more rows is split in parts of about so many."
     )
     python_timeout: float = Field(
         default=60.0, gt=0, description="Seconds a batch of a Python labeling function may take."
     )
-
-
-class LlmProvider(Model):
-    """One endpoint that speaks the OpenAI API."""
-
-    base_url: str
-    api_key_env: str | None = Field(
-        default=None, description="Name of the environment variable that holds the key; never the key."
-    )
-    requests_per_minute: Annotated[Count, Field(gt=0)] | None = None
-    tokens_per_minute: Annotated[Count, Field(gt=0)] | None = None
-
-
-class LlmConfig(Model):
-    """Providers of language models."""
-
-    provider: str | None = None
-    providers: dict[str, LlmProvider] = {}
 
 
 class Target(Model):
@@ -178,6 +123,7 @@ class SourceTable(Model):
     columns: dict[str, Column | None] = {}
     tests: list[TestSpec] = []
     freshness: Freshness | None = None
+    record: bool = Field(default=False, description="Whether its rows' text may go into recordings/, which is in git.")
     tags: Strings = []
 
     @model_validator(mode="after")
@@ -479,4 +425,5 @@ FILE_KINDS: dict[str, type[Model]] = {
     "exports": ExportsFile,
     "tests": TestsFile,
     "selectors": SelectorsFile,
+    "prices": PricesFile,
 }

@@ -27,6 +27,7 @@ from teachkit.errors import (
     listing,
 )
 from teachkit.project import models
+from teachkit.project.llm_models import PricesFile, PromptConfig
 from teachkit.project.macros import read_macros
 from teachkit.project.templates import Templates, has_jinja
 from teachkit.project.validate import validate
@@ -75,6 +76,7 @@ class ProjectFiles:
     generic_tests: Mapping[str, GenericTest]
     selectors: Mapping[str, models.Selector]
     templates: Templates
+    prices: PricesFile | None = None
 
     @property
     def store_path(self) -> Path:
@@ -145,6 +147,8 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
     definitions = tuple(reader.definitions(config))
     selectors_path = root / "selectors.yml"
     selectors = reader.selectors(selectors_path) if selectors_path.is_file() else {}
+    prices_path = root / "prices.yml"
+    prices = reader.yaml(prices_path, PricesFile) if prices_path.is_file() else None
     if reader.errors:
         raise ProjectErrors(reader.errors)
     return ProjectFiles(
@@ -156,6 +160,7 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
         generic_tests=generic_tests,
         selectors=selectors,
         templates=templates,
+        prices=prices,
     )
 
 
@@ -222,10 +227,13 @@ class _Reader:
         self, path: Path, model: type[M], change: Callable[[YamlFile], YamlFile] | None = None
     ) -> tuple[YamlFile, M] | None:
         text = self.text(path)
-        if text is None:
-            return None
+        return None if text is None else self._validated(self._name(path), text, model, change)
+
+    def _validated(
+        self, name: str, text: str, model: type[M], change: Callable[[YamlFile], YamlFile] | None = None
+    ) -> tuple[YamlFile, M] | None:
         try:
-            file = read_yaml(self._name(path), text)
+            file = read_yaml(name, text)
             if change is not None:
                 file = change(file)
             return file, validate(model, file)
@@ -298,6 +306,7 @@ class _Reader:
         yield from self._transforms(paths.transforms)
         yield from self._tasks(paths.tasks)
         yield from self._labeling_functions(paths.labeling_functions)
+        yield from self._prompts(paths.prompts)
         yield from self._annotations(paths.annotations)
         for path in self.files(paths.label_models, ".yml", ".yaml"):
             yield from self._entries(path, models.LabelModelsFile, "label_models", "label_model")
@@ -417,6 +426,20 @@ class _Reader:
             return ""
         return self.text(dictionary) or ""
 
+    def _prompts(self, folder: str) -> Iterator[Definition]:
+        for path in self.files(folder, ".md"):
+            parts = path.relative_to(self.root / folder).parts
+            if len(parts) < 2:
+                problem, advice = "a prompt lies in the folder of its task", f"move it to {folder}/<task>/{path.name}"
+                self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))
+                continue
+            text = self.text(path)
+            front, body, line = split_front_matter(text or "")
+            found = None if text is None else self._validated(self._name(path), front, PromptConfig)
+            if found is not None:
+                where, task = Where(self._name(path), line), parts[0]
+                yield Definition("prompt", path.stem, where, found[1], body, task, "", found[0], ())
+
     def _annotations(self, folder: str) -> Iterator[Definition]:
         notes: dict[Path, models.AnnotationsFile] = {}
         for path in self.files(folder, ".yml", ".yaml"):
@@ -467,6 +490,15 @@ class _Reader:
             for index, tests in enumerate(content.tests):
                 base = ("tests", index)
                 yield Definition("node_tests", tests.node, file.where(base), tests, "", None, "", file, base)
+
+
+def split_front_matter(text: str) -> tuple[str, str, int]:
+    """Front matter (its lines keep their numbers), body, and the body's first line."""
+    lines = text.split("\n")
+    if lines[0].rstrip() != "---":
+        return "{}", text, 1
+    end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), len(lines))
+    return "\n" + "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
 
 
 def _render(file: YamlFile, path: tuple[str | int, ...], value: Any, templates: Templates) -> Any:

@@ -11,6 +11,7 @@ from teachkit.build.label_sets import stored_parameters
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
+from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     node = _label_set(work, task, label_set)
     voters, missing = _resolve(work, run, task, node)
     abstain = {v.id: v.spec.abstain for v in voters}
-    functions = [v.id for v in voters if v.kind == "lf"]
+    functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
     codes, splits = _gold(work, run, task, gold)
@@ -139,9 +140,9 @@ def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None
 def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
     """The voters whose votes are there, and the ids of those that were never built."""
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
-    there = [n for n in work.graph.of("lf", "annotations") if n.task == task.name]
+    there = [n for n in work.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
     if chosen is None:
-        voters = [n for n in there if n.kind == "lf" or n.spec.meta.role == "annotator"]
+        voters = [n for n in there if n.kind in FUNCTIONS or n.spec.meta.role == "annotator"]
     else:
         voters = [n for n in there if n.id in chosen]
     needed = {task.dataset, *work.graph.upstream(task.dataset)}

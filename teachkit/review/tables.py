@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.execute import Executor
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.errors import BadOption, BadSql, ProjectError, SqlFailed, Where
+from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +36,7 @@ def _select(run: Executor, node: Node) -> str:
         run.resolve(node)
         run.view(node.id)
         return f"select * from {quote(node.id)}"
-    if node.kind in ("lf", "annotations"):
+    if node.kind in (*FUNCTIONS, "annotations"):
         run.resolve(node)
         return votes_sql(run, node, run.graph.tasks[node.task or ""])
     if node.kind == "test":

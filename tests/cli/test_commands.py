@@ -144,6 +144,7 @@ LINEAGE = {
 PLAN = record({"steps": several(record({"id": TEXT, "action": {"enum": ["run", "reuse", "maybe"]}, "reason": TEXT}))})
 
 JSON = {
+    ("llm", "plan"): record({"prompts": {"type": "array", "maxItems": 0}}),
     ("build",): RUN,
     ("run",): RUN,
     ("test",): RUN,
@@ -181,6 +182,7 @@ def test_json_follows_its_schema_and_is_all_that_stdout_holds(command: tuple[str
 
 
 TEXTS = {
+    ("llm", "plan"): r"^no prompt is switched on\n$",
     ("build",): r"18 nodes in [\d.]+ m?s: 10 reused, 8 passed\npublished to target 'dev'\n$",
     ("run",): r"10 nodes in [\d.]+ m?s: 10 reused\n",
     ("test",): r"8 nodes in [\d.]+ m?s: 8 passed\n$",
@@ -229,7 +231,7 @@ def test_ls_writes_an_object_for_each_node(once: Sandbox) -> None:
 def test_schemas_are_schemas_and_take_what_the_project_holds(built: Sandbox) -> None:
     import yaml
 
-    assert "wrote 11 schemas to .teachkit/schemas/" in built("schema").out
+    assert "wrote 12 schemas to .teachkit/schemas/" in built("schema").out
     kinds = {
         "tasks": "tasks/mood.yml",
         "project": "teachkit.yml",
@@ -298,7 +300,7 @@ def test_a_mistake_on_the_command_line_is_explained(command: tuple[str, ...], on
 def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any) -> None:
     from tests.sandbox import Sandbox
 
-    more = {"show": ["moods"], "sql": ["select 1"], "lineage": ["moods"]}.get(command, [])
+    more = {"show": ["moods"], "sql": ["select 1"], "lineage": ["moods"], "llm": ["plan"]}.get(command, [])
     found = Sandbox(tmp_path)(command, *more, code=2)
     assert "no teachkit.yml in" in found.err
     assert "teachkit init DIR" in found.err

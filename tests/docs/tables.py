@@ -6,6 +6,7 @@ columns that only a person can write (``meaning``) are taken from the page as it
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import types
@@ -18,9 +19,9 @@ import click
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticUndefined
 
-from teachkit import registry
+from teachkit import errors, registry
 from teachkit.errors import TeachkitError
-from teachkit.project import models
+from teachkit.project import llm_models, model, models
 
 _MARK = re.compile(r"^<!-- (keys|options|errors|checks|parameters): (\S+) -->\n(.*?)^<!-- end -->$", re.M | re.S)
 
@@ -96,12 +97,12 @@ def _model(name: str) -> Any:
         from teachkit.graph.data_tests import Common
 
         return Common
-    return getattr(models, name)
+    return getattr(models, name, None) or getattr(llm_models, name)
 
 
 def kind(field: Any) -> str:
     """The type of a key in words."""
-    if any(isinstance(m, BeforeValidator) and m.func is models._as_list for m in field.metadata):
+    if any(isinstance(m, BeforeValidator) and m.func is model._as_list for m in field.metadata):
         return "text or list of texts"
     return _words(field.annotation)
 
@@ -109,13 +110,14 @@ def kind(field: Any) -> str:
 def _words(found: Any) -> str:
     origin, arguments = typing.get_origin(found), typing.get_args(found)
     if origin is typing.Annotated:
-        if any(isinstance(m, BeforeValidator) and m.func is models._as_list for m in arguments[1:]):
+        if any(isinstance(m, BeforeValidator) and m.func is model._as_list for m in arguments[1:]):
             return "text or list of texts"
         return _words(arguments[0])
     if origin is Literal:
         return ", ".join(f"`{a}`" for a in arguments)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_words(a) for a in arguments if a is not type(None)))
+        said = dict.fromkeys(_words(a) for a in arguments if a is not type(None))
+        return " or ".join(word for word in said if not (word == "whole number" and "number" in said))
     if origin is list:
         inner = _words(arguments[0])
         return f"list of {_PLURALS.get(inner, inner)}"
@@ -205,24 +207,30 @@ def _value(found: click.Option) -> str:
 # ---------------------------------------------------------------------------- errors
 
 
+_ERRORS = {"": "teachkit.errors", "llm.": "teachkit.llm.errors"}  # prefix of a group -> module
+
+
 def error_classes() -> list[type[TeachkitError]]:
-    """All errors with a slug of their own, in the order of the file."""
+    """All errors with a slug of their own, in the order of their files."""
+    modules = list(_ERRORS.values())
+    for module in modules:
+        importlib.import_module(module)
     found, queue = [], [TeachkitError]
     while queue:
         for child in queue.pop(0).__subclasses__():
             queue.append(child)
-            if "slug" in child.__dict__ and child.__module__ == "teachkit.errors":
+            if "slug" in child.__dict__ and child.__module__ in modules:
                 found.append(child)
-    return sorted(found, key=lambda c: inspect.getsourcelines(c)[1])
+    return sorted(found, key=lambda c: (modules.index(c.__module__), inspect.getsourcelines(c)[1]))
 
 
 def _errors(group: str) -> list[tuple[str, ...]]:
-    from teachkit import errors
-
-    base = getattr(errors, group)
+    """Of ``RunError`` those of ``teachkit.errors``, of ``llm.RunError`` those of ``teachkit.llm.errors``."""
+    prefix, _, base = group.rpartition(".")
+    module, base = _ERRORS[f"{prefix}." if prefix else ""], getattr(errors, base)
     rows: list[tuple[str, ...]] = []
     for error in error_classes():
-        if not issubclass(error, base):
+        if error.__module__ != module or not issubclass(error, base):
             continue
         meaning = (error.__doc__ or "").strip().splitlines()[0]
         said = " ".join(f"{error.what}".split())

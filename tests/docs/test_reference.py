@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from teachkit import registry
 from teachkit.cli.app import COMMANDS
 from teachkit.graph.select import METHODS
-from teachkit.project import models
+from teachkit.project import llm_models, models
 from tests.docs.pages import DOCS, name_of, pages
 from tests.docs.tables import empty_meanings, error_classes, made, parameters_of, tables
 
@@ -39,9 +39,10 @@ def test_made_tables_are_as_the_code_makes_them(page: Path) -> None:
 def test_every_model_of_a_file_has_a_table() -> None:
     known = {
         name
-        for name, found in vars(models).items()
-        if isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == models.__name__
-    } - {"Model"}
+        for module in (models, llm_models)
+        for name, found in vars(module).items()
+        if isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == module.__name__
+    }
     there = _named("keys")
     assert known <= set(there)
     assert len(there) == len(set(there))
@@ -49,6 +50,7 @@ def test_every_model_of_a_file_has_a_table() -> None:
 
 def test_every_kind_of_file_has_a_page() -> None:
     names = {"project": "teachkit-yml", "profiles": "profiles-yml", "selectors": "selectors-yml"}
+    names["prices"] = "prices-yml"
     for kind in models.FILE_KINDS:
         assert (DOCS / "files" / f"{names.get(kind, kind.replace('_', '-'))}.md").is_file(), kind
 

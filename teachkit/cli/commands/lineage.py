@@ -131,6 +131,11 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     print_table(["  voter", "kind", "vote", "moved", "file", "commit", "version"], rows, settings, numeric=numeric)
     if not why.votes:
         click.echo("  nobody voted")
+    for vote in strongest:
+        if vote.model is not None:
+            cost = f", {vote.cost:.6f} USD" if vote.cost else ""
+            reason = f": {cell(vote.reason, _LONG)}" if vote.reason else ""
+            click.echo(f"  {vote.voter} is {vote.model}, request {(vote.request or '')[:_SHORT]}{cost}{reason}")
 
 
 def _vote_row(vote: VoteShare) -> list[str]:

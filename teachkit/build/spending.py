@@ -1,0 +1,111 @@
+"""What prompts would cost, before anything is spent: worked out from the store alone, without a socket."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.execute import Executor
+from teachkit.build.prompting import prices, prompt_rows, requests, response_store
+from teachkit.build.run import BuildOptions, quiet
+from teachkit.errors import UnknownItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.build.workspace import Workspace
+    from teachkit.graph import Node
+    from teachkit.llm import Request
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One prompt. ``low`` and ``high`` are USD (None: no price): input alone, and the longest answers allowed.
+
+    ``minutes`` is the least time at the provider's limit of requests, None without one.
+    """
+
+    id: str
+    model: str
+    rows: int
+    requests: int
+    answered: int
+    missing: int
+    input_tokens: int
+    low: float | None
+    high: float | None
+    minutes: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def plan_spending(work: Workspace, nodes: Sequence[Node]) -> list[Spending]:
+    """Look at every request that the prompts would make.
+
+    Raises:
+        NotBuilt: the items of a prompt's task have not been built yet.
+    """
+    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
+    try:
+        return [_spending(run, node) for node in nodes]
+    finally:
+        run.close()
+
+
+def request_of(work: Workspace, node: Node, item: str) -> Request:
+    """The exact request about one item.
+
+    Raises:
+        UnknownItem: there is no such item.
+    """
+    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
+    try:
+        task = run.graph.tasks[node.task or ""]
+        for table in prompt_rows(run, node):
+            chosen = table.filter([key == item for key in table.column("__key").to_pylist()])
+            if chosen.num_rows:
+                return next(requests(run, node, chosen, task))
+        raise UnknownItem(None, node=task.dataset.partition(".")[2], key=task.key, item=item, hint="")
+    finally:
+        run.close()
+
+
+def _spending(run: Executor, node: Node) -> Spending:
+    from teachkit.llm import TokenEstimate
+
+    task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
+    price = table.models.get(spec.model) if table is not None else None
+    rows, seen, answered, tokens, low, high = 0, set[str](), 0, 0, 0, 0
+    with response_store(run) as store:
+        size, count = store.usage(spec.model)
+        estimate = TokenEstimate(bytes_seen=size, tokens_seen=count)
+        for part in prompt_rows(run, node):
+            rows += part.num_rows
+            for start in range(0, part.num_rows, _CHUNK):
+                asked = {r.key: r for r in requests(run, node, part.slice(start, _CHUNK), task) if r.key not in seen}
+                known = store.get_many(list(asked))
+                seen |= asked.keys()
+                answered += len(known)
+                for request in (r for key, r in asked.items() if key not in known):
+                    needed = estimate.tokens(len(request.wire))
+                    tokens += needed
+                    low += needed * price.input if price else 0
+                    high += price.worst(request) if price else 0
+    missing = len(seen) - answered
+    limit = spec.provider.requests_per_minute
+    return Spending(
+        node.id,
+        spec.model,
+        rows,
+        len(seen),
+        answered,
+        missing,
+        tokens,
+        low / 1e12 if price else None,
+        high / 1e12 if price else None,
+        missing / limit if limit else None,
+    )

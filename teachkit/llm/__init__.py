@@ -1,0 +1,78 @@
+"""Requests to language models: asked once, priced, kept, replayed, never lost. Knows no project, no row, no task."""
+
+from typing import TYPE_CHECKING
+
+from teachkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
+    from teachkit.llm.chat import ChatReply, StructuredOutput, TokenChoice, Usage, chat_body, parse_chat
+    from teachkit.llm.money import Budget, Price, Prices, TokenEstimate, microdollars
+    from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
+    from teachkit.llm.pool import Policy
+    from teachkit.llm.recordings import Recording
+    from teachkit.llm.request import Endpoint, Request, request_key
+    from teachkit.llm.responses import Recovery, Response, ResponseStore
+    from teachkit.llm.safety import check_way
+    from teachkit.llm.schema import ABSTAIN, check_schema, label_schema
+    from teachkit.llm.transport import FastTransport, NoReply, OpenAITransport, Reply, Transport, make_transport
+
+__all__ = [
+    "ABSTAIN",
+    "MODES",
+    "STATUSES",
+    "Answer",
+    "Asking",
+    "Budget",
+    "ChatReply",
+    "Decision",
+    "Endpoint",
+    "FastTransport",
+    "Mode",
+    "NoReply",
+    "OpenAITransport",
+    "Policy",
+    "Price",
+    "Prices",
+    "Provider",
+    "Recording",
+    "Recovery",
+    "Reply",
+    "Request",
+    "Response",
+    "ResponseStore",
+    "Status",
+    "StructuredOutput",
+    "Summary",
+    "TokenChoice",
+    "TokenEstimate",
+    "Transport",
+    "Usage",
+    "Validate",
+    "ask",
+    "chat_body",
+    "check_schema",
+    "check_way",
+    "decide",
+    "label_schema",
+    "make_transport",
+    "microdollars",
+    "parse_chat",
+    "request_key",
+]
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
+        "chat": ("ChatReply", "StructuredOutput", "TokenChoice", "Usage", "chat_body", "parse_chat"),
+        "money": ("Budget", "Price", "Prices", "TokenEstimate", "microdollars"),
+        "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
+        "pool": ("Policy",),
+        "recordings": ("Recording",),
+        "request": ("Endpoint", "Request", "request_key"),
+        "responses": ("Recovery", "Response", "ResponseStore"),
+        "safety": ("check_way",),
+        "schema": ("ABSTAIN", "check_schema", "label_schema"),
+        "transport": ("FastTransport", "NoReply", "OpenAITransport", "Reply", "Transport", "make_transport"),
+    },
+)

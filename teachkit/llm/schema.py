@@ -1,0 +1,163 @@
+"""JSON Schema as far as answers need it: a check of our own, whatever the provider promises.
+
+A keyword that is not checked here is an error when the schema is made, never a silent gap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from teachkit.hashing import canonical_json
+from teachkit.llm.errors import BadSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Schema = Mapping[str, Any]
+
+ABSTAIN: Final = "ABSTAIN"
+
+_NOTES: Final = frozenset({"title", "description", "default", "examples", "$schema", "$comment"})
+_CHECKED: Final = frozenset(
+    [
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "anyOf",
+    ]
+)
+_TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value == int(value),
+}
+
+
+def label_schema(labels: Sequence[str], *, abstain: bool = True, reason: bool = False, several: bool = False) -> Schema:
+    """Return the strict schema of an answer that is one of ``labels`` (``several``: a list of them).
+
+    Properties: ``reason`` first (if asked for: it then informs the label), then ``label`` or ``labels``. With
+        ``abstain`` the model may answer ``ABSTAIN``; a list abstains by being ``["ABSTAIN"]``, as an empty one means
+        "none of them".
+    """
+    if abstain and ABSTAIN in labels:
+        raise BadSchema(
+            problem=f"a label is called {ABSTAIN}", advice="rename the label, or do not let the model abstain"
+        )
+    if not labels or len(set(labels)) != len(labels):
+        raise BadSchema(problem="labels must be there, each once", advice="write every label once")
+    one = {"type": "string", "enum": [*labels, *([ABSTAIN] if abstain else [])]}
+    answer = {"labels": {"type": "array", "items": one}} if several else {"label": one}
+    properties = ({"reason": {"type": "string"}} if reason else {}) | answer
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def check_schema(schema: Schema) -> None:
+    """Refuse what ``problem`` would not check.
+
+    Raises:
+        BadSchema: an unknown keyword, or a value that a keyword cannot have.
+    """
+    for part in _parts(schema):
+        if not isinstance(part, dict):
+            raise BadSchema(problem="a schema must be an object", advice="write {} for anything")
+        if unknown := sorted(set(part) - _CHECKED - _NOTES):
+            known = ", ".join(sorted(_CHECKED))
+            raise BadSchema(problem=f"'{unknown[0]}' is not checked by teachkit", advice=f"use only: {known}")
+        if bad := [name for name in _types(part) if name not in _TYPES]:
+            raise BadSchema(problem=f"'{bad[0]}' is not a type", advice=f"write one of: {', '.join(_TYPES)}")
+        if not isinstance(part.get("additionalProperties", False), bool):
+            raise BadSchema(problem="additionalProperties must be true or false", advice="write false")
+
+
+def problem(value: Any, schema: Schema) -> str | None:
+    """Say how ``value`` breaks ``schema``, or return ``None``. The answer names places, never values."""
+    return next(_problems(value, schema, "the answer"), None)
+
+
+def _parts(schema: Any) -> Iterator[Any]:
+    yield schema
+    if isinstance(schema, dict):
+        for below in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
+            yield from _parts(below)
+        if "items" in schema:
+            yield from _parts(schema["items"])
+
+
+def _types(schema: Schema) -> list[str]:
+    kind = schema.get("type", [])
+    return [kind] if isinstance(kind, str) else list(kind)
+
+
+def _problems(value: Any, schema: Schema, at: str) -> Iterator[str]:
+    kinds = _types(schema)
+    if kinds and not any(_TYPES[kind](value) for kind in kinds):
+        yield f"{at} is not of type {' or '.join(kinds)}"
+    if "enum" in schema and not _among(value, schema["enum"]):
+        yield f"{at} is none of the {len(schema['enum'])} values that are allowed"
+    if "const" in schema and not _among(value, [schema["const"]]):
+        yield f"{at} is not the one value that is allowed"
+    if "anyOf" in schema and all(problem(value, each) for each in schema["anyOf"]):
+        yield f"{at} fits none of the {len(schema['anyOf'])} forms that are allowed"
+    if isinstance(value, dict):
+        yield from _object_problems(value, schema, at)
+    elif isinstance(value, list):
+        yield from _list_problems(value, schema, at)
+    elif isinstance(value, str):
+        yield from _range_problems(len(value), schema, at, "minLength", "maxLength")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _range_problems(value, schema, at, "minimum", "maximum")
+
+
+def _object_problems(value: dict[str, Any], schema: Schema, at: str) -> Iterator[str]:
+    known = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield f"{at} lacks '{name}'"
+    if schema.get("additionalProperties", True) is False and set(value) - set(known):
+        yield f"{at} has keys that are not allowed"
+    for name, below in known.items():
+        if name in value:
+            yield from _problems(value[name], below, f"{at}'s '{name}'")
+
+
+def _list_problems(value: list[Any], schema: Schema, at: str) -> Iterator[str]:
+    yield from _range_problems(len(value), schema, at, "minItems", "maxItems")
+    if schema.get("uniqueItems") and len({canonical_json(item) for item in value}) != len(value):
+        yield f"{at} has an item twice"
+    for index, item in enumerate(value):
+        yield from _problems(item, schema.get("items", {}), f"{at}[{index}]")
+
+
+def _range_problems(size: float, schema: Schema, at: str, least: str, most: str) -> Iterator[str]:
+    if least in schema and size < schema[least]:
+        yield f"{at} is below {least} {schema[least]}"
+    if most in schema and size > schema[most]:
+        yield f"{at} is above {most} {schema[most]}"
+
+
+def _among(value: Any, allowed: Iterable[Any]) -> bool:
+    """Equality of JSON: ``true`` is not 1, and 1.0 is."""
+    if isinstance(value, str):
+        return any(isinstance(each, str) and each == value for each in allowed)
+    return any((type(value) is type(each) and value == each) or _number(value, each) for each in allowed)
+
+
+def _number(a: Any, b: Any) -> bool:
+    is_number = _TYPES["number"]
+    return is_number(a) and is_number(b) and bool(a == b)

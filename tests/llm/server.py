@@ -1,0 +1,327 @@
+"""A server that speaks ``/v1/chat/completions``, and fails in every way that a provider can, as it is told to.
+
+In a test::
+
+    with Server() as server:
+        server.url           # http://127.0.0.1:PORT/v1
+        server.seen          # what came: headers and bodies
+
+What to do with a request stands in the request: ``{"metadata": {"faults": ["429", "500"]}}`` fails its first two sendings.
+Or ``Server(script=...)`` decides: a function of the body, how often this body came before, and how many requests came in all.
+
+By itself, for benchmarks: ``python -m tests.llm.server --mode faulty --latency 0.05`` prints its port; ``GET /stats`` counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    Script = Callable[[dict[str, Any], int, int], str]
+
+FAULTS: Final = (
+    "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal", "length",
+    "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key", "no-usage", "costly",
+)  # fmt: skip
+
+
+def faults_in_request(body: dict[str, Any], nth: int, total: int) -> str:
+    """The fault that the request itself asks for, at its ``nth`` sending."""
+    faults = (body.get("metadata") or {}).get("faults") or []
+    return faults[nth] if nth < len(faults) else "ok"
+
+
+def faulty(body: dict[str, Any], nth: int, total: int) -> str:
+    """A bad day: 3 % 429, 2 % 500, 0.5 % hang, 0.5 % no JSON, at the first sending of a request."""
+    if nth:
+        return "ok"
+    share = int(_digest(body["messages"])[:8], 16) / 2**32
+    for limit, fault in ((0.03, "429"), (0.05, "500"), (0.055, "hang"), (0.06, "garbage")):
+        if share < limit:
+            return fault
+    return "ok"
+
+
+MODES: Final[dict[str, Script]] = {"plain": faults_in_request, "faulty": faulty, "quota": lambda *_: "quota"}
+
+
+@dataclass(slots=True)
+class Bucket:
+    """At most ``rate`` requests a second, ``burst`` at once; ``told``: rate-limit headers come with every reply."""
+
+    rate: float
+    burst: float
+    told: bool = True
+    level: float = field(init=False)
+    at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.level = self.burst
+
+    def take(self, now: float) -> bool:
+        self.level = min(self.burst, self.level + (now - (self.at or now)) * self.rate)
+        self.at = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+    def headers(self) -> dict[str, str]:
+        if not self.told:
+            return {}
+        return {
+            "x-ratelimit-limit-requests": f"{self.rate * 60:.0f}",
+            "x-ratelimit-remaining-requests": f"{int(self.level)}",
+            "x-ratelimit-reset-requests": f"{(self.burst - self.level) / self.rate * 1000:.0f}ms",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    raw: bytes
+
+
+class Server:
+    """The server, in a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        script: Script = faults_in_request,
+        latency: float = 0.0,
+        bucket: Bucket | None = None,
+        keep_seen: bool = True,
+        port: int = 0,
+    ) -> None:
+        self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
+        self.port = port
+        self.seen: list[Seen] = []
+        self.faults: Counter[str] = Counter()
+        self.nth: Counter[str] = Counter()
+        self.total = 0
+        self.on_request: Callable[[int], None] = lambda total: None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._loop
+        assert self._stop
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        connections: set[asyncio.Transport] = set()
+        server = await self._loop.create_server(lambda: _Connection(self, connections), "127.0.0.1", self.port, backlog=512)
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+        for connection in list(connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+    def stats(self) -> dict[str, Any]:
+        return {"total": self.total, "faults": dict(self.faults), "distinct": len(self.nth)}
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, server: Server, connections: set[asyncio.Transport]) -> None:
+        self.server, self.connections = server, connections
+        self.buffer = b""
+        self.loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.connections.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end].decode("latin-1").split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+            size = int(headers.get("content-length", 0))
+            if len(self.buffer) < end + 4 + size:
+                return
+            raw, self.buffer = self.buffer[end + 4 : end + 4 + size], self.buffer[end + 4 + size :]
+            method, path, _ = head[0].split(" ", 2)
+            self.answer(method, path, headers, raw)
+
+    def answer(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> None:
+        server = self.server
+        if path == "/stats":
+            self.write(200, server.stats())
+            return
+        if method != "POST" or not path.endswith("/chat/completions"):
+            self.write(404, _error("no such path", "invalid_request_error", "unknown_url"))
+            return
+        body = json.loads(raw)
+        name = hashlib.sha256(raw).hexdigest()
+        nth, server.nth[name] = server.nth[name], server.nth[name] + 1
+        server.total += 1
+        if server.keep_seen:
+            server.seen.append(Seen(path, headers, body, raw))
+        more: dict[str, str] = {}
+        fault = server.script(body, nth, server.total)
+        if server.bucket:
+            if not server.bucket.take(self.loop.time()):
+                fault = "429" if server.bucket.told else "429-bare"
+            more = server.bucket.headers()
+        server.faults[fault] += 1
+        server.on_request(server.total)
+        delay = server.latency * (0.2 if fault.startswith("429") else 1)
+        if delay:
+            self.loop.call_later(delay, self.reply, fault, body, headers, more)
+        else:
+            self.reply(fault, body, headers, more)
+
+    def reply(self, fault: str, body: dict[str, Any], headers: dict[str, str], more: dict[str, str]) -> None:
+        if self.transport.is_closing() or fault == "hang":
+            return
+        if fault == "slow":
+            self.loop.call_later(0.05, self.reply, "ok", body, headers, more)
+        elif fault == "cut":
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"id\"")
+            self.transport.close()
+        elif fault == "garbage":
+            self.write(200, b"<html>the proxy is having a rest</html>", more)
+        elif fault in _ERRORS:
+            status, whole, own = _ERRORS[fault]
+            self.write(status, whole, more | own)
+        elif fault == "echo-key":
+            self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
+        else:
+            self.write(200, completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
+
+    def write(self, status: int, whole: object, more: dict[str, str] | None = None) -> None:
+        data = whole if isinstance(whole, bytes) else json.dumps(whole).encode()
+        lines = [f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(data)}"]
+        lines += [f"{name}: {value}" for name, value in (more or {}).items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + data)
+
+
+def _error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+_ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
+    "429": (429, _error("Rate limit reached", "requests", "rate_limit_exceeded"), {"retry-after-ms": "20"}),
+    "429-bare": (429, _error("slow down", "requests"), {}),
+    "429-long": (429, _error("slow down", "requests"), {"retry-after": "86400"}),
+    "500": (500, _error("The server had an error", "server_error"), {}),
+    "quota": (429, _error("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), {}),
+    "auth": (401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key"), {}),
+    "model": (404, _error("The model does not exist", "invalid_request_error", "model_not_found"), {}),
+    "redirect": (307, b"", {"location": "http://127.0.0.1:9/v1/chat/completions"}),
+    "bad-request": (400, _error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"), {}),
+    "filter-400": (400, _error("filtered", "invalid_request_error", "content_filter"), {}),
+    "not-chat": (200, {"hello": "world"}, {}),
+}  # fmt: skip
+
+
+def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
+    """The answer to a body: the same for the same body, a label of its schema if it has one."""
+    text = "violates the schema" if fault == "schema" else _content(body)
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if fault == "refusal":
+        message |= {"content": None, "refusal": "I cannot help with that"}
+    elif body.get("tools") and fault != "schema":
+        call = {"type": "function", "id": "call-1", "function": {"name": "answer", "arguments": text}}
+        message |= {"content": None, "tool_calls": [call]}
+    reasons = {"length": "length", "content_filter": "content_filter"}
+    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": reasons.get(fault, "stop"), "logprobs": None}
+    if body.get("logprobs"):
+        top = [{"token": text, "logprob": -0.1}, {"token": "other", "logprob": -2.5}]
+        choice["logprobs"] = {"content": [{"token": text, "logprob": -0.1, "top_logprobs": top}]}
+    whole = {
+        "id": f"chatcmpl-{_digest(body)[:12]}",
+        "object": "chat.completion",
+        "created": 1_760_000_000,
+        "model": f"{body['model']}-2026-01-01",
+        "system_fingerprint": "fp_test",
+        "choices": [choice],
+        "usage": {
+            "prompt_tokens": len(json.dumps(body["messages"])) // 4,
+            "completion_tokens": 1_000_000 if fault == "costly" else 8,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+    if fault == "no-usage":
+        del whole["usage"]
+    return whole
+
+
+def _content(body: dict[str, Any]) -> str:
+    number = int(_digest(body["messages"])[:8], 16)
+    shape = body.get("response_format") or {}
+    schema = (shape.get("json_schema") or {}).get("schema") or shape.get("schema")
+    if body.get("tools"):
+        schema = body["tools"][0]["function"]["parameters"]
+    if not schema:
+        return f"answer {number}"
+    answer: dict[str, Any] = {}
+    for name, below in schema["properties"].items():
+        labels = below.get("enum") or (below.get("items") or {}).get("enum")
+        value = labels[number % len(labels)] if labels else f"because {number}"
+        answer[name] = [value] if "items" in below else value
+    return json.dumps(answer)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=sorted(MODES), default="plain")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds")
+    parser.add_argument("--rate", type=float, help="requests a second")
+    parser.add_argument("--burst", type=float, default=20.0)
+    parser.add_argument("--untold", action="store_true", help="no rate-limit headers")
+    options = parser.parse_args()
+    bucket = Bucket(options.rate, options.burst, told=not options.untold) if options.rate else None
+    server = Server(script=MODES[options.mode], latency=options.latency, bucket=bucket, keep_seen=False)
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not server.port:
+            await asyncio.sleep(0.01)
+        print(server.port, flush=True)  # noqa: T201 - the port is what it is asked for
+        await serving
+
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
