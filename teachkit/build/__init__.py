@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         BuildOptions,
         Event,
         NodeFinished,
+        NodeProgress,
         NodeResult,
         NodeStarted,
         Note,
@@ -24,6 +25,7 @@ __all__ = [
     "BuildOptions",
     "Event",
     "NodeFinished",
+    "NodeProgress",
     "NodeResult",
     "NodeStarted",
     "Note",
@@ -38,7 +40,18 @@ __all__ = [
     "plan",
     "quiet",
 ]
-_RUN = ("BuildOptions", "Event", "NodeFinished", "NodeResult", "NodeStarted", "Note", "Reporter", "Run", "quiet")
+_RUN = (
+    "BuildOptions",
+    "Event",
+    "NodeFinished",
+    "NodeProgress",
+    "NodeResult",
+    "NodeStarted",
+    "Note",
+    "Reporter",
+    "Run",
+    "quiet",
+)
 __getattr__ = lazy_names(
     __name__,
     {

@@ -165,7 +165,7 @@ class Executor:
         for ballot in voting.cast(self, nodes):
             started = time.perf_counter() - ballot.seconds
             if ballot.error is not None:
-                self._fail(ballot.node, ballot.error, started)
+                self._fail(ballot.node, ballot.error, started, cost=ballot.paid)
             else:
                 self.outputs[ballot.node.id] = ballot.output
                 status = "built" if before[ballot.node.id] else "reused"
@@ -214,11 +214,13 @@ class Executor:
         self.results[node.id] = result
         self.report(NodeFinished(result, len(self.results), self._total))
 
-    def _fail(self, node: Node, error: TeachkitError, started: float) -> None:
+    def _fail(self, node: Node, error: TeachkitError, started: float, *, cost: float = 0.0) -> None:
         self._failed.add(node.id)
         errors = error.errors if isinstance(error, ProjectErrors) else [error]
         message = "\n".join(str(e) for e in errors)
-        self._finish(node, "error", started=started, message=message, error=errors[0] if len(errors) == 1 else error)
+        self._finish(
+            node, "error", started=started, message=message, error=errors[0] if len(errors) == 1 else error, cost=cost
+        )
         self._stop = self._stop or self.options.fail_fast
 
     # -- what is there already

@@ -55,13 +55,23 @@ class NodeFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """How far a node is that takes long: rows of the part at hand, and USD paid so far."""
+
+    id: str
+    done: int
+    total: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something a user should know while waiting."""
 
     text: str
 
 
-Event = NodeStarted | NodeFinished | Note
+Event = NodeStarted | NodeFinished | NodeProgress | Note
 Reporter = Callable[[Event], None]
 
 

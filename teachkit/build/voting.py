@@ -86,18 +86,21 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
 
 def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: TaskInfo) -> None:
     """Let a prompt vote on a part; its answers are kept beside its votes."""
-    from teachkit.build.prompting import answers_key, vote_by_prompt
+    from teachkit.build.answering import answers_key, vote_by_prompt
 
     node, key = ballot.node, vote_keys(run, ballot.node)[number]
     try:
-        asked = vote_by_prompt(run, node, part, _relation(run, part), task)
+        asked = vote_by_prompt(run, node, _relation(run, part), task)
     except TeachkitError as error:
         ballot.error = error
         return
     ballot.paid += asked.paid
+    ballot.error = asked.error
+    if asked.error is not None:
+        return
     if asked.answers is not None:
         run.put(answers_key(key), asked.answers, node, number)
-    extra = {"cost": asked.cost, "statuses": asked.statuses}
+    extra = {"cost": asked.cost, "statuses": dict(asked.statuses)}
     ballot.metas[number] = run.put(key, _votes_table(asked.codes), node, number, extra)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from teachkit.build.run import BAD, NodeFinished, NodeStarted, Note
+from teachkit.build.run import BAD, NodeFinished, NodeProgress, NodeStarted, Note
 from teachkit.cli.output import console, count, readers_may_leave, seconds
 from teachkit.cli.problems import colors
 
@@ -30,6 +31,7 @@ _COLORS = {
     "skipped": "yellow",
 }
 _ID_WIDTH = 52
+_PROGRESS_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
 
 
 @contextmanager
@@ -44,7 +46,8 @@ def progress(settings: Settings, *, stderr: bool) -> Iterator[Reporter]:
         yield lambda event: None
         return
     if not stream.isatty():
-        yield lambda event: _line(event, None, stderr=stderr, color=color)
+        now_and_then = _Sparse()
+        yield lambda event: _line(event, None, stderr=stderr, color=color) if now_and_then.wants(event) else None
         return
     with console(settings, stderr=stderr).status("reading the project") as status:
         yield lambda event: _line(event, status, stderr=stderr, color=color)
@@ -57,8 +60,32 @@ def _line(event: Event, status: Status | None, *, stderr: bool, color: bool) -> 
                 status.update(f"{event.index} of {event.total}  {event.id}")
         case NodeFinished():
             _say(node_line(event.result, event.index, event.total, color=color), status, stderr=stderr, color=color)
+        case NodeProgress():
+            if status is not None:
+                status.update(_how_far(event))
+            else:
+                _say(f"      {_how_far(event)}", None, stderr=stderr, color=color)
         case Note():
             _say(f"      {event.text}", status, stderr=stderr, color=color)
+
+
+class _Sparse:
+    """Lets progress within a node through every half minute, and everything else at once."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def wants(self, event: Event) -> bool:
+        if not isinstance(event, NodeProgress):
+            return True
+        due = time.monotonic() - self._last >= _PROGRESS_EVERY
+        self._last = time.monotonic() if due else self._last
+        return due
+
+
+def _how_far(event: NodeProgress) -> str:
+    cost = f", {event.cost:.4f} USD" if event.cost else ""
+    return f"{event.id}  {event.done:,} of {event.total:,} answered{cost}"
 
 
 def _say(text: str, status: Status | None, *, stderr: bool, color: bool) -> None:
@@ -90,6 +117,8 @@ def _json_line(event: Event) -> None:
             value = {"event": "started", "id": event.id, "index": event.index, "total": event.total}
         case NodeFinished():
             value = {"event": "finished", "index": event.index, "total": event.total, **event.result.as_dict()}
+        case NodeProgress():
+            value = {"event": "progress", "id": event.id, "done": event.done, "total": event.total, "cost": event.cost}
         case Note():
             value = {"event": "note", "text": event.text}
     with readers_may_leave():

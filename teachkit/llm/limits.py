@@ -84,6 +84,9 @@ def _number(text: str | None) -> float | None:
     return value if value is not None and 0 <= value < float("inf") else None
 
 
+_NOTHING: Final = 1e-6  # units; a wait for less than the clock can tell would never end
+
+
 class Bucket:
     """A token bucket: ``rate`` units a second, at most ``capacity`` at once. It may be overdrawn by one request."""
 
@@ -96,7 +99,7 @@ class Bucket:
     def wait(self, amount: float, now: float) -> float:
         """Seconds until ``amount`` may be taken; more than the capacity waits for a full bucket."""
         missing = min(amount, self.capacity) - self._filled(now)
-        return max(0.0, missing / self.rate)
+        return missing / self.rate if missing > _NOTHING else 0.0
 
     def take(self, amount: float, now: float) -> None:
         """Take ``amount`` out."""
@@ -217,22 +220,21 @@ class Search:
     """Finds the rate that a server takes which refuses without saying what it would take.
 
     It starts at the rate of admissions (sent less refused) of the last second, grows fast until the next refusal, starts
-    from the admissions again, and then holds where about 2 % are refused. Without a refusal for some seconds it looks
-    again whether more is possible. It never falls below half of what was once admitted.
+    from the admissions again, and then holds where about 3 % are refused. Without a refusal for some seconds it looks
+    again whether more is possible.
     """
 
     SPAN: Final = 1.0  # seconds over which admissions are counted
     LEAST: Final = 0.25
-    FAST: Final = 1.0  # growth a second (e-folding) while looking
+    FAST: Final = 1.5  # growth a second (e-folding) while looking
     SLOW: Final = 0.0003  # growth with each answer, otherwise
-    DOWN: Final = 0.015  # fall with each refusal
+    DOWN: Final = 0.01  # fall with each refusal
     QUIET: Final = 5.0  # seconds without a refusal until it looks again
 
     def __init__(self, now: float) -> None:
         """Note the time; nothing is limited yet."""
         self._bucket: Bucket | None = None
         self._looking = False
-        self._floor = 0.0
         self._since = self._grown_at = self._refused_at = now
         self._sent: deque[float] = deque()
         self._refusals: deque[float] = deque()
@@ -253,7 +255,7 @@ class Search:
         if self._bucket is None:
             return
         self._looking = self._looking or now - self._refused_at > self.QUIET
-        if self._looking:
+        if self._looking and self._bucket.rate < 1.5 * max(1, len(self._sent)) / self.SPAN:  # only while it binds
             grown = min(now - self._grown_at, 0.25) * self.FAST
             self._bucket.set_rate(self._bucket.rate * (1 + grown), now)
         self._grown_at = now
@@ -273,13 +275,11 @@ class Search:
             if start:
                 rate = self._admitted(now)
                 self._bucket, self._looking, self._grown_at = Bucket(rate, 1.0, now), True, now
-                self._floor = rate / 2
         elif self._looking:
             self._looking = False
             self._bucket.set_rate(min(self._bucket.rate, self._admitted(now)), now)
-            self._floor = max(self._floor, self._bucket.rate / 2)
         else:
-            self._bucket.set_rate(max(self._floor, self._bucket.rate * (1 - self.DOWN)), now)
+            self._bucket.set_rate(self._bucket.rate * (1 - self.DOWN), now)
 
     def _admitted(self, now: float) -> float:
         span = min(self.SPAN, max(self.LEAST, now - self._since))

@@ -123,7 +123,8 @@ def _sections(definition: Definition) -> dict[str, tuple[str, Where]]:
     elif text[: marks[0].start()].strip():
         advice = f"move it below, or remove the heading '{marks[0][0].strip()}'"
         raise BadTemplate(where, problem="text stands above the first heading", advice=advice)
-    for mark, end in zip(marks, [*(m.start() for m in marks[1:]), len(text)], strict=True):
+    ends = [*(mark.start() for mark in marks), len(text)][1:] if marks else []
+    for mark, end in zip(marks, ends, strict=True):
         section, body = mark[1].lower(), text[mark.end() : end]
         if found[section][0]:
             raise BadTemplate(_at(where, text, mark.start()), problem=f"a second '# {section}'", advice="remove one")

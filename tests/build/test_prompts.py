@@ -93,6 +93,16 @@ def test_what_is_asked_is_the_template_around_a_json_value(tmp_path: Path, serve
     assert (seen["model"], seen["temperature"], seen["max_completion_tokens"]) == ("tiny", 0, 30)
 
 
+def test_without_headings_or_front_matter_all_is_the_users_message(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/ask.md": "---\nunvalidated: allow\n---\n\nGood or bad? {{ item.text }}\n"})
+    sandbox("build", "--select", "+ask")
+    assert [m["role"] for m in server.seen[0].body["messages"]] == ["user"]
+    assert server.seen[0].body["messages"][0]["content"].startswith('Good or bad? "')
+    sandbox.write({"prompts/mood/ask.md": "Good or bad? {{ item.text }}\n"})
+    assert "is not validated" in sandbox("build", code=1).out
+
+
 def test_an_edited_row_is_asked_alone(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox("build")

@@ -180,6 +180,8 @@ def _options(name: str) -> list[tuple[str, ...]]:
 
 
 def _option(found: click.Parameter) -> tuple[str, ...]:
+    if isinstance(found, click.Argument) and isinstance(found.type, click.Choice):
+        return (_value(found),)
     if isinstance(found, click.Argument):
         return (f"`{found.make_metavar(click.Context(click.Command('x')))}`",)
     if not isinstance(found, click.Option):
@@ -196,7 +198,7 @@ def _option(found: click.Parameter) -> tuple[str, ...]:
     return names + value, said.replace("|", r"\|")
 
 
-def _value(found: click.Option) -> str:
+def _value(found: click.Parameter) -> str:
     if isinstance(found.type, click.Choice):
         return " or ".join(f"`{choice}`" for choice in found.type.choices)
     if isinstance(found.type, click.IntRange):
