@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.gold import read_gold
+from teachkit.build.examples import choice_of_examples, gold_of
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
@@ -45,18 +45,19 @@ def requests(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Iter
     keys = table.column("__key")
     for row in range(table.num_rows):
         item = {name: column[row].as_py() for name, column in zip(spec.columns, columns, strict=True)}
-        yield provider.request(body(item), label=str(keys[row].as_py()), tag=row)
+        key = str(keys[row].as_py())
+        yield provider.request(body(key, item), label=key, tag=row)
 
 
-def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """From an item's columns to the body of its request."""
+def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    """From an item's key and columns to the body of its request."""
     from teachkit.llm import chat_body
     from teachkit.voters.prompt import answer_schema, shown, shown_task
 
     spec: PromptSpec = node.spec
     config, schema = spec.config, answer_schema(spec.config, task)
-    examples = [shown(example) for example in config.examples]
-    seen = {"task": shown_task(task), "examples": examples}
+    choose = choice_of_examples(run, node, task)
+    seen = {"task": shown_task(task)}
     templates = run.files.templates
     system = templates.prepared(spec.system, spec.system_where, **seen)
     user = templates.prepared(spec.user, spec.user_where, **seen)
@@ -64,12 +65,13 @@ def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[Mapping[str,
     if config.temperature is not None:
         parameters["temperature"] = config.temperature
 
-    def body(item: Mapping[str, Any]) -> dict[str, Any]:
+    def body(key: str, item: Mapping[str, Any]) -> dict[str, Any]:
         values = shown(item)
+        examples = [shown(example) for example in choose(key, item)]
         return chat_body(
             model=spec.model,
-            system=system(item=values).strip() or None,
-            user=user(item=values).strip(),
+            system=system(item=values, examples=examples).strip() or None,
+            user=user(item=values, examples=examples).strip(),
             parameters=parameters,
             schema=schema,
             structured_output=spec.provider.structured_output,
@@ -139,14 +141,9 @@ def check_gold(run: Executor, node: Node, task: TaskInfo) -> None:
     """A prompt votes only where gold can tell what its votes are worth, or where the project says that it may."""
     if node.spec.config.unvalidated == "allow":
         return
-    from teachkit.build.voting import find_annotations, make_annotations
     from teachkit.votes import SPLITS
 
-    files = [n for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
-    for file in files:
-        if file.id not in run.outputs:
-            run.outputs[file.id] = find_annotations(run, file) or make_annotations(run, file)
-    gold = read_gold(run, task, [n.id for n in files])
+    gold = gold_of(run, task)
     known = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
     counts = {split: int((known & (gold.split == SPLITS.index(split))).sum()) for split in ("tune", "test")}
     short = [f"{count} in {split}" for split, count in counts.items() if count < LEAST_GOLD]

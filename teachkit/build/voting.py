@@ -55,7 +55,13 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
     if node.spec.mode == "select":
         whole = node_key(node, run.outputs)
         return [digest(["votes", whole, i]) for i in range(len(parts))]
-    return [digest(["votes", node.own, part_content(part, node.spec.columns)]) for part in parts]
+    more = []
+    if node.kind == "prompt":
+        from teachkit.build.examples import gold_content
+
+        gold = gold_content(run, node, task)
+        more = [gold] if gold is not None else []
+    return [digest(["votes", node.own, part_content(part, node.spec.columns), *more]) for part in parts]
 
 
 def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:

@@ -55,6 +55,16 @@ class PromptOutput(Model):
     reason: bool = Field(default=False, description="Whether it gives a reason first; kept for lineage.")
 
 
+class PromptExamples(Model):
+    """Examples chosen from the tune split's gold, for each item anew and never the item itself."""
+
+    select: Literal["random", "nearest"] = Field(
+        description="'random': the labels in turn, the same for all items. 'nearest': the most alike in words (TF-IDF)."
+    )
+    k: Annotated[Count, Field(ge=1, le=100)] = Field(description="How many.")
+    seed: int = Field(default=0, description="Another one gives another choice.")
+
+
 class PromptConfig(Model):
     """Front matter of ``prompts/<task>/*.md``."""
 
@@ -64,8 +74,8 @@ class PromptConfig(Model):
     max_tokens: Annotated[Count, Field(ge=1)] = Field(default=256, description="Most tokens of an answer.")
     parameters: dict[str, Any] = Field(default={}, description="More parameters of the request, passed on as they are.")
     output: PromptOutput = PromptOutput()
-    examples: list[dict[str, Any]] = Field(
-        default=[], description="Items with their 'label', for the template to show: {{ examples }}."
+    examples: list[dict[str, Any]] | PromptExamples = Field(
+        default=[], description="For the template to show, {{ examples }}: items with their 'label', or how to choose."
     )
     abstain: Abstain | None = Field(
         default=None,
@@ -87,8 +97,8 @@ class PromptConfig(Model):
 
     @field_validator("examples")
     @classmethod
-    def _labeled(cls, examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if any("label" not in example for example in examples):
+    def _labeled(cls, examples: list[dict[str, Any]] | PromptExamples) -> list[dict[str, Any]] | PromptExamples:
+        if isinstance(examples, list) and any("label" not in example for example in examples):
             raise ValueError("each example needs its 'label'")
         return examples
 

@@ -62,8 +62,9 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
         "schema": answer_schema(config, context.task),
         "templates": {section: _without_comments(text) for section, (text, _) in sections.items()},
         "sees": _seen(definition.text, context),
-        "examples": config.examples,
+        "examples": config.examples if isinstance(config.examples, list) else config.examples.model_dump(),
         "max_error_rate": config.max_error_rate,
+        "unvalidated": config.unvalidated,
     }
     return [
         Voter(
@@ -175,14 +176,17 @@ def _try_out(
     sections: dict[str, tuple[str, Where]], columns: Sequence[str], config: PromptConfig, context: VoterContext
 ) -> None:
     """Render once, with empty values: what a template names and nobody gives it is an error now, not at some row."""
-    examples = [shown(example) for example in config.examples]
+    given = config.examples
+    samples = given if isinstance(given, list) else [{**dict.fromkeys(columns, ""), "label": ""}] * given.k
+    examples = [shown(example) for example in samples]
     for text, where in sections.values():
         render = context.templates.prepared(text, where, task=shown_task(context.task), examples=examples)
         render(item=shown(dict.fromkeys(columns, "")))
 
 
 def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:
-    for index, example in enumerate(definition.config.examples):
+    given = definition.config.examples
+    for index, example in enumerate(given if isinstance(given, list) else ()):
         label = example["label"]
         for one in label if isinstance(label, list) else [label]:
             if one not in task.labels:

@@ -320,3 +320,67 @@ def test_several_labels_at_once(tmp_path: Path, server: Server) -> None:
     assert schema["properties"]["labels"]["items"]["enum"] == ["size", "taste", "ABSTAIN"]
     found = sandbox("show", "topics", "--limit", "-1", "--format", "json").json["rows"]
     assert len(found) == rows(sandbox)
+
+
+def asked_of(server: Server, text: str) -> list[str]:
+    """The lines of the user's message that asks about a text."""
+    wanted = f"Review: {json.dumps(text)}"
+    (message,) = {s.body["messages"][-1]["content"] for s in server.seen if wanted in s.body["messages"][-1]["content"]}
+    return str(message).splitlines()
+
+
+FEW = """
+---
+unvalidated: allow
+examples: {select: nearest, k: 2}
+---
+{% for example in examples %}{{ example.text }} is {{ example.label }}
+{% endfor %}Review: {{ item.text }}
+"""
+ROWS = """id,text,stars,mood,split
+a,great pump and strong motor,5,+,tune
+b,broken on day one,1,-,tune
+c,pump broken,1,-,tune
+d,lovely colour,4,+,tune
+e,a secret that the test split knows,4,+,test
+f,the pump is great,5,,train
+"""
+
+
+@pytest.mark.parametrize("select", ["nearest", "random"])
+def test_examples_are_chosen_from_tune_and_never_the_item_itself(select: str, tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/ask.md": FEW.replace("nearest", select), "data/reviews.csv": ROWS})
+    sandbox("build", "--select", "+ask")
+    for text in ("great pump and strong motor", "broken on day one", "the pump is great"):
+        *examples, question = asked_of(server, text)
+        assert question == f"Review: {json.dumps(text)}"
+        assert len(examples) == 2
+        assert not any(line.startswith(json.dumps(text)) for line in examples)
+        assert not any("secret" in line for line in examples)
+    if select == "nearest":
+        *_, nearest, _ = asked_of(server, "the pump is great")
+        assert nearest == '"great pump and strong motor" is "good"'
+    else:
+        *examples, _ = asked_of(server, "the pump is great")
+        assert {line.rsplit(" ", 1)[1] for line in examples} == {'"good"', '"bad"'}
+
+
+def test_gold_that_an_example_shows_is_part_of_what_votes_depend_on(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/ask.md": FEW, "data/reviews.csv": ROWS})
+    sandbox("build", "--select", "+ask")
+    before = server.total
+    sandbox.replace("data/reviews.csv", "lovely colour,4,+", "lovely colour,4,-")
+    sandbox("build", "--select", "+ask")
+    assert before < server.total
+    assert '"lovely colour" is "bad"' in json.dumps([s.body for s in server.seen]).replace('\\"', '"').replace(
+        '\\"', '"'
+    )
+
+
+def test_more_examples_than_there_are_is_said(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/ask.md": FEW.replace("k: 2", "k: 9"), "data/reviews.csv": ROWS})
+    assert "wants 9 examples, and the tune split has 4 items" in sandbox("build", "--select", "+ask", code=1).out
+    assert server.total == 0

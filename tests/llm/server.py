@@ -214,8 +214,8 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
         elif fault == "garbage":
             self.write(200, b"<html>the proxy is having a rest</html>", more)
-        elif fault in _ERRORS:
-            status, whole, own = _ERRORS[fault]
+        elif fault in ERRORS:
+            status, whole, own = ERRORS[fault]
             self.write(status, whole, more | own)
         elif fault == "echo-key":
             self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
@@ -233,7 +233,7 @@ def _error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-_ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
+ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
     "429": (429, _error("Rate limit reached", "requests", "rate_limit_exceeded"), {"retry-after-ms": "20"}),
     "429-bare": (429, _error("slow down", "requests"), {}),
     "429-long": (429, _error("slow down", "requests"), {"retry-after": "86400"}),

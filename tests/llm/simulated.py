@@ -15,7 +15,7 @@ from teachkit.llm.outcome import decide
 from teachkit.llm.pool import Job, Policy, Pool
 from teachkit.llm.request import Endpoint, Request
 from teachkit.llm.transport import NoReply, Reply
-from tests.llm.server import _ERRORS, Bucket, completion, faults_in_request
+from tests.llm.server import ERRORS, Bucket, completion, faults_in_request
 from tests.llm.virtual import run
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class Provider:
                 raise NoReply("the connection failed", maybe_paid=False)
         finally:
             self.active -= 1
-        if fault in _ERRORS:
-            status, whole, own = _ERRORS[fault]
-            return Reply(status, {**more, **own}, json.dumps(whole).encode())
+        if fault in ERRORS:
+            status, whole, own = ERRORS[fault]
+            return Reply(status, {**more, **own}, whole if isinstance(whole, bytes) else json.dumps(whole).encode())
         body = b"<html>" if fault == "garbage" else json.dumps(completion(dict(request.body), fault)).encode()
         return Reply(200, more, body)
 

@@ -50,7 +50,7 @@ def test_a_reply_is_read_whole() -> None:
     assert reply.status == "answered"
     assert reply.model == "m-2026-01-01"
     assert reply.system_fingerprint == "fp_test"
-    assert reply.usage == Usage(input=9, output=8)
+    assert reply.usage == Usage(input=8, output=8)
     assert reply.tokens[0].top[1] == ("other", -2.5)
     assert reply.not_json == "the answer is not JSON"
 

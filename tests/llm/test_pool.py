@@ -113,7 +113,7 @@ def test_answers_under_way_are_kept_when_all_stops() -> None:
     provider = Provider(script=lambda body, nth, total: "quota" if total == 10 else "ok")
     outcome = simulate(provider, (make_request(n) for n in range(1_000)))
     assert isinstance(outcome.failed[0], QuotaSpent)
-    assert len(outcome.kept) == 63
+    assert len(outcome.kept) == len(provider.sent) - 1 < 200
 
 
 def test_one_refused_request_is_an_error_of_its_own() -> None:
