@@ -368,15 +368,14 @@ def test_examples_are_chosen_from_tune_and_never_the_item_itself(select: str, tm
 
 def test_gold_that_an_example_shows_is_part_of_what_votes_depend_on(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
-    sandbox.write({"prompts/mood/ask.md": FEW, "data/reviews.csv": ROWS})
+    three = FEW.replace("nearest", "random").replace("k: 2", "k: 3")
+    sandbox.write({"prompts/mood/ask.md": three, "data/reviews.csv": ROWS})
     sandbox("build", "--select", "+ask")
     before = server.total
     sandbox.replace("data/reviews.csv", "lovely colour,4,+", "lovely colour,4,-")
     sandbox("build", "--select", "+ask")
     assert before < server.total
-    assert '"lovely colour" is "bad"' in json.dumps([s.body for s in server.seen]).replace('\\"', '"').replace(
-        '\\"', '"'
-    )
+    assert any('"lovely colour" is "bad"' in s.body["messages"][-1]["content"] for s in server.seen)
 
 
 def test_more_examples_than_there_are_is_said(tmp_path: Path, server: Server) -> None:
