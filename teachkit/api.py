@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from teachkit.build import Plan, Reporter, Run, Workspace
     from teachkit.build.spending import Spending
+    from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
+    from teachkit.project.llm_models import LlmMode
     from teachkit.review import TaskAnalysis
     from teachkit.review.debug import Point
 
@@ -161,6 +163,13 @@ class Project:
         with self.workspace() as work:
             request = request_of(work, find_node(work.graph, prompt, ("prompt",)), str(item))
             return {"endpoint": str(request.endpoint), "key": request.key, "body": dict(request.body)}
+
+    def llm_try(self, prompt: str, *, limit: int = 20, mode: LlmMode | None = None) -> Trial:
+        """Ask a prompt about a few items outside the test split; the answers are kept for the next build."""
+        from teachkit.build.trying import try_prompt
+
+        with self._compiled() as work:
+            return try_prompt(work, find_node(work.graph, prompt, ("prompt",)), limit, mode)
 
     # -- results
 

@@ -62,15 +62,28 @@ def vote_by_prompt(run: Executor, node: Node, relation: str, task: TaskInfo) -> 
         NodeFailed: too little gold to know what the answers are worth; a source that may not be recorded.
         TeachkitError: the provider cannot be used, refuses everything, or is down; a recording is missing.
     """
+    check_gold(run, node, task)
+    tally = ask_rows(run, node, run.session.table(rows_sql(node, relation, task)), task)
+    return Asked(
+        tally.codes(),
+        tally.table(),
+        sum(tally.cost),
+        tally.paid,
+        dict(Counter(tally.status)),
+        _too_many_errors(node, tally),
+    )
+
+
+def ask_rows(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Tally:
+    """Ask about some rows; raises as ``vote_by_prompt`` does, but for the gold."""
     from teachkit.llm import ask
 
     spec: PromptSpec = node.spec
-    check_gold(run, node, task)
     mode = run.options.llm or run.files.target.llm.mode
     if mode == "record":
         check_recordable(run, node, task)
-    table, known = run.session.table(rows_sql(node, relation, task)), prices(run)
-    tally, said = _Tally(table.num_rows, task), time.monotonic()
+    known = prices(run)
+    tally, said = Tally(table.num_rows, task), time.monotonic()
     with (
         response_store(run) as store,
         ask(
@@ -91,17 +104,11 @@ def vote_by_prompt(run: Executor, node: Node, relation: str, task: TaskInfo) -> 
                 run.report(NodeProgress(node.id, done, table.num_rows, answers.summary.cost / USD))
         if store.recovery is not None:
             run.note(str(store.recovery))
-    return Asked(
-        tally.codes(),
-        tally.table(),
-        sum(tally.cost),
-        answers.summary.cost / USD,
-        dict(Counter(tally.status)),
-        _too_many_errors(node, tally),
-    )
+    tally.paid = answers.summary.cost / USD
+    return tally
 
 
-class _Tally:
+class Tally:
     """What is kept of each answer: little, so that memory grows by some bytes a row."""
 
     def __init__(self, rows: int, task: TaskInfo) -> None:
@@ -117,6 +124,7 @@ class _Tally:
         self.model: list[str | None] = [None] * rows
         self.cost = [0.0] * rows
         self.first_bad: Answer | None = None
+        self.paid = 0.0
 
     def add(self, answer: Answer) -> None:
         """Take in the answer about one row."""
@@ -156,7 +164,7 @@ class _Tally:
         )
 
 
-def _too_many_errors(node: Node, tally: _Tally) -> TeachkitError | None:
+def _too_many_errors(node: Node, tally: Tally) -> TeachkitError | None:
     counts = Counter(status for status in tally.status if status != "ok")
     rows, bad = len(tally.status), counts.total()
     if tally.first_bad is None or bad <= node.spec.config.max_error_rate * rows:

@@ -265,11 +265,13 @@ class Asking:
                 first.setdefault(request.key, request)
         known = {key: read_all(answers) for key, answers in self._source.find(first.values()).items()} if first else {}
         verdicts = {key: self._verdict(Job(first[key], answers)) for key, answers in known.items()}
+        given: set[str] = set()
         jobs: list[Job] = []
         for request in chunk:
             key = request.key
             if (verdict := verdicts.get(key)) is not None:
-                source: Source = "duplicate" if first[key] is not request else self._known_as()
+                source: Source = "duplicate" if key in given else self._known_as()
+                given.add(key)
                 self._hand_out(request, known[key], verdict, source)
             elif key in self._waiting:
                 self._waiting[key].append(request)

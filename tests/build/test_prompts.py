@@ -383,3 +383,22 @@ def test_more_examples_than_there_are_is_said(tmp_path: Path, server: Server) ->
     sandbox.write({"prompts/mood/ask.md": FEW.replace("k: 2", "k: 9"), "data/reviews.csv": ROWS})
     assert "wants 9 examples, and the tune split has 4 items" in sandbox("build", "--select", "+ask", code=1).out
     assert server.total == 0
+
+
+def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"data/reviews.csv": ROWS, "annotations/mood/ann.jsonl": None})
+    sandbox("build", "--select", "+type:lf")
+    found = sandbox("llm", "try", "ask", "--limit", "3", "--format", "json").json
+    assert server.total == 3
+    assert [i["gold"] is not None for i in found["items"]] == [True, True, True]
+    assert "e" not in {i["item"] for i in found["items"]}
+    assert found["judged"] == sum(i["label"] is not None for i in found["items"])
+    assert found["right"] == sum(i["label"] == i["gold"] for i in found["items"])
+    assert set(found["agreement"]) <= {"praise", "blame", "stars", "refund", "short_praise", "copied"}
+    everything = sandbox("llm", "try", "ask", "--limit", "99").out
+    assert server.total == 5
+    assert "prompt.mood.ask by tiny: 5 items" in everything
+    sandbox("build", "--select", "+ask")
+    assert server.total == 6
+    assert "it takes PROMPT" in sandbox("llm", "try", code=2).err

@@ -1,0 +1,141 @@
+"""A prompt tried on a few items: what it answers, at what cost, how it agrees with gold and with other voters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from hashlib import md5
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.answering import ask_rows
+from teachkit.build.examples import gold_of
+from teachkit.build.execute import Executor
+from teachkit.build.prompting import prompt_rows
+from teachkit.build.run import BuildOptions, quiet
+from teachkit.build.stored_votes import cast_votes
+from teachkit.errors import TeachkitError
+from teachkit.graph.node import FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from teachkit.build.workspace import Workspace
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.project.llm_models import LlmMode
+
+
+@dataclass(frozen=True, slots=True)
+class TriedItem:
+    """One item: what the model said (None: it abstains, or has no answer, see ``status``), and its gold if known."""
+
+    item: str
+    label: Any
+    status: str
+    gold: Any
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """``right`` of ``judged`` labels agree with gold; ``agreement``: for each other voter, (equal, both voted)."""
+
+    prompt: str
+    model: str
+    items: list[TriedItem]
+    cost: float
+    paid: float
+    right: int
+    judged: int
+    agreement: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def try_prompt(work: Workspace, node: Node, limit: int, mode: LlmMode | None) -> Trial:
+    """Ask about ``limit`` items: those of the tune split with gold first, else any but those of the test split.
+
+    The answers are kept: a build asks for them no more. Nothing is published.
+
+    Raises:
+        NotBuilt: the items have not been built.
+        TeachkitError: the provider cannot be used.
+    """
+    run = Executor(work.files, work.graph, work.store, BuildOptions(llm=mode), quiet)
+    try:
+        return _try(run, node, limit)
+    finally:
+        run.close()
+
+
+def _try(run: Executor, node: Node, limit: int) -> Trial:
+    import numpy as np
+    import pyarrow as pa
+
+    from teachkit.votes import SPLITS
+
+    task = run.graph.tasks[node.task or ""]
+    table = pa.concat_tables(list(prompt_rows(run, node)))
+    gold = gold_of(run, task)
+    known = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+    keys = table.column("__key").to_pylist()
+    rank = {row: (not known[row], md5(keys[row].encode(), usedforsecurity=False).digest()) for row in range(len(keys))}
+    allowed = np.flatnonzero(gold.split != SPLITS.index("test"))
+    rows = sorted(allowed.tolist(), key=lambda row: rank[row])[:limit]
+    chosen: pa.Table = table.take(rows)
+    tally = ask_rows(run, node, chosen, task)
+    said = _labels(tally.codes(), task, len(rows))
+    truth = [_gold_label(gold.codes[row], task) if known[row] else None for row in rows]
+    items = [
+        TriedItem(keys[row], label, status, true, reason)
+        for row, label, status, true, reason in zip(rows, said, tally.status, truth, tally.reason, strict=True)
+    ]
+    judged = [item for item in items if item.gold is not None and item.label is not None]
+    right = sum(item.label == item.gold for item in judged)
+    agreement = {} if task.multi else _agreement(run, node, task, rows, tally.codes()["vote"])
+    return Trial(node.id, node.spec.model, items, sum(tally.cost), tally.paid, right, len(judged), agreement)
+
+
+def _labels(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
+    if not task.multi:
+        return [task.labels[c] if c >= 0 else None for c in codes["vote"].tolist()]
+    columns = [codes[f"v{c}"] for c in range(len(task.labels))]
+    return [
+        None if columns[0][row] < 0 else [n for n, v in zip(task.labels, columns, strict=True) if v[row] == 1]
+        for row in range(rows)
+    ]
+
+
+def _gold_label(codes: Any, task: TaskInfo) -> Any:
+    if not task.multi:
+        return task.labels[int(codes)]
+    return [name for name, code in zip(task.labels, codes, strict=True) if code == 1]
+
+
+def _agreement(run: Executor, node: Node, task: TaskInfo, rows: list[int], said: Any) -> dict[str, tuple[int, int]]:
+    """With each other voter whose votes are there: on how many of these items both voted, and said the same."""
+    others = []
+    for other in run.graph.of(*FUNCTIONS):
+        if other.task == task.name and other.id != node.id:
+            try:
+                run.resolve(other)
+            except TeachkitError:
+                continue
+            others.append(other)
+    if not others:
+        return {}
+    votes = cast_votes(run, task, [o.id for o in others], [], {o.id: o.spec.abstain for o in others}).votes[0]
+    found = {}
+    for index, other in enumerate(others):
+        both = equal = 0
+        for place, row in enumerate(rows):
+            pattern = votes.pattern_of[row]
+            part = slice(int(votes.indptr[pattern]), int(votes.indptr[pattern + 1]))
+            code = dict(zip(votes.voter[part].tolist(), votes.code[part].tolist(), strict=True)).get(index, -1)
+            if code >= 0 and said[place] >= 0:
+                both, equal = both + 1, equal + int(code == said[place])
+        if both:
+            found[other.name] = (equal, both)
+    return found
