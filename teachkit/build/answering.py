@@ -23,6 +23,8 @@ from teachkit.build.prompting import (
 from teachkit.build.run import NodeProgress
 from teachkit.errors import NodeFailed
 from teachkit.hashing import digest
+from teachkit.llm.schema import problem
+from teachkit.voters.prompt import answer_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from teachkit.errors import TeachkitError
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Answer
+    from teachkit.llm import Answer, ChatReply, Request, Validate
+
+UNFINISHED = frozenset({"transient_exhausted", "not_run:budget"})
+"""Statuses of items that another build would ask about again."""
 
 _SAY_EVERY = 1.0  # seconds between two words on how far a prompt is
 
@@ -92,9 +97,10 @@ def ask_rows(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Tall
             store=store,
             mode=mode,
             recording=recording_of(run, node) if mode != "live" else None,
-            budget=budget_of(spec, mode),
+            budget=budget_of(run, node, mode),
             prices=known,
             allow_unpriced=spec.config.unpriced == "allow" or known is None,
+            validate=_checking(answer_schema(spec.config, task)),
         ) as answers,
     ):
         for done, answer in enumerate(answers, 1):
@@ -106,6 +112,15 @@ def ask_rows(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Tall
             run.note(str(store.recovery))
     tally.paid = answers.summary.cost / USD
     return tally
+
+
+def _checking(schema: Any) -> Validate:
+    """Holds answers against their schema, also where a provider was only told of it in words."""
+
+    def check(request: Request, reply: ChatReply) -> str | None:
+        return problem(reply.data, schema)
+
+    return check
 
 
 class Tally:
@@ -172,7 +187,10 @@ def _too_many_errors(node: Node, tally: Tally) -> TeachkitError | None:
     said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     detail = f": {tally.first_bad.detail}" if tally.first_bad.detail else ""
     first = f"the first is '{tally.first_bad.request.label}'{detail}"
-    advice = "what was answered is kept, so the next build asks for the rest; 'max_error_rate' allows a share"
+    advice = "change the prompt, or let 'max_error_rate' allow a share; what was answered is kept"
     if set(counts) == {"not_run:budget"}:
         advice = "raise 'budget' in the prompt's front matter; what was answered is kept"
-    return NodeFailed(node.where, problem=f"{bad} of {rows} items have no answer ({said}); {first}", advice=advice)
+    elif UNFINISHED & set(counts):
+        advice = "build again: what was answered is kept, and only the rest is asked"
+    found = f"{bad} of {rows} items have no answer ({said}); {first}"
+    return NodeFailed(node.where, problem=found, advice=advice)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from teachkit.build.run import BuildOptions, Output, Reporter
     from teachkit.engine.session import Session
     from teachkit.graph import Graph, Node
+    from teachkit.llm import Budget
     from teachkit.project import ProjectFiles
     from teachkit.store import ObjectMeta, Store
 
@@ -60,6 +61,7 @@ class Executor:
         self.published = store.read_environment(files.target_name)
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
+        self.budgets: dict[str, Budget] = {}
         self._session: Session | None = None
         self._views: set[str] = set()
         self._total = 0

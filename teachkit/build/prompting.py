@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Prices, Provider, Recording, Request, ResponseStore
+    from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 USD = 1e6  # micro-dollars
@@ -120,11 +120,21 @@ def rows_sql(node: Node, relation: str, task: TaskInfo) -> str:
     return f"select cast({quote(task.key)} as varchar) as __key{columns} from {relation}"
 
 
-def budget_of(spec: PromptSpec, mode: str) -> Any:
+def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
+    """What a build may spend on a prompt: one budget for all parts; replaying spends nothing.
+
+    Raises:
+        NodeFailed: there are no prices to count with.
+    """
     from teachkit.llm import Budget
 
-    limit = spec.config.budget
-    return Budget(float(limit) * USD) if limit is not None and mode != "replay" else None
+    limit = node.spec.config.budget
+    if limit is None or mode == "replay":
+        return None
+    if run.files.prices is None:
+        problem = f"prompt '{node.name}' has a budget, and there is no prices.yml to count with"
+        raise NodeFailed(node.where, problem=problem, advice="write prices.yml beside teachkit.yml: as_of, models")
+    return run.budgets.setdefault(node.id, Budget(float(limit) * USD))
 
 
 def recording_of(run: Executor, node: Node) -> Recording:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.execute import Executor
 from teachkit.build.prompting import prices, prompt_rows, requests, response_store
 from teachkit.build.run import BuildOptions, quiet
-from teachkit.errors import UnknownItem
+from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
     """The exact request about one item.
 
     Raises:
-        UnknownItem: there is no such item.
+        BadOption: there is no such item.
     """
     run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
     try:
@@ -69,7 +69,8 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
             chosen = table.filter([key == item for key in table.column("__key").to_pylist()])
             if chosen.num_rows:
                 return next(requests(run, node, chosen, task))
-        raise UnknownItem(None, node=task.dataset.partition(".")[2], key=task.key, item=item, hint="")
+        problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"
+        raise BadOption(None, option="ITEM", problem=problem, advice="'teachkit show' lists some items")
     finally:
         run.close()
 

@@ -92,7 +92,7 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
 
 def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: TaskInfo) -> None:
     """Let a prompt vote on a part; its answers are kept beside its votes."""
-    from teachkit.build.answering import answers_key, vote_by_prompt
+    from teachkit.build.answering import UNFINISHED, answers_key, vote_by_prompt
 
     node, key = ballot.node, vote_keys(run, ballot.node)[number]
     try:
@@ -104,15 +104,26 @@ def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: Tas
     ballot.error = asked.error
     if asked.error is not None:
         return
+    before = run.store.meta(key)
+    if before is not None and before.extra.get("unfinished"):  # an earlier build did not get to the end of it
+        run.store.discard(answers_key(key))
+        run.store.discard(key)
     if asked.answers is not None:
         run.put(answers_key(key), asked.answers, node, number)
-    extra = {"cost": asked.cost, "statuses": dict(asked.statuses)}
+    unfinished = not UNFINISHED.isdisjoint(asked.statuses)
+    extra = {"cost": asked.cost, "statuses": dict(asked.statuses), "unfinished": unfinished}
     ballot.metas[number] = run.put(key, _votes_table(asked.codes), node, number, extra)
 
 
 def _ballot(run: Executor, node: Node) -> Ballot:
-    keys = vote_keys(run, node)
-    return Ballot(node, [None if run.options.full_refresh else run.store.meta(key) for key in keys])
+    anew = run.options.full_refresh or (node.kind == "prompt" and _records(run))
+    metas = [None if anew else run.store.meta(key) for key in vote_keys(run, node)]
+    return Ballot(node, [None if meta is None or meta.extra.get("unfinished") else meta for meta in metas])
+
+
+def _records(run: Executor) -> bool:
+    """Whether answers are recorded: then those that are there already are gone through again, for free."""
+    return (run.options.llm or run.files.target.llm.mode) == "record"
 
 
 def _vote(

@@ -361,6 +361,10 @@ class _Compiler:
                 self._add_voter(voter, task, defaults.tags)
 
     def _add_voter(self, voter: Voter, task: TaskInfo, tags: Sequence[str]) -> None:
+        for kind in FUNCTIONS:
+            other = self.nodes.get(f"{kind}.{task.name}.{voter.name}")
+            if voter.kind in FUNCTIONS and other is not None and kind != voter.kind:
+                raise DuplicateName(voter.where, kind="voter", name=voter.name, other=other.where)
         canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.kind}
         self.add(
             Node(

@@ -11,7 +11,9 @@ from teachkit.errors import BadTemplate, BadValue, UnknownColumn, UnknownLabel, 
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.names import fold
 from teachkit.graph.node import PromptSpec
-from teachkit.hashing import canonical_json, digest
+from teachkit.hashing import canonical_json
+from teachkit.llm.chat import chat_body
+from teachkit.llm.errors import LlmSetupError
 from teachkit.llm.request import Endpoint
 from teachkit.llm.schema import label_schema
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of how a request is made of a prompt
 _SECTION = re.compile(r"^#[ \t]*(system|user)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_USED = re.compile(r"\b(var|env_var)\s*\(\s*(?:'([^']*)'|\"([^\"]*)\")?")
+_VAR = re.compile(r"\bvar\s*\(\s*(?:'([^']*)'|\"([^\"]*)\")?")
 
 
 def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Voter]:
@@ -38,9 +40,17 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
         problem = f"it names no model, and provider '{name}' has none of its own"
         raise BadValue(definition.where, key="model", problem=problem, advice="write 'model: …' in the front matter")
     sections = _sections(definition)
+    if re.search(r"\benv_var\b", f"{definition.text}\n{context.templates.macros_used(definition.text)}"):
+        problem = "a prompt leaves this machine, and the environment may hold secrets: env_var() has no place in it"
+        raise BadTemplate(definition.where, problem=problem, advice="use var(), with a value in teachkit.yml or --vars")
     columns = tuple(sorted({c for text, where in sections.values() for c in _columns(text, where, context)}))
     _check_examples(definition, context.task, columns)
     _try_out(sections, columns, config, context)
+    try:
+        chat_body(model=model, user="", parameters=config.parameters)
+    except LlmSetupError as error:
+        place = definition.at("parameters")
+        raise BadValue(place, key="parameters", problem=error.message, advice=error.advice) from error
     spec = PromptSpec(
         config,
         provider,
@@ -55,7 +65,9 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
         "version": VERSION,
         "endpoint": str(Endpoint.parse(provider.base_url)),
         "model": model,
-        "parameters": {**config.parameters, "temperature": config.temperature, "max_tokens": config.max_tokens},
+        "parameters": config.parameters,
+        "temperature": config.temperature,
+        "max_tokens": config.max_tokens,
         "structured_output": provider.structured_output,
         "limit_parameter": provider.limit_parameter,
         "output": config.output.model_dump(),
@@ -209,18 +221,15 @@ def _seen(text: str, context: VoterContext) -> Any:
         found["task"] = [task.name, task.description, task.guideline, [vars(label) for label in task.labels]]
     if re.search(r"\btarget\b", whole):
         found["target"] = dict(context.templates.target)
-    for kind, single, double in _USED.findall(whole):
-        name = single or double
-        if kind == "env_var":
-            value = context.templates.env_value(name) if name else None
-            found[f"env_var:{name}"] = None if value is None else digest(["environment", value])
-        else:
-            variables = context.templates.variables
-            found[f"var:{name}"] = repr(variables.get(name)) if name else repr(sorted(variables.items()))
+    for single, double in _VAR.findall(whole):
+        name, variables = single or double, context.templates.variables
+        found[f"var:{name}"] = repr(variables.get(name)) if name else repr(sorted(variables.items()))
     return found
 
 
 def _without_comments(text: str) -> str:
+    if "raw" in text:  # within {% raw %} a comment is text
+        return text
     return re.sub(r"\{#.*?#\}", "", text, flags=re.DOTALL)
 
 

@@ -402,3 +402,80 @@ def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Serv
     sandbox("build", "--select", "+ask")
     assert server.total == 6
     assert "it takes PROMPT" in sandbox("llm", "try", code=2).err
+
+
+def test_a_budget_holds_over_all_parts(tmp_path: Path, server: Server) -> None:
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}}\n'
+    sandbox = project(tmp_path, server, **{"prices.yml": prices})
+    rows = "\n".join(f'x{i},"text number {i}",3,,train' for i in range(1500))
+    sandbox.write({"data/reviews.csv": f"id,text,stars,mood,split\n{rows}\n", "annotations/mood/ann.jsonl": None})
+    sandbox.write({"teachkit.yml": "name: reviews\nvars: {low: 2}\npart_rows: 1000\n"})
+    sandbox.replace("prompts/mood/ask.md", "max_tokens: 30", "max_tokens: 30\nbudget: 0.5")
+    run = sandbox("build", "--select", "+ask", "--format", "json", code=1).json
+    assert 0.3 < run["cost"] <= 0.5
+
+
+def test_a_budget_needs_prices(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.replace("prompts/mood/ask.md", "max_tokens: 30", "max_tokens: 30\nbudget: 1")
+    assert "there is no prices.yml to count with" in sandbox("build", "--select", "+ask", code=1).out
+
+
+def test_what_a_build_did_not_get_to_is_asked_by_the_next(tmp_path: Path, server: Server) -> None:
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 1000, output: 1000}}\n'
+    sandbox = project(tmp_path, server, **{"prices.yml": prices})
+    sandbox.replace("prompts/mood/ask.md", "max_tokens: 30", "max_tokens: 30\nbudget: 0.6\nmax_error_rate: 0.99")
+    sandbox("build", "--select", "+ask")
+    assert server.total == 2
+    sandbox.replace("prompts/mood/ask.md", "budget: 0.6", "budget: 1000")
+    sandbox("build", "--select", "+ask")
+    assert server.total == texts(sandbox)
+
+
+@pytest.mark.parametrize("change", [("temperature: 0", "temperature: 1"), ("{a: 1}", "{a: 2}")])
+def test_every_parameter_counts(change: tuple[str, str], tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.replace("prompts/mood/ask.md", "temperature: 0", "parameters: {temperature: 0, metadata: {a: 1}}")
+    sandbox("build", "--select", "+ask")
+    before = server.total
+    sandbox.replace("prompts/mood/ask.md", *change)
+    sandbox("build", "--select", "+ask")
+    assert server.total == 2 * before
+
+
+def test_answers_are_checked_where_the_provider_was_only_told(tmp_path: Path) -> None:
+    with Server() as server:
+        sandbox = project(tmp_path, server)
+        sandbox.write({"profiles.yml": profiles(server.url, more=", structured_output: none")})
+        shown = sandbox("build", "--select", "+ask", code=1)
+        assert "invalid_output" in shown.out
+        assert "response_format" not in server.seen[0].body
+
+
+def test_answers_that_are_there_are_recorded_without_asking(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox("build")
+    before = server.total
+    sandbox.replace("sources/shop.yml", "key: id", "key: id\n        record: true")
+    sandbox("build", "--llm", "record")
+    assert server.total == before
+    assert len(sandbox.read("recordings/mood/ask.jsonl").splitlines()) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("max_tokens: 30", "parameters: {stream: true}", "stream"),
+        ("{{ item.text }}", "{{ item.text }} {{ env_var('HOME') }}", "env_var() has no place in it"),
+    ],
+)
+def test_what_a_request_may_not_hold_is_refused(old: str, new: str, said: str, tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.replace("prompts/mood/ask.md", old, new)
+    assert said in sandbox("parse", code=2).err
+
+
+def test_a_prompt_and_a_labeling_function_have_names_of_their_own(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/praise.md": PROMPT})
+    assert "voter 'praise' is defined twice" in sandbox("parse", code=2).err
