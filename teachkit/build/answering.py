@@ -111,6 +111,8 @@ def ask_rows(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Tall
         if store.recovery is not None:
             run.note(str(store.recovery))
     tally.paid = answers.summary.cost / USD
+    if table.num_rows > 1 and len(set(tally.request)) == 1:
+        run.note(f"prompt '{node.name}' asks the same about all {table.num_rows:,} items: does it show any column?")
     return tally
 
 

@@ -479,3 +479,11 @@ def test_a_prompt_and_a_labeling_function_have_names_of_their_own(tmp_path: Path
     sandbox = project(tmp_path, server)
     sandbox.write({"prompts/mood/praise.md": PROMPT})
     assert "voter 'praise' is defined twice" in sandbox("parse", code=2).err
+
+
+def test_a_prompt_that_asks_the_same_of_all_is_remarked_on(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.replace("prompts/mood/ask.md", "{{ item.text }}", "whatever")
+    shown = sandbox("build", "--select", "+ask")
+    assert "asks the same about all 40 items" in shown.all
+    assert server.total == 1
