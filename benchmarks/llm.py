@@ -79,11 +79,8 @@ def run(provider: Provider, wanted: Iterator[Request], store: Path) -> tuple[Sum
     """Ask; return the summary, when each answer came, seconds of wall clock and of CPU."""
     gc.collect()
     started, cpu = time.perf_counter(), time.process_time()
-    times = []
     with ResponseStore(store) as responses, ask(wanted, provider=provider, store=responses) as answers:
-        for answer in answers:
-            if answer.status == "ok":
-                times.append(time.perf_counter() - started)
+        times = [time.perf_counter() - started for answer in answers if answer.status == "ok"]
     return answers.summary, times, time.perf_counter() - started, time.process_time() - cpu
 
 
@@ -124,7 +121,8 @@ def plain(rounds: int) -> None:
             best |= {name: max(best.get(name, (0, 0)), rate) for name, rate in found.items()}
         for name, (rate, cpu) in best.items():
             share = rate / best["raw aiohttp"][0]
-            print(f"plain     {name:12} {rate:6.0f} requests/s  {share:4.0%} of raw  {cpu / COUNT * 1e6:5.0f} us CPU/request")
+            each = cpu / COUNT * 1e6
+            print(f"plain     {name:12} {rate:6.0f} requests/s  {share:4.0%} of raw  {each:5.0f} us CPU/request")
         cases = {
             "again": requests(provider, COUNT),
             "edited": iter([*requests(provider, COUNT - 1), *requests(provider, 1, "edited")]),
@@ -170,7 +168,7 @@ def memory(rows: int) -> None:
     with server() as url, tempfile.TemporaryDirectory() as folder:
         provider = Provider(name="bench", base_url=url, transport="fast", concurrency=CONCURRENCY)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        summary, times, seconds, _ = run(provider, requests(provider, rows), Path(folder) / "r.sqlite")
+        summary, _, seconds, _ = run(provider, requests(provider, rows), Path(folder) / "r.sqlite")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory    {summary.answers} rows in {seconds:.0f} s: peak {peak:.0f} MB (before: {before:.0f} MB)")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from teachkit.lineage import Explanation
     from teachkit.project.llm_models import LlmMode
     from teachkit.review import TaskAnalysis
+    from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
 
 Selection = Any  # a selector, or several: each a text as after --select
@@ -163,6 +164,16 @@ class Project:
         with self.workspace() as work:
             request = request_of(work, find_node(work.graph, prompt, ("prompt",)), str(item))
             return {"endpoint": str(request.endpoint), "key": request.key, "body": dict(request.body)}
+
+    def llm_compare(self, select: Selection = (), *, gold: str | None = None) -> Comparison:
+        """Prompts of one task side by side on items with gold, by the votes that are there."""
+        from teachkit.build import known_state
+        from teachkit.graph import select as selected
+        from teachkit.review.compare import compare
+
+        with self.workspace() as work:
+            found = selected(work.graph, _texts(select), (), known_state(work))
+            return compare(work, [n for n in work.graph.of("prompt") if n.id in found], gold)
 
     def llm_try(self, prompt: str, *, limit: int = 20, mode: LlmMode | None = None) -> Trial:
         """Ask a prompt about a few items outside the test split; the answers are kept for the next build."""

@@ -140,6 +140,11 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of shares for people, in percent."""
+    return "" if low is None or high is None else f"{low * 100:.0f}–{high * 100:.0f}"
+
+
 def count(number: int, noun: str) -> str:
     """``1 row``, ``1,956 rows``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

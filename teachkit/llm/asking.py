@@ -154,6 +154,11 @@ def _pricing(
     return price
 
 
+def _deciding(validate: Validate | None, max_asks: int) -> Callable[[Job], Decision | None]:
+    """For the sending thread, which must not keep the ``Asking`` alive that a caller has forgotten."""
+    return lambda job: decide(job.request, job.answers, validate, max_asks=max_asks)
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """Where known answers are: a store, or a recording alone."""
@@ -209,6 +214,8 @@ class Asking:
     def __next__(self) -> Answer:
         try:
             while not self._done:
+                if self._closed:
+                    raise StopIteration
                 self._refill()
                 if self._done:
                     break
@@ -348,7 +355,7 @@ class Asking:
             self._sender = Sender(
                 self._provider,
                 store=self._source.store,
-                decide=self._verdict,
+                decide=_deciding(self._validate, self._policy.max_asks),
                 price=self._price,
                 budget=self._budget,
                 policy=self._policy,

@@ -219,9 +219,9 @@ class Pace:
 class Search:
     """Finds the rate that a server takes which refuses without saying what it would take.
 
-    It starts at the rate of admissions (sent less refused) of the last second, grows fast until the next refusal, starts
-    from the admissions again, and then holds where about 3 % are refused. Without a refusal for some seconds it looks
-    again whether more is possible.
+    It starts at the rate of admissions (sent less refused) of the last second, grows fast until the next refusal,
+    starts from the admissions again, and then holds where about 3 % are refused. Without a refusal for some seconds
+    it looks again whether more is possible.
     """
 
     SPAN: Final = 1.0  # seconds over which admissions are counted

@@ -207,12 +207,12 @@ def _likeness(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> float:
     """Share of equal leaves, then how much of unequal texts begins and ends alike."""
     paths = wanted.keys() | found.keys()
     equal = sum(path in wanted and path in found and wanted[path] == found[path] for path in paths)
-    close: float = sum(
+    close = sum(
         _overlap(wanted[path], found[path])
         for path in wanted.keys() & found.keys()
         if isinstance(wanted[path], str) and isinstance(found[path], str) and wanted[path] != found[path]
     )
-    return (equal + close) / len(paths)
+    return float(equal + close) / len(paths)
 
 
 def _overlap(a: str, b: str) -> float:

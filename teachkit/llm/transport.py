@@ -18,6 +18,8 @@ from teachkit.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import aiohttp
+
     from teachkit.llm.request import Request
     from teachkit.llm.safety import Way
 
@@ -174,21 +176,14 @@ class FastTransport:
         self._timeout = timeout
         self._failed, self._not_connected = aiohttp.ClientError, aiohttp.ClientConnectorError
         self._url = {api: f"{way.endpoint}{path}" for api, path in PATHS.items()}
-        self._make = lambda: aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections),
-            headers=_headers(way),
-            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_TIMEOUT)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            proxy=way.proxy,
-        )
+        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Reply:
         """See ``Transport``."""
         _check_no_key(request, self._way)
         if self._session is None:
-            self._session = self._make()  # aiohttp wants to be made inside its loop
+            self._session = self._open()  # aiohttp wants to be made inside its loop
         try:
             post = self._session.post(self._url[request.api], data=request.wire, allow_redirects=False)
             async with post as response:
@@ -199,6 +194,18 @@ class FastTransport:
         except self._failed as error:
             maybe_paid = not isinstance(error, self._not_connected)
             raise NoReply(f"the connection failed ({type(error).__name__})", maybe_paid=maybe_paid) from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            headers=_headers(self._way),
+            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(self._timeout, CONNECT_TIMEOUT)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            proxy=self._way.proxy,
+        )
 
     async def close(self) -> None:
         """See ``Transport``."""

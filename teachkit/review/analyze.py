@@ -84,8 +84,7 @@ def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, go
     if name not in work.graph.tasks:
         known = sorted(work.graph.tasks)
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
-    if gold is not None and gold not in GOLD:
-        raise BadOption(None, option="--gold", problem=f"'{gold}' is no split", advice=f"write one of: {listing(GOLD)}")
+    check_gold_name(gold)
     run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
     try:
         return _analyze(work, run, work.graph.tasks[name], label_set, gold)
@@ -100,7 +99,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
-    codes, splits = _gold(work, run, task, gold)
+    codes, splits = gold_for(run, task, gold)
     learned = _learned(work, run, node)
     rows: list[VoterRow] = []
     for number, votes in enumerate(cast.votes):
@@ -163,12 +162,19 @@ def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) 
     return found, missing
 
 
-def _gold(work: Workspace, run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str]:
+def check_gold_name(gold: str | None) -> None:
+    """Refuse what is no split."""
+    if gold is not None and gold not in GOLD:
+        raise BadOption(None, option="--gold", problem=f"'{gold}' is no split", advice=f"write one of: {listing(GOLD)}")
+
+
+def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str]:
+    """Gold to measure on, -1 elsewhere, and in words which; by default all but the test split."""
     import numpy as np
 
     from teachkit.votes import SPLITS
 
-    files = [n for n in work.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+    files = [n for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
     for node in files:
         run.resolve(node)
     gold = read_gold(run, task, [n.id for n in files])

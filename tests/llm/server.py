@@ -6,10 +6,12 @@ In a test::
         server.url           # http://127.0.0.1:PORT/v1
         server.seen          # what came: headers and bodies
 
-What to do with a request stands in the request: ``{"metadata": {"faults": ["429", "500"]}}`` fails its first two sendings.
-Or ``Server(script=...)`` decides: a function of the body, how often this body came before, and how many requests came in all.
+What to do with a request stands in the request: ``{"metadata": {"faults": ["429", "500"]}}`` fails its first two
+sendings. Or ``Server(script=...)`` decides: a function of the body, how often this body came before, and how many
+requests came in all.
 
-By itself, for benchmarks: ``python -m tests.llm.server --mode faulty --latency 0.05`` prints its port; ``GET /stats`` counts.
+By itself, for benchmarks: ``python -m tests.llm.server --mode faulty --latency 0.05`` prints its port; ``GET /stats``
+counts.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     Script = Callable[[dict[str, Any], int, int], str]
 
 FAULTS: Final = (
-    "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal", "length",
-    "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key", "no-usage", "costly",
+    "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
+    "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
+    "no-usage", "costly",
 )  # fmt: skip
 
 
@@ -127,7 +130,9 @@ class Server:
         self._started.wait()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._loop
         assert self._stop
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -137,7 +142,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         connections: set[asyncio.Transport] = set()
-        server = await self._loop.create_server(lambda: _Connection(self, connections), "127.0.0.1", self.port, backlog=512)
+        server = await self._loop.create_server(
+            lambda: _Connection(self, connections), "127.0.0.1", self.port, backlog=512
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
@@ -210,7 +217,9 @@ class _Connection(asyncio.Protocol):
         if fault == "slow":
             self.loop.call_later(0.05, self.reply, "ok", body, headers, more)
         elif fault == "cut":
-            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"id\"")
+            self.transport.write(
+                b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{"id"'
+            )
             self.transport.close()
         elif fault == "garbage":
             self.write(200, b"<html>the proxy is having a rest</html>", more)
@@ -242,10 +251,14 @@ ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
     "auth": (401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key"), {}),
     "model": (404, _error("The model does not exist", "invalid_request_error", "model_not_found"), {}),
     "redirect": (307, b"", {"location": "http://127.0.0.1:9/v1/chat/completions"}),
-    "bad-request": (400, _error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"), {}),
+    "bad-request": (
+        400,
+        _error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"),
+        {},
+    ),
     "filter-400": (400, _error("filtered", "invalid_request_error", "content_filter"), {}),
     "not-chat": (200, {"hello": "world"}, {}),
-}  # fmt: skip
+}
 
 
 def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
@@ -258,7 +271,12 @@ def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
         call = {"type": "function", "id": "call-1", "function": {"name": "answer", "arguments": text}}
         message |= {"content": None, "tool_calls": [call]}
     reasons = {"length": "length", "content_filter": "content_filter"}
-    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": reasons.get(fault, "stop"), "logprobs": None}
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": message,
+        "finish_reason": reasons.get(fault, "stop"),
+        "logprobs": None,
+    }
     if body.get("logprobs"):
         top = [{"token": text, "logprob": -0.1}, {"token": "other", "logprob": -2.5}]
         choice["logprobs"] = {"content": [{"token": text, "logprob": -0.1, "top_logprobs": top}]}

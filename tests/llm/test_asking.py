@@ -41,7 +41,9 @@ QUICK = Policy(backoff=0.001, grace=0.05)
 
 def make(provider: Provider, text: object, *faults: str, **given: Any) -> Request:
     parameters = {"max_completion_tokens": 20} | ({"metadata": {"faults": list(faults)}} if faults else {})
-    return provider.request(chat_body(model="m", user=str(text), schema=SCHEMA, parameters=parameters), label=str(text), **given)
+    return provider.request(
+        chat_body(model="m", user=str(text), schema=SCHEMA, parameters=parameters), label=str(text), **given
+    )
 
 
 @pytest.fixture
@@ -72,18 +74,20 @@ def test_every_end_of_a_request_is_told(server: Server, store: ResponseStore, tr
     ends = {
         "ok": [], "429": ["429"], "429-bare": ["429-bare"] * 3, "500": ["500"], "hang": ["hang"], "slow": ["slow"],
         "cut": ["cut"], "garbage": ["garbage"], "schema": ["schema", "schema"], "never fits": ["schema"] * 3,
-        "refusal": ["refusal"], "truncated": ["length"], "content_filter": ["content_filter"], "filter-400": ["filter-400"],
-        "down": ["500"] * 6, "bad-request": ["bad-request"],
+        "refusal": ["refusal"], "truncated": ["length"], "content_filter": ["content_filter"], "filter-400":
+        ["filter-400"], "down": ["500"] * 6, "bad-request": ["bad-request"],
     }  # fmt: skip
     found = statuses([make(provider, name, *faults) for name, faults in ends.items()], provider, store)
     wanted = dict.fromkeys(ends, "ok") | {
-        "never fits": "invalid_output", "refusal": "refusal", "truncated": "truncated", "content_filter": "content_filter",
-        "filter-400": "content_filter", "down": "transient_exhausted", "bad-request": "error",
+        "never fits": "invalid_output", "refusal": "refusal", "truncated": "truncated", "content_filter":
+        "content_filter", "filter-400": "content_filter", "down": "transient_exhausted", "bad-request": "error",
     }  # fmt: skip
     assert found == wanted
 
 
-def test_a_second_run_asks_nothing_and_needs_no_server(provider: Provider, store: ResponseStore, server: Server) -> None:
+def test_a_second_run_asks_nothing_and_needs_no_server(
+    provider: Provider, store: ResponseStore, server: Server
+) -> None:
     faults = {2: ["refusal"], 3: ["schema"] * 3, 5: ["schema"], 7: ["length"]}
     requests = [make(provider, n, *faults.get(n, [])) for n in range(600)]
     first = statuses(requests, provider, store, prices=PRICES)
@@ -108,7 +112,9 @@ def _no_transport() -> Any:
 def test_equal_requests_are_sent_once_and_repetitions_are_not_equal(
     provider: Provider, store: ResponseStore, server: Server
 ) -> None:
-    requests = [make(provider, n % 10, tag=n) for n in range(1_000)] + [make(provider, 1, repetition=k) for k in range(3)]
+    requests = [make(provider, n % 10, tag=n) for n in range(1_000)] + [
+        make(provider, 1, repetition=k) for k in range(3)
+    ]
     with ask(requests, provider=provider, store=store, prices=PRICES) as answers:
         found = list(answers)
     assert server.total == 12
@@ -131,7 +137,9 @@ def test_a_changed_validate_reads_old_answers_anew(provider: Provider, store: Re
     assert server.total == 22
 
 
-def test_all_stops_with_one_message_and_keeps_what_came(provider: Provider, store: ResponseStore, server: Server) -> None:
+def test_all_stops_with_one_message_and_keeps_what_came(
+    provider: Provider, store: ResponseStore, server: Server
+) -> None:
     server.script = lambda body, nth, total: "quota" if total > 100 else "ok"
     requests = [make(provider, n) for n in range(2_000)]
     with pytest.raises(QuotaSpent, match="no quota left"):
@@ -253,8 +261,12 @@ with ResponseStore(Path(sys.argv[2])) as store:
 """
 
 
-@pytest.mark.parametrize(("sign", "code", "lost"), [(signal.SIGINT, -signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL, 600)])
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, sign: signal.Signals, code: int, lost: int) -> None:
+@pytest.mark.parametrize(
+    ("sign", "code", "lost"), [(signal.SIGINT, -signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL, 600)]
+)
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path: Path, sign: signal.Signals, code: int, lost: int
+) -> None:
     reached = threading.Event()
     with Server(latency=0.02, keep_seen=False) as server:
         server.on_request = lambda total: reached.set() if total == 1_500 else None

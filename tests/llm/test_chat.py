@@ -72,8 +72,8 @@ def test_no_reply_makes_the_parser_fail(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "data"),
-    [('{"a": 1}', {"a": 1}), ('Sure:\n```json\n{"a": 1}\n```\nBye', {"a": 1}), ("NaN", None), ("```\n1\n```\n```\n2\n```", None),
+    ("text", "data"), [('{"a": 1}', {"a": 1}), ('Sure:\n```json\n{"a": 1}\n```\nBye', {"a": 1}), ("NaN", None),
+    ("```\n1\n```\n```\n2\n```", None),
      ("[" * 100_000, None)],
 )  # fmt: skip
 def test_json_is_found_where_models_write_it(text: str, data: object) -> None:
@@ -89,7 +89,11 @@ _schemas: list[dict[str, Any]] = [
     {"type": "object", "properties": {"x": {"type": "number"}}},
 ]
 _answers = st.recursive(
-    st.none() | st.booleans() | st.integers(-1, 6) | st.floats(-1, 6) | st.sampled_from(["a", "ham", "spam", "abc", ABSTAIN]),
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 6)
+    | st.floats(-1, 6)
+    | st.sampled_from(["a", "ham", "spam", "abc", ABSTAIN]),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["label", "reason", "x"]), below),
 )
 

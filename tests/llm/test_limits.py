@@ -8,8 +8,8 @@ from teachkit.llm.limits import Bucket, Pace, Quota, read_duration, read_quota, 
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("1s", 1), ("6m0s", 360), ("20ms", 0.02), ("1h2m3s", 3723), ("7.66s", 7.66), ("12", 12), ("soon", None), ("", None),
+    ("text", "seconds"), [("1s", 1), ("6m0s", 360), ("20ms", 0.02), ("1h2m3s", 3723), ("7.66s", 7.66), ("12", 12),
+    ("soon", None), ("", None),
      ("1s later", None), (None, None), ("-1", None), ("nan", None)],
 )  # fmt: skip
 def test_durations(text: str | None, seconds: float | None) -> None:

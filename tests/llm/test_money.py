@@ -13,7 +13,10 @@ from teachkit.llm.errors import BadPrices, UnboundedRequest, UnknownPrice
 from tests.llm.simulated import Provider, make_request, simulate
 
 PRICES = Prices.from_mapping(
-    {"as_of": "2026-11-01", "models": {"small": {"input": 0.15, "output": 0.6, "cached": "0.075"}, "free": {"input": 0, "output": 0}}}
+    {
+        "as_of": "2026-11-01",
+        "models": {"small": {"input": 0.15, "output": 0.6, "cached": "0.075"}, "free": {"input": 0, "output": 0}},
+    }
 )
 
 
@@ -47,7 +50,7 @@ def test_the_worst_case_needs_a_bound() -> None:
     with pytest.raises(UnboundedRequest, match="'row 1'"):
         price.worst(make_request("row 1"))
     small, large = (price.worst(make_request("row 1", max_tokens=n)) for n in (1, 1_000))
-    assert large - small == 999 * 600_000 + len('000') * 150_000
+    assert large - small == 999 * 600_000 + len("000") * 150_000
 
 
 calls = st.lists(st.tuples(st.integers(0, 50), st.none() | st.integers(0, 80)), max_size=40)

@@ -97,7 +97,9 @@ def test_two_branches_merge_by_union(tmp_path: Path) -> None:
         recording = Recording(path)
         assert len(recording) == 2
         recording.save()
-        assert path.read_text() == "".join(sorted([texts[1], min(texts[0], texts[2])], key=lambda t: json.loads(t)["key"]))
+        assert path.read_text() == "".join(
+            sorted([texts[1], min(texts[0], texts[2])], key=lambda t: json.loads(t)["key"])
+        )
 
 
 def test_bytes_of_any_kind_come_back(tmp_path: Path) -> None:

@@ -15,8 +15,12 @@ from teachkit.llm.errors import BadEndpoint, BadRequestBody
 
 ENDPOINT = Endpoint.parse("https://api.openai.com/v1")
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(
-    st.characters(exclude_categories=["Cs"])
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 values = st.recursive(scalars, lambda below: st.lists(below, max_size=3) | st.dictionaries(names, below, max_size=3))
@@ -57,7 +61,12 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def test_the_key_is_stable() -> None:
-    body = {"model": "m", "temperature": 0.3, "seed": 2**60, "messages": [{"role": "user", "content": "naïve 日本 \U0001f600"}]}
+    body = {
+        "model": "m",
+        "temperature": 0.3,
+        "seed": 2**60,
+        "messages": [{"role": "user", "content": "naïve 日本 \U0001f600"}],
+    }
     assert key(body) == "b61737ca32fbd092adb49e9ffbec161c3223deb9388949928f87521db43a6255"
 
 

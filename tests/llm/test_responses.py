@@ -22,9 +22,9 @@ def response(n: int, *, attempt: int = 0, size: int = 200, body: bytes | None = 
     """An answer that differs from all others; every field is set."""
     return Response(
         key=f"{n:064x}", attempt=attempt, status=200, body=body or f"{n} {attempt} ".encode() + b"\xff" * size,
-        endpoint="https://api.openai.com/v1", api="chat", repetition=n % 3, request='{"model":"m","x":"ä"}', model="m-1",
-        system_fingerprint="fp", request_id=f"req-{n}", input_tokens=12, output_tokens=3, cached_tokens=1,
-        reasoning_tokens=2, tries=2, started=1_760_000_000.25, finished=1_760_000_001.0, cost=1.5,
+        endpoint="https://api.openai.com/v1", api="chat", repetition=n % 3, request='{"model":"m","x":"ä"}',
+        model="m-1", system_fingerprint="fp", request_id=f"req-{n}", input_tokens=12, output_tokens=3,
+        cached_tokens=1, reasoning_tokens=2, tries=2, started=1_760_000_000.25, finished=1_760_000_001.0, cost=1.5,
     )  # fmt: skip
 
 
@@ -152,7 +152,9 @@ def test_a_damaged_file_gives_back_its_whole_rows(path: Path, at: float, length:
     path.write_bytes(data)
     with ResponseStore(path) as store:
         found = {key: rows for n in range(400) for key, rows in store.get_many(keys(n)).items()}
-        assert all(rows == [response(int(key, 16), size=200 if int(key, 16) % 10 else 20_000)] for key, rows in found.items())
+        assert all(
+            rows == [response(int(key, 16), size=200 if int(key, 16) % 10 else 20_000)] for key, rows in found.items()
+        )
         assert least <= len(found) < 400 or (len(found) == 400 and at == 0)
         assert store.recovery
         assert store.recovery.recovered == len(found)

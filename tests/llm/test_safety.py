@@ -6,7 +6,6 @@ import copy
 import logging
 import pickle
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,12 +24,15 @@ from tests.llm.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 CANARY = "sk-canary/7f3a91c2+e85d"
 ROW_TEXT = "a comment that no log may show"
 
 
-def way(url: str, variable: str | None = None, *, addresses: Iterable[str] = ("104.18.6.192",), **environment: str) -> Any:
+def way(
+    url: str, variable: str | None = None, *, addresses: Iterable[str] = ("104.18.6.192",), **environment: str
+) -> Any:
     return check_way(Endpoint.parse(url), variable, resolve=lambda host, port: addresses, environment=environment)
 
 
@@ -77,7 +79,17 @@ def test_plain_http_is_for_this_machine() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["10.1.2.3", "192.168.0.1", "169.254.169.254", "fe80::1%eth0", "fd00::1", "127.0.0.1", "0.0.0.0", "::ffff:10.0.0.1", "224.0.0.1"],
+    [
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "fe80::1%eth0",
+        "fd00::1",
+        "127.0.0.1",
+        "0.0.0.0",
+        "::ffff:10.0.0.1",
+        "224.0.0.1",
+    ],
 )
 def test_a_private_address_behind_a_public_name_is_refused(address: str) -> None:
     with pytest.raises(HostUnsafe, match="not a public one"):
@@ -108,7 +120,7 @@ def test_a_missing_key_is_named() -> None:
             way("https://api.openai.com/v1", "OPENAI_API_KEY", **environment)
 
 
-@pytest.mark.parametrize("value", ["short", "two words here", "sk-line\nbreak-here", "sk-ünïcode-key"])
+@pytest.mark.parametrize("value", ["tiny", "two words here", "sk-line\nbreak-here", "sk-ünïcode-key"])
 def test_what_cannot_be_a_key_is_not_shown(value: str) -> None:
     with pytest.raises(KeyUnusable) as caught:
         way("https://api.openai.com/v1", "OPENAI_API_KEY", OPENAI_API_KEY=value)
@@ -175,5 +187,6 @@ def test_heavy_packages_are_imported_on_use(module: str) -> None:
     import subprocess
     import sys
 
-    code = f"import sys, teachkit.llm.{module}; print([n for n in ('openai', 'httpx2', 'aiohttp', 'duckdb') if n in sys.modules])"
+    heavy = ("openai", "httpx2", "aiohttp", "duckdb")
+    code = f"import sys, teachkit.llm.{module}; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -32,18 +32,26 @@ def send(name: TransportName, url: str, *faults: str, key: str | None = None, ti
 
 
 def test_the_wire_is_the_request_and_the_environment_has_no_say(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = "http://127.0.0.1:9/v1"
     for variable, value in {
-        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "sk-of-somebody-else", "OPENAI_ORG_ID": "org-x",
-        "OPENAI_PROJECT_ID": "proj-x", "OPENAI_ADMIN_KEY": "admin-x", "OPENAI_CUSTOM_HEADERS": "authorization: Bearer x\nx-y: z",
-        "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9",
-    }.items():  # fmt: skip
+        "OPENAI_BASE_URL": elsewhere,
+        "OPENAI_API_KEY": "sk-of-somebody-else",
+        "OPENAI_ADMIN_KEY": "admin-x",
+        "OPENAI_ORG_ID": "org-x",
+        "OPENAI_PROJECT_ID": "proj-x",
+        "OPENAI_CUSTOM_HEADERS": "authorization: Bearer x\nx-y: z",
+        "HTTP_PROXY": elsewhere,
+        "http_proxy": elsewhere,
+        "ALL_PROXY": elsewhere,
+    }.items():
         monkeypatch.setenv(variable, value)
     with Server() as server:
         reply = send(name, server.url)
     (seen,) = server.seen
     assert reply.status == 200
     assert reply.headers["x-request-id"] == "req-1"
-    assert set(seen.headers) <= {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+    plain = {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"}
+    assert set(seen.headers) <= plain
     assert seen.headers["user-agent"].startswith("teachkit/")
     wanted = Request(Endpoint.parse("http://x"), seen.body)
     assert seen.raw == wanted.wire
@@ -57,7 +65,9 @@ def test_the_key_is_a_header(name: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert server.seen[0].headers["authorization"] == "Bearer sk-a-key-of-ours"
 
 
-@pytest.mark.parametrize(("fault", "status"), [("429", 429), ("500", 500), ("auth", 401), ("model", 404), ("redirect", 307)])
+@pytest.mark.parametrize(
+    ("fault", "status"), [("429", 429), ("500", 500), ("auth", 401), ("model", 404), ("redirect", 307)]
+)
 def test_any_status_is_a_reply_and_is_sent_once(name: Any, fault: str, status: int) -> None:
     with Server() as server:
         reply = send(name, server.url, fault)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, percent, print_json, print_table
+from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ def _row(row: VoterRow, *, multi: bool) -> list[str]:
         str(row.correct),
         str(row.incorrect),
         percent(row.accuracy),
-        _interval(row.low, row.high),
+        interval(row.low, row.high),
         percent(row.learned),
-        _interval(row.learned_low, row.learned_high),
+        interval(row.learned_low, row.learned_high),
     ]
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low * 100:.0f}–{high * 100:.0f}"

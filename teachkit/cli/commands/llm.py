@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import cell, count, format_option, print_json, print_table
+from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -15,25 +15,36 @@ if TYPE_CHECKING:
     from teachkit.build.trying import Trial
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
+    from teachkit.review.compare import Comparison
 
 
 @as_command
-@click.argument("action", type=click.Choice(["plan", "request", "try"]))
+@click.argument("action", type=click.Choice(["plan", "request", "try", "compare"]))
 @click.argument("names", nargs=-1)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Items that 'try' asks about.")
 @click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'try' is answered.")
+@click.option("--gold", help="Gold that 'compare' measures on: train, tune, test or all; default: all but test.")
 @format_option
 def command(
-    settings: Settings, action: str, names: tuple[str, ...], limit: int, mode: LlmMode | None, form: str
+    settings: Settings,
+    action: str,
+    names: tuple[str, ...],
+    limit: int,
+    mode: LlmMode | None,
+    gold: str | None,
+    form: str,
 ) -> int:
     """Look at prompts before a build asks them.
 
     plan [SELECTION]: rows, requests, answers that are there already, tokens, cost; nothing is sent.
     request PROMPT ITEM: the exact request about one item; nothing is sent.
     try PROMPT: ask about a few items outside the test split; what is answered is kept for the next build.
+    compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
     """
     project = settings.project()
-    if action == "plan":
+    if action == "compare":
+        _show_comparison(project.llm_compare(names, gold=gold), form, settings)
+    elif action == "plan":
         _show_plan(project.llm_plan(names), form, settings)
     elif action == "request":
         print_json(project.llm_request(*_exactly(names, "PROMPT", "ITEM")))
@@ -75,6 +86,36 @@ def _show_trial(found: Trial, form: str, settings: Settings) -> None:
     if found.agreement:
         said = ", ".join(f"{name} {equal} of {both}" for name, (equal, both) in sorted(found.agreement.items()))
         click.echo(f"says the same as: {said}")
+
+
+def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
+    if form == "json":
+        print_json(found.as_dict())
+        return
+    click.echo(f"task {found.task}, gold: {found.gold}\n")
+    head = ["prompt", "model", "items", "answered", "right", "accuracy", "95 %", "of answered", "USD", "USD per right"]
+    rows = [
+        [
+            one.id.removeprefix(f"prompt.{found.task}."),
+            one.model,
+            f"{one.items:,}",
+            f"{one.answered:,}",
+            f"{one.right:,}",
+            percent(one.accuracy),
+            interval(one.low, one.high),
+            percent(one.accuracy_answered),
+            f"{one.cost:.4f}",
+            "" if one.cost_per_right is None else f"{one.cost_per_right:.6f}",
+        ]
+        for one in found.prompts
+    ]
+    print_table(head, rows, settings, numeric=[False, False, *[True] * 8])
+    if found.pairs:
+        click.echo()
+    for pair in found.pairs:
+        a, b = (name.rpartition(".")[2] for name in (pair.a, pair.b))
+        alike = "" if pair.agreement is None else f"; alike on {percent(pair.agreement)} of what both answered"
+        click.echo(f"{a} alone right {pair.only_a}, {b} alone right {pair.only_b}: p = {pair.p_value:.3g}{alike}")
 
 
 def _row(one: Spending) -> list[str]:
