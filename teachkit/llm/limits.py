@@ -226,7 +226,7 @@ class Search:
 
     SPAN: Final = 1.0  # seconds over which admissions are counted
     LEAST: Final = 0.25
-    FAST: Final = 1.5  # growth a second (e-folding) while looking
+    FAST: Final = 2.0  # growth a second (e-folding) while looking
     SLOW: Final = 0.0003  # growth with each answer, otherwise
     DOWN: Final = 0.01  # fall with each refusal
     QUIET: Final = 5.0  # seconds without a refusal until it looks again
@@ -277,12 +277,13 @@ class Search:
                 self._bucket, self._looking, self._grown_at = Bucket(rate, 1.0, now), True, now
         elif self._looking:
             self._looking = False
-            self._bucket.set_rate(min(self._bucket.rate, self._admitted(now)), now)
+            recent = max(self.LEAST, 16 / self._bucket.rate)  # a rate that grows is measured at its end
+            self._bucket.set_rate(min(self._bucket.rate, self._admitted(now, recent)), now)
         else:
             self._bucket.set_rate(self._bucket.rate * (1 - self.DOWN), now)
 
-    def _admitted(self, now: float) -> float:
-        span = min(self.SPAN, max(self.LEAST, now - self._since))
+    def _admitted(self, now: float, most: float = SPAN) -> float:
+        span = min(self.SPAN, most, max(self.LEAST, now - self._since))
         sent = sum(at >= now - span for at in self._sent)
         refused = sum(at >= now - span for at in self._refusals)
         return max(1, sent - refused) / span

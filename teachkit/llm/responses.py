@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from teachkit.errors import StoreError, StoreTooNew, StoreUnwritable
 from teachkit.llm.salvage import salvage_rows
@@ -221,15 +221,18 @@ class ResponseStore:
         last = 0
         query = f"{_SELECT.replace('select ', 'select id, ', 1)} where id > ? order by id limit 1000"
 
-        def after(number: int) -> Callable[[sqlite3.Connection], list[Any]]:
-            return lambda db: db.execute(query, [number]).fetchall()
+        def after(number: int) -> Callable[[sqlite3.Connection], tuple[list[Response], int]]:
+            def read(db: sqlite3.Connection) -> tuple[list[Response], int]:
+                rows = db.execute(query, [number]).fetchall()
+                return self._checked(row[1:] for row in rows), rows[-1][0] if rows else number
+
+            return read
 
         while self._connection or self._path.exists():
-            rows = self._attempt(after(last))
-            yield from self._checked(row[1:] for row in rows)
+            rows, last = self._attempt(after(last))
+            yield from rows
             if not rows:
                 return
-            last = rows[-1][0]
 
     # ------------------------------------------------------------------ writing
 
@@ -410,7 +413,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 def _is_damage(error: sqlite3.OperationalError) -> bool:
     """Some damage is reported as operational: a lost table, a page that cannot be."""
     text = str(error)
-    return "no such table" in text or "no such column" in text or "malformed" in text
+    return any(sign in text for sign in ("no such table", "no such column", "malformed", "Could not decode"))
 
 
 def _values(row: Response) -> tuple[object, ...]:

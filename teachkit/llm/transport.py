@@ -27,6 +27,8 @@ TIMEOUT: Final = 60.0  # seconds for a whole request; the client's own default i
 CONNECT_TIMEOUT: Final = 10.0
 MAX_REPLY_BYTES: Final = 32 << 20
 
+_POOL: Final = 8  # connections of one client
+
 TransportName = Literal["openai", "fast"]
 
 
@@ -115,38 +117,50 @@ class OpenAITransport:
                     request.headers.setdefault(name, self.headers[name])
                 return request
 
-        self._client = AsyncOpenAI(
-            api_key="held-by-teachkit",  # the real one is in our own headers only
-            admin_api_key="",
-            organization="",
-            project="",
-            webhook_secret="",
-            base_url=str(way.endpoint),
-            max_retries=0,
-            timeout=waits,
-            http_client=Client(
-                headers={},
+        trust = httpx2.create_ssl_context()
+
+        def client(size: int) -> AsyncOpenAI:
+            return AsyncOpenAI(
+                api_key="held-by-teachkit",  # the real one is in our own headers only
+                admin_api_key="",
+                organization="",
+                project="",
+                webhook_secret="",
+                base_url=str(way.endpoint),
+                max_retries=0,
                 timeout=waits,
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-                follow_redirects=False,
-                trust_env=False,
-                proxy=way.proxy,
-                verify=httpx2.create_ssl_context(),
-            ),
-        )
+                http_client=Client(
+                    timeout=waits,
+                    limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
+                    follow_redirects=False,
+                    trust_env=False,
+                    proxy=way.proxy,
+                    verify=trust,
+                ),
+            )
+
+        # httpcore2 looks at every connection of its pool several times a request: eight small pools cost less than one
+        sizes = [min(_POOL, connections - at) for at in range(0, connections, _POOL)]
+        self._clients = [client(size) for size in sizes]
+        self._free = [each for each, size in zip(self._clients, sizes, strict=True) for _ in range(size)]
 
     async def send(self, request: Request) -> Reply:
         """See ``Transport``."""
         _check_no_key(request, self._way)
+        taken = self._free.pop() if self._free else None
+        client = taken or self._clients[0]
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._client.post(PATHS[request.api], cast_to=self._response, content=request.wire)
+                response = await client.post(PATHS[request.api], cast_to=self._response, content=request.wire)
         except self._status_error as error:
             response = error.response
         except TimeoutError:
             raise NoReply(f"no whole reply within {self._timeout:g} s", maybe_paid=True) from None
         except self._connection_error as error:
             raise self._no_reply(error) from None
+        finally:
+            if taken:
+                self._free.append(taken)
         return _reply(self._way, response.status_code, response.headers, response.content)
 
     def _no_reply(self, error: Exception) -> NoReply:
@@ -156,7 +170,8 @@ class OpenAITransport:
 
     async def close(self) -> None:
         """See ``Transport``."""
-        await self._client.close()
+        for client in self._clients:
+            await client.close()
 
 
 class FastTransport:

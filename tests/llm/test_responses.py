@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,6 +166,24 @@ def test_a_damaged_file_gives_back_its_whole_rows(path: Path, at: float, length:
     with ResponseStore(path) as store:
         assert len(list(store.all())) == len(found) + 1
         assert store.recovery is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bits_never_become_an_answer(path: Path, seed: int) -> None:
+    fill(path, 150)
+    random = Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(random.randint(1, 60)):
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+    path.write_bytes(data)
+    with ResponseStore(path) as store:
+        found = (
+            [*store.all()] if seed % 2 else [row for rows in store.get_many(keys(*range(150))).values() for row in rows]
+        )
+        bodies = {f"{n:064x}": response(n, size=200 if n % 10 else 20_000).body for n in range(150)}
+        assert all(row.body == bodies[row.key] for row in found)
+        assert len(found) >= 150 - 60
+        store.put(response(1_000))
 
 
 def test_answers_in_the_log_are_recovered_too(path: Path) -> None:
