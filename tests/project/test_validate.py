@@ -15,7 +15,8 @@ TASK = "tasks: [{name: t, dataset: x, key: id, labels: [a, b], "
 RULE = "labeling_functions: [{name: a, label: spam, "
 MODEL = "label_models: [{name: a, task: t, "
 KEYS_OF_TABLE = (
-    "columns, database, description, format, freshness, key, name, options, path, query, record, table, tags, tests, type"
+    "columns, database, description, format, freshness, key, name, options, path, query, record, table, "
+    "tags, tests, type"
 )
 
 # model, text with ^ where the error stands, slug, message, advice (start)
