@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 60.0  # seconds for a whole request; the client's own default is ten minutes
 CONNECT_TIMEOUT: Final = 10.0
-MAX_REPLY_BYTES: Final = 32 << 20
 
 _POOL: Final = 8  # connections of one client
 
