@@ -9,7 +9,6 @@ from typing import Any
 
 from teachkit import registry
 from teachkit.errors import (
-    BadSql,
     BadValue,
     DuplicateName,
     ProjectErrors,
@@ -24,7 +23,7 @@ from teachkit.graph.config import folder_defaults, read_config
 from teachkit.graph.data_tests import test_nodes
 from teachkit.graph.gold import check_shown, check_voter
 from teachkit.graph.kinds import Voter, VoterContext
-from teachkit.graph.known import known_column, known_label
+from teachkit.graph.known import check_names, known_column, known_label
 from teachkit.graph.label_sets import label_set_columns, label_set_node
 from teachkit.graph.memo import Memo, NoMemo, remembered
 from teachkit.graph.names import fold
@@ -236,7 +235,7 @@ class _Compiler:
         config = read_config(SqlConfig, rendered.config, definition.where, definition.text)
         with in_template(definition.text, rendered.text, definition.where):
             select = self.select(rendered.text, rendered.refs, definition.where)
-            _check_names(select.columns, definition.where)
+            check_names(select.columns, definition.where)
         node_id = f"transform.{definition.name}"
         self.schemas[node_id] = select.columns
         if notes and select.columns is not None:
@@ -461,17 +460,6 @@ _NOUN = {
     "unit_test": "unit test",
     "test": "test",
 }
-
-
-def _check_names(columns: Sequence[str] | None, where: Where) -> None:
-    """A transform's columns have names, each its own: others refer to them."""
-    for index, name in enumerate(columns or ()):
-        if not name:
-            problem = f"column {index + 1} of this SELECT has no name"
-            raise BadSql(where, problem=problem, advice="give it one: … as name")
-        if name in (columns or ())[:index]:
-            problem = f"two columns of this SELECT are called '{name}'"
-            raise BadSql(where, problem=problem, advice=f"name one otherwise, or leave it out: * exclude ({name})")
 
 
 def _format(paths: Sequence[str], definition: Definition) -> str:

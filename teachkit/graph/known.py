@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from teachkit.errors import UnknownColumn, UnknownLabel, Where, did_you_mean, listing
+from teachkit.errors import BadSql, UnknownColumn, UnknownLabel, Where, did_you_mean, listing
 from teachkit.graph.names import fold
 
 if TYPE_CHECKING:
@@ -24,3 +24,14 @@ def known_label(label: str, labels: Sequence[str], task: str, where: Where) -> N
     if label not in labels:
         known, hint = listing(labels, 30), did_you_mean(label, labels)
         raise UnknownLabel(where, label=label, task=task, known=known, hint=hint)
+
+
+def check_names(columns: Sequence[str] | None, where: Where) -> None:
+    """A transform's columns have names, each its own: others refer to them."""
+    for index, name in enumerate(columns or ()):
+        if not name:
+            problem = f"column {index + 1} of this SELECT has no name"
+            raise BadSql(where, problem=problem, advice="give it one: … as name")
+        if name in (columns or ())[:index]:
+            problem = f"two columns of this SELECT are called '{name}'"
+            raise BadSql(where, problem=problem, advice=f"name one otherwise, or leave it out: * exclude ({name})")

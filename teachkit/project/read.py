@@ -27,10 +27,12 @@ from teachkit.errors import (
     listing,
 )
 from teachkit.project import models
+from teachkit.project.front_matter import split_front_matter
 from teachkit.project.llm_models import PricesFile, PromptConfig
 from teachkit.project.macros import read_macros
-from teachkit.project.templates import Templates, has_jinja
+from teachkit.project.templates import Templates
 from teachkit.project.validate import validate
+from teachkit.project.values import render_values, without_jinja
 from teachkit.project.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
@@ -251,11 +253,11 @@ class _Reader:
             if not isinstance(file.value, dict):
                 return file
             value = dict(file.value)
-            value["default"] = _render(file, ("default",), value.get("default", "dev"), templates)
+            value["default"] = render_values(file, ("default",), value.get("default", "dev"), templates)
             targets, chosen = value.get("targets"), target or value["default"]
             if isinstance(targets, dict):
                 value["targets"] = {
-                    name: _render(file, ("targets", name), t, templates) if name == chosen else _without_jinja(t)
+                    name: render_values(file, ("targets", name), t, templates) if name == chosen else without_jinja(t)
                     for name, t in targets.items()
                 }
             return file.inside((), value)
@@ -490,27 +492,3 @@ class _Reader:
             for index, tests in enumerate(content.tests):
                 base = ("tests", index)
                 yield Definition("node_tests", tests.node, file.where(base), tests, "", None, "", file, base)
-
-
-def split_front_matter(text: str) -> tuple[str, str, int]:
-    """Front matter (its lines keep their numbers), body, and the body's first line."""
-    lines = text.split("\n")
-    if lines[0].rstrip() != "---":
-        return "{}", text, 1
-    end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), len(lines))
-    return "\n" + "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
-
-
-def _render(file: YamlFile, path: tuple[str | int, ...], value: Any, templates: Templates) -> Any:
-    if isinstance(value, dict):
-        return {k: _render(file, (*path, k), v, templates) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_render(file, (*path, i), v, templates) for i, v in enumerate(value)]
-    return templates.render(value, file.where(path)) if isinstance(value, str) else value
-
-
-def _without_jinja(value: Any) -> Any:
-    """The value without entries that a template would give."""
-    if isinstance(value, dict):
-        return {k: _without_jinja(v) for k, v in value.items() if not (isinstance(v, str) and has_jinja(v))}
-    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -367,26 +366,6 @@ def test_a_long_list_keeps_re2_on_its_automaton(letters: str) -> None:
     assert len(sizes) > 5
     assert max(sizes) < 10_000 + 2000  # between the words stand bars, around them the boundaries
     assert sum(sizes) < 2.5 * sum(len(w.encode()) + 16 for w in words)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 50, 500])
-def test_the_fast_expression_is_not_slower_than_the_plain_one(count: int) -> None:
-    """A coarse guard: the figures of the module's docstring come from a quiet machine."""
-    texts = [f"some words of a comment {i} {w} and more of them to look through" for i, w in enumerate(_many(2000))]
-    connection = _connection()
-    connection.register("many", pa.table({"text": texts * 5}))
-    rule = Rule(words=_many(2000)[::40][:count] if count <= 50 else _many(2000)[::4])
-
-    def seconds(sql: str) -> float:
-        taken = []
-        for _ in range(3):
-            started = time.perf_counter()
-            connection.execute(f"select count(*) from many where {sql}").fetchall()
-            taken.append(time.perf_counter() - started)
-        return min(taken)
-
-    plain = seconds(plain_rule(rule)) if count <= 50 else seconds(plain_rule(Rule(words=rule.words[:50]))) * count / 50
-    assert seconds(compile_rule(rule)) < 1.3 * plain + 0.01
 
 
 # ---------------------------------------------------------------------------- literals that must be there
