@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 def export(run: Executor, node: Node) -> bool:
     """Write an export; False if its file is there already, as it was written last time."""
-    import duckdb
-    import pyarrow as pa
-
-    from teachkit.engine.session import failure
-
     sample = run.options.sample is not None
     path = run.files.root / node.spec.path
     _check_place(run, node, path)
@@ -34,6 +29,17 @@ def export(run: Executor, node: Node) -> bool:
     key = "export:" + digest([node.own, read, node.spec.path, sample])
     if not run.options.full_refresh and _is_there(run, key, path):
         return False
+    _make(run, node, path)
+    run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
+    return True
+
+
+def _make(run: Executor, node: Node, path: Path) -> None:
+    import duckdb
+    import pyarrow as pa
+
+    from teachkit.engine.session import failure
+
     task = run.graph.tasks[run.graph[node.spec.label_set].task or ""]
     try:
         for name in node.inputs:
@@ -46,8 +52,6 @@ def export(run: Executor, node: Node) -> bool:
     except pa.ArrowException as error:
         problem = f"{node.spec.config.format} cannot hold this: {error}"
         raise NodeFailed(node.where, problem=problem, advice="cast the column to varchar in a transform") from error
-    run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
-    return True
 
 
 def select_sql(run: Executor, node: Node, task: TaskInfo) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
+from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
 from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
 from teachkit.project.model import Model
 
@@ -259,9 +259,8 @@ class MaxFlips(LabelCheck):
         both = f"{before} b join {now} n on b.{key} = n.{key} where b.label is not null and n.label is not null"
         total, flips = around.query(f"select count(*), count(*) filter (b.label <> n.label) from {both}")[0]
         share = flips / total if total else 0.0
-        rows = around.table(
-            f"select n.{key}, b.label as before, n.label as now from {both} and b.label <> n.label order by 1 limit 500"
-        )
+        changes = f"select n.{key}, b.label as before, n.label as now from {both} and b.label <> n.label"
+        rows = around.table(f"{changes} order by 1 limit {SHOWN_ROWS}") if flips else None
         good = share <= arguments.max
         changed = f"{flips} of {total} labels ({share:.2%}) are others than in teachkit.lock"
         message = f"{changed}; at most {arguments.max:.2%} wanted"

@@ -172,5 +172,7 @@ def _disk_problem(error: OSError) -> TeachkitError:
 
 def as_command(function: Callable[..., int | None]) -> click.Command:
     """Make a command of a function that takes the settings, then its own options; its docstring is the help."""
-    made: click.Command = click.command(cls=SettingsCommand)(function)
+    made: click.Command = click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})(
+        function
+    )
     return made

@@ -9,7 +9,7 @@ from teachkit.errors import BadValue
 from teachkit.graph.known import known_column, known_label
 from teachkit.graph.names import fold
 from teachkit.graph.node import ExportSpec, Node, UnitTestSpec, entry_text
-from teachkit.graph.sql import understand_expression
+from teachkit.graph.sql import Expression, understand_expression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,13 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     where = None
     if config.where:
         place = definition.text_at("where")
-        found = understand_expression(config.where, label_set, tuple(dict.fromkeys(known)), place)
+        columns_known = tuple(dict.fromkeys(known))
+        kept = compiler.remember(
+            "expression",
+            [config.where, label_set, columns_known],
+            lambda: understand_expression(config.where, label_set, columns_known, place).plain(),
+        )
+        found = Expression.from_plain(kept)
         read, where = read | set(found.columns), found.canonical
     path = compiler.renderer.value(config.path, definition.at("path"))
     _check_path(path, definition, compiler)

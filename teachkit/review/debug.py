@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def check_up(root: Path, options: BuildOptions) -> Iterator[Point]:
     target = files.target
     yield Point("target", True, f"{files.target_name}: {target.threads} threads, {target.memory} of memory")
     yield _tried("store", lambda: _check_store(files))
+    yield _llm(files)
     yield _tried("compile", lambda: _check_compile(root, options))
     yield _tried("kernels", _check_kernels)
 
@@ -59,6 +61,21 @@ def _tried(name: str, look: Callable[[], str]) -> Point:
         return Point(name, False, str(error))
     except OSError as error:
         return Point(name, False, f"{error.filename}: {error.strerror}")
+
+
+def _llm(files: ProjectFiles) -> Point:
+    """Providers as they are configured; nobody is asked, and no key is shown."""
+    llm = files.target.llm
+    lines, good = [], True
+    for name, provider in sorted(llm.providers.items()):
+        variable = provider.api_key_env
+        missing = variable is not None and not os.environ.get(variable)
+        key = "without a key" if variable is None else f"key in {variable}{' (not set)' if missing else ''}"
+        lines.append(f"{name}: {provider.base_url}, {key}")
+        good = good and not (missing and llm.mode != "replay")
+    if not lines:
+        return Point("llm", True, "no provider; prompts that are switched on need one")
+    return Point("llm", good, f"mode {llm.mode}; " + "\n".join(lines))
 
 
 def _check_store(files: ProjectFiles) -> str:

@@ -102,7 +102,8 @@ def _expression(
             {"expression": found.canonical, "label": config.label, "version": VERSION},
             reads,
         )
-    check_labels(rendered.text, task.labels, task.name, where)
+    checked = [rendered.text, task.name, list(task.labels)]
+    context.remember("labels", checked, lambda: check_labels(rendered.text, task.labels, task.name, where))
     canonical = {"labels_of": found.canonical, "version": VERSION}
     value = found.sql
     if task.multi:
@@ -148,7 +149,8 @@ def _select(
             problem = "the label of this SELECT has no name"
             raise BadSql(where, problem=problem, advice="give it one: … as label")
         sql, names = select.sql, (task.key, others[0])
-        _check_labels_of_select(rendered.text, others[0], context, where)
+        inputs = [rendered.text, others[0], context.task.name, list(context.task.labels)]
+        context.remember("labels", inputs, lambda: _check_labels_of_select(rendered.text, others[0], context, where))
     abstain = config.abstain or context.defaults.abstain or "informative"
     spec = VoterSpec("select", (), sql, label=config.label, abstain=abstain, select_columns=names)
     reads = dict(select.reads)
@@ -157,7 +159,7 @@ def _select(
     return spec, {"select": select.canonical, "label": config.label, "version": VERSION}, reads
 
 
-def _check_labels_of_select(sql: str, column: str, context: VoterContext, where: Where) -> None:
+def _check_labels_of_select(sql: str, column: str, context: VoterContext, where: Where) -> bool:
     """Check string literals that the label column of a SELECT, or of each part of a UNION, may be."""
     from sqlglot import exp
 
@@ -175,3 +177,4 @@ def _check_labels_of_select(sql: str, column: str, context: VoterContext, where:
             if index is not None and index < len(tree.selects):
                 inner = tree.selects[index].unalias()
                 check_results(inner, sql, context.task.labels, context.task.name, where)
+    return True

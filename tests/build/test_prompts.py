@@ -487,3 +487,13 @@ def test_a_prompt_that_asks_the_same_of_all_is_remarked_on(tmp_path: Path, serve
     shown = sandbox("build", "--select", "+ask")
     assert "asks the same about all 40 items" in shown.all
     assert server.total == 1
+
+
+def test_debug_shows_providers_and_whether_their_keys_are_set(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"profiles.yml": profiles(server.url, more=", api_key_env: SHOP_KEY")})
+    assert "key in SHOP_KEY (not set)" in sandbox("debug", code=2).out
+    shown = sandbox("debug", env={"SHOP_KEY": "sk-canary-0123456789"}).out
+    assert "key in SHOP_KEY\n" in shown
+    assert "sk-canary" not in shown
+    assert server.total == 0

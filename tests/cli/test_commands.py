@@ -363,6 +363,6 @@ def test_init_gives_a_project_that_builds(tmp_path: Any) -> None:
     assert project("build", "--locked").code == 0
     for path in ("output/training_set.parquet", "output/to_review.jsonl", "target/junit.xml", "target/manifest.json"):
         assert (project.root / path).is_file()
-    assert project("debug").out.count("ok ") == 7
+    assert project("debug").out.count("ok ") == 8
     refused = here("init", "spam", code=2)
     assert "already has" in refused.err

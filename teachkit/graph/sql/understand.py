@@ -176,9 +176,10 @@ def understand_expression(sql: str, relation: str, columns: Sequence[str], where
     return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list)
 
 
-def check_labels(sql: str, labels: Sequence[str], task: str, where: Where) -> None:
-    """Raise ``UnknownLabel`` if an expression can result in a string that is no label of the task."""
+def check_labels(sql: str, labels: Sequence[str], task: str, where: Where) -> bool:
+    """Raise ``UnknownLabel`` if an expression can result in a string that is no label of the task; else True."""
     check_results(parse_one(sql, where), sql, labels, task, where)
+    return True
 
 
 def check_results(tree: exp.Expr, sql: str, labels: Sequence[str], task: str, where: Where) -> None:
