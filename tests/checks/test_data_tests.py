@@ -272,6 +272,16 @@ def test_max_flips_compares_with_the_lock(built: Sandbox) -> None:
     assert built.build()["test.moods.max_flips"] == "passed"
 
 
+def test_max_flips_of_a_task_that_became_another_kind_counts_every_label(built: Sandbox) -> None:
+    model = "label_models/mood.yml"
+    built.replace(model, "- coverage", "- max_flips: {against: lock, max: 5%}\n      - coverage")
+    built.build()
+    built.replace("tasks/mood.yml", "- name: mood\n", "- name: mood\n    kind: multichoice\n")
+    built.write({"labeling_functions/mood/copied.sql": None, "tests/rules.yml": None})
+    built.build("--select", "+moods", code=1)
+    assert "are others than in teachkit.lock" in built.result("test.moods.max_flips")["message"]
+
+
 def test_max_flips_without_the_labels_of_the_lock_warns(built: Sandbox) -> None:
     import re
 
