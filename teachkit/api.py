@@ -97,11 +97,8 @@ class Project:
 
     def ls(self, select: Selection = (), exclude: Selection = ()) -> list[Node]:
         """The selected nodes in topological order."""
-        from teachkit.build import known_state
-        from teachkit.graph import select as selected
-
         with self.workspace() as work:
-            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            found = _selected(work, select, exclude)
             return [n for n in work.graph if n.id in found]
 
     def parse(self) -> dict[str, Any]:
@@ -124,12 +121,10 @@ class Project:
 
     def compile(self, select: Selection = (), exclude: Selection = ()) -> dict[str, str]:
         """Write readable SQL to ``target/compiled/``; the compiled text of the selected nodes by id."""
-        from teachkit.build import known_state
         from teachkit.build.artifacts import write_compiled
-        from teachkit.graph import select as selected
 
         with self._compiled() as work:
-            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            found = _selected(work, select, exclude)
             texts = write_compiled(work.files, work.graph)
             return {i: texts[i] for i in texts if i in found}
 
@@ -149,12 +144,10 @@ class Project:
 
     def llm_plan(self, select: Selection = (), exclude: Selection = ()) -> list[Spending]:
         """What the selected prompts would ask and cost, worked out offline."""
-        from teachkit.build import known_state
         from teachkit.build.spending import plan_spending
-        from teachkit.graph import select as selected
 
         with self.workspace() as work:
-            found = selected(work.graph, _texts(select), _texts(exclude), known_state(work))
+            found = _selected(work, select, exclude)
             return plan_spending(work, [n for n in work.graph.of("prompt") if n.id in found])
 
     def llm_request(self, prompt: str, item: str) -> dict[str, Any]:
@@ -167,12 +160,10 @@ class Project:
 
     def llm_compare(self, select: Selection = (), *, gold: str | None = None) -> Comparison:
         """Prompts of one task side by side on items with gold, by the votes that are there."""
-        from teachkit.build import known_state
-        from teachkit.graph import select as selected
         from teachkit.review.compare import compare
 
         with self.workspace() as work:
-            found = selected(work.graph, _texts(select), (), known_state(work))
+            found = _selected(work, select)
             return compare(work, [n for n in work.graph.of("prompt") if n.id in found], gold)
 
     def llm_try(self, prompt: str, *, limit: int = 20, mode: LlmMode | None = None) -> Trial:
@@ -237,6 +228,13 @@ class Project:
 
         chosen: dict[str, Any] = {"command": command, "select": _texts(select), "exclude": _texts(exclude)}
         return dataclasses.replace(self._options, **chosen, **options)
+
+
+def _selected(work: Workspace, select: Selection, exclude: Selection = ()) -> set[str]:
+    from teachkit.build import known_state
+    from teachkit.graph import select as selected
+
+    return selected(work.graph, _texts(select), _texts(exclude), known_state(work))
 
 
 def _texts(selection: Selection) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from teachkit.build.prompting import (
     budget_of,
     check_gold,
     check_recordable,
+    mode_of,
     prices,
     provider_of,
     recording_of,
@@ -84,7 +85,7 @@ def ask_rows(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Tall
     from teachkit.llm import ask
 
     spec: PromptSpec = node.spec
-    mode = run.options.llm or run.files.target.llm.mode
+    mode = mode_of(run)
     if mode == "record":
         check_recordable(run, node, task)
     known = prices(run)
@@ -131,9 +132,11 @@ class Tally:
     def __init__(self, rows: int, task: TaskInfo) -> None:
         import numpy as np
 
+        from teachkit.engine.scan import vote_dtype
+
         self._code = {label: i for i, label in enumerate(task.labels)}
         self._multi = task.multi
-        kind = np.int8 if len(self._code) <= 127 else np.int16
+        kind = vote_dtype(len(self._code))
         self._votes = np.full((len(self._code) if task.multi else 1, rows), -1, dtype=kind)
         self.status = ["error"] * rows
         self.reason: list[str | None] = [None] * rows

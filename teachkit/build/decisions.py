@@ -29,8 +29,7 @@ def rows(
     n = len(posterior)
     codes, decided_by = model_codes.copy(), np.zeros(n, dtype=np.int8)  # 0 model, 1 gold, 2 curator, 3 none
     if gold is not None and node.spec.config.prefer_gold:
-        shown = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
-        shown &= gold.split != 2
+        shown = gold.known & (gold.split != 2)
         codes[shown], decided_by[shown] = gold.codes[shown], 1
     curated, ruled = _curated(run, node, task, n)
     codes[ruled], decided_by[ruled] = curated[ruled], 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.gold import read_gold
+from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.keys import content
 from teachkit.errors import NodeFailed
 
@@ -64,19 +64,15 @@ def gold_content(run: Executor, node: Node, task: TaskInfo) -> Any:
         *([task.split_column] if task.split_column else []),
     ]
     splits = task.hash_splits.model_dump() if task.hash_splits else None
-    files = [n.own for n in _gold_files(run, task)]
+    files = [n.own for n in gold_files(run.graph, task)]
     return [content(run.outputs[task.dataset], columns), files, splits]
-
-
-def _gold_files(run: Executor, task: TaskInfo) -> list[Node]:
-    return [n for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
 
 
 def gold_of(run: Executor, task: TaskInfo) -> Any:
     """All gold of a task, files of annotations included, whether or not these were built already."""
     from teachkit.build.voting import find_annotations, make_annotations
 
-    files = _gold_files(run, task)
+    files = gold_files(run.graph, task)
     for file in files:
         if file.id not in run.outputs:
             run.outputs[file.id] = find_annotations(run, file) or make_annotations(run, file)
@@ -91,7 +87,7 @@ def _pool(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     from teachkit.votes import SPLITS
 
     gold = gold_of(run, task)
-    known = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+    known = gold.known
     chosen = np.flatnonzero(known & (gold.split == SPLITS.index("tune")))
     relation = parquet([run.store.path(p.key) for p in run.outputs[task.dataset].parts])
     columns = ", ".join(quote(c) for c in node.spec.columns)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.keys import output_of
-from teachkit.build.run import BAD, NodeFinished, NodeResult, NodeStarted, Note
+from teachkit.build.run import BAD, BuildOptions, NodeFinished, NodeResult, NodeStarted, Note, quiet
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
 from teachkit.graph.node import FUNCTIONS
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from teachkit.build.run import BuildOptions, Output, Reporter
+    from teachkit.build.run import Output, Reporter
+    from teachkit.build.workspace import Workspace
     from teachkit.engine.session import Session
     from teachkit.graph import Graph, Node
     from teachkit.llm import Budget
     from teachkit.project import ProjectFiles
+    from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta, Store
 
 
@@ -240,6 +243,13 @@ class Executor:
             self.outputs[node.id] = found
         return self.outputs[node.id]
 
+    def resolve_upstream(self, node_id: str) -> None:
+        """Resolve all that a node depends on, itself left out; raises as ``resolve`` does."""
+        needed = self.graph.upstream(node_id)
+        for node in self.graph:
+            if node.id in needed:
+                self.resolve(node)
+
     def find(self, node: Node) -> Output | None:
         """What the store holds for a node as it is defined now, None if its inputs are not known or it is not there."""
         if node.kind not in FIND or any(i not in self.outputs for i in node.inputs):
@@ -301,6 +311,16 @@ class Executor:
     def note(self, text: str) -> None:
         """Tell the user something while waiting."""
         self.report(Note(text))
+
+
+@contextmanager
+def looking_at(work: Workspace, *, llm: LlmMode | None = None) -> Iterator[Executor]:
+    """An executor for what looks at results and builds nothing; DuckDB is let go of at the end."""
+    run = Executor(work.files, work.graph, work.store, BuildOptions(llm=llm), quiet)
+    try:
+        yield run
+    finally:
+        run.close()
 
 
 def _next(order: Sequence[Node], done: set[str]) -> Sequence[Node]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import NodeFailed, did_you_mean, listing
-from teachkit.graph import TaskInfo, literal, quote
+from teachkit.graph import Graph, Node, TaskInfo, literal, quote
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
@@ -23,12 +23,22 @@ class Gold:
     codes: Any
     split: Any
 
+    @property
+    def known(self) -> Any:
+        """Which items have gold [N]."""
+        return (self.codes >= 0).all(axis=1) if self.codes.ndim == 2 else self.codes >= 0
+
     def of_split(self, name: str, label: int | None = None) -> Any:
         """The codes of one split (of one label), -1 elsewhere."""
         import numpy as np
 
         codes = self.codes if label is None else self.codes[:, label]
         return np.where(self.split == SPLITS.index(name), codes, -1)
+
+
+def gold_files(graph: Graph, task: TaskInfo) -> list[Node]:
+    """The annotations that are the truth of a task."""
+    return [n for n in graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
 
 
 def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) -> Gold:

@@ -17,6 +17,7 @@ from teachkit.build.run import NodeResult, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
 from teachkit.graph import select
+from teachkit.project.root import name_below
 from teachkit.store import read_lock
 from teachkit.version import __version__
 
@@ -166,9 +167,7 @@ def source_files(work: Workspace, sources: list[str]) -> dict[str, dict[str, str
     found = {}
     for node_id in sources:
         digests = work.store.file_digests(files_of_content(work.graph[node_id].spec, root))
-        found[node_id] = {
-            p.relative_to(root).as_posix() if p.is_relative_to(root) else str(p): d for p, d in digests.items()
-        }
+        found[node_id] = {name_below(path, root): found_digest for path, found_digest in digests.items()}
     return found
 
 

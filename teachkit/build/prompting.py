@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
     from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
+    from teachkit.project.llm_models import LlmMode
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 USD = 1e6  # micro-dollars
@@ -30,9 +31,8 @@ def prompt_rows(run: Executor, node: Node) -> Iterator[pa.Table]:
     from teachkit.engine.session import parquet
 
     task = run.graph.tasks[node.task or ""]
-    for parent in run.graph:
-        if parent.id == task.dataset or parent.id in run.graph.upstream(task.dataset):
-            run.resolve(parent)
+    run.resolve_upstream(task.dataset)
+    run.resolve(run.graph[task.dataset])
     for part in run.outputs[task.dataset].parts:
         yield run.session.table(rows_sql(node, parquet([run.store.path(part.key)]), task))
 
@@ -78,6 +78,11 @@ def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping
         )
 
     return body
+
+
+def mode_of(run: Executor) -> LlmMode:
+    """How prompts are answered: as the command line says, else as the target does."""
+    return run.options.llm or run.files.target.llm.mode
 
 
 def provider_of(spec: PromptSpec) -> Provider:
@@ -154,7 +159,7 @@ def check_gold(run: Executor, node: Node, task: TaskInfo) -> None:
     from teachkit.votes import SPLITS
 
     gold = gold_of(run, task)
-    known = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+    known = gold.known
     counts = {split: int((known & (gold.split == SPLITS.index(split))).sum()) for split in ("tune", "test")}
     short = [f"{count} in {split}" for split, count in counts.items() if count < LEAST_GOLD]
     if short and run.options.sample is None:
@@ -167,8 +172,9 @@ def check_gold(run: Executor, node: Node, task: TaskInfo) -> None:
 
 def check_recordable(run: Executor, node: Node, task: TaskInfo) -> None:
     """Recordings hold the text of rows and go into git: each source must say that it may."""
+    read = run.graph.upstream(task.dataset) | {task.dataset}
     for source in run.graph.of("source"):
-        if source.id in run.graph.upstream(task.dataset) | {task.dataset} and not source.spec.table.record:
+        if source.id in read and not source.spec.table.record:
             problem = f"prompt '{node.name}' cannot be recorded: source '{source.name}' does not say that it may"
             advice = "recordings hold the text of rows; if that may go into git, write 'record: true' at the source"
             raise NodeFailed(source.where, problem=problem, advice=advice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.gold import gold_files
 from teachkit.build.keys import content
 from teachkit.build.run import Output
 from teachkit.errors import LockedDiffers
@@ -83,8 +84,7 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
 def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
     """Quality on the gold splits; worked out once for equal labels and gold."""
     task = run.graph.tasks[node.task or ""]
-    gold = [n.id for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
-    gold = [i for i in gold if i in run.outputs]
+    gold = [n.id for n in gold_files(run.graph, task) if n.id in run.outputs]
     if not task.secret_columns and not gold:
         return {}
     columns = [task.key, *task.secret_columns, *([task.split_column] if task.split_column else [])]

@@ -88,6 +88,8 @@ def _spread(inputs: Sequence[str], known: Mapping[str, Mapping[str, int]], task:
     """The votes of all rows, from the answers to their inputs; of multichoice a column for each label that occurs."""
     import numpy as np
 
+    from teachkit.engine.scan import vote_dtype
+
     columns = sorted({column for name in set(inputs) for column in known[name]}) or ["v0" if task.multi else "vote"]
-    kind = np.int8 if len(task.labels) <= 127 else np.int16
+    kind = vote_dtype(len(task.labels))
     return {c: np.array([known[name].get(c, -1) for name in inputs], dtype=kind) for c in columns}

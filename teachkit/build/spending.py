@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import Executor
+from teachkit.build.execute import Executor, looking_at
 from teachkit.build.prompting import prices, prompt_rows, requests, response_store
-from teachkit.build.run import BuildOptions, quiet
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -49,11 +48,8 @@ def plan_spending(work: Workspace, nodes: Sequence[Node]) -> list[Spending]:
     Raises:
         NotBuilt: the items of a prompt's task have not been built yet.
     """
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
+    with looking_at(work) as run:
         return [_spending(run, node) for node in nodes]
-    finally:
-        run.close()
 
 
 def request_of(work: Workspace, node: Node, item: str) -> Request:
@@ -62,8 +58,7 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
     Raises:
         BadOption: there is no such item.
     """
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
+    with looking_at(work) as run:
         task = run.graph.tasks[node.task or ""]
         for table in prompt_rows(run, node):
             chosen = table.filter([key == item for key in table.column("__key").to_pylist()])
@@ -71,8 +66,6 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
                 return next(requests(run, node, chosen, task))
         problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"
         raise BadOption(None, option="ITEM", problem=problem, advice="'teachkit show' lists some items")
-    finally:
-        run.close()
 
 
 def _spending(run: Executor, node: Node) -> Spending:

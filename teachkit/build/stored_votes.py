@@ -47,7 +47,7 @@ def cast_votes(
     policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
     votes = []
     for label in range(len(task.labels)) if task.multi else [None]:
-        columns = [_column(run, v, label) for v in voters]
+        columns = [votes_column(run, v, label) for v in voters]
         k = 2 if task.multi else len(task.labels)
         found = Votes.from_columns(names, columns, k, n_items=n)
         if people.names:
@@ -60,7 +60,8 @@ def cast_votes(
     return Cast(tuple(votes), policies, kinds)
 
 
-def _column(run: Executor, voter: str, label: int | None) -> Any:
+def votes_column(run: Executor, voter: str, label: int | None) -> Any:
+    """The codes of a labeling function or prompt over all items [N]; of multichoice those about one label."""
     import numpy as np
 
     parts = []

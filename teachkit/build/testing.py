@@ -155,13 +155,12 @@ def label_data(run: Executor, node: Node) -> LabelData:
     """A label set as arrays over all items of its dataset, beside all gold of its task."""
     import numpy as np
 
-    from teachkit.build.gold import read_gold
+    from teachkit.build.gold import gold_files, read_gold
     from teachkit.build.stored_votes import codes_of
     from teachkit.votes import LabelData
 
     task = run.graph.tasks[node.task or ""]
-    annotated = [n.id for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
-    gold = read_gold(run, task, [i for i in annotated if i in run.outputs])
+    gold = read_gold(run, task, [n.id for n in gold_files(run.graph, task) if n.id in run.outputs])
     decided = codes_of(run, node, task)
     return LabelData(task.labels, task.multi, decided, gold.codes, np.asarray(gold.split))
 

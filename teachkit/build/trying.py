@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.answering import ask_rows
 from teachkit.build.examples import gold_of
-from teachkit.build.execute import Executor
+from teachkit.build.execute import Executor, looking_at
 from teachkit.build.prompting import prompt_rows
-from teachkit.build.run import BuildOptions, quiet
-from teachkit.build.stored_votes import cast_votes
+from teachkit.build.stored_votes import votes_column
 from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS
 
@@ -63,11 +62,8 @@ def try_prompt(work: Workspace, node: Node, limit: int, mode: LlmMode | None) ->
         NotBuilt: the items have not been built.
         TeachkitError: the provider cannot be used.
     """
-    run = Executor(work.files, work.graph, work.store, BuildOptions(llm=mode), quiet)
-    try:
+    with looking_at(work, llm=mode) as run:
         return _try(run, node, limit)
-    finally:
-        run.close()
 
 
 def _try(run: Executor, node: Node, limit: int) -> Trial:
@@ -79,7 +75,7 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     task = run.graph.tasks[node.task or ""]
     table = pa.concat_tables(list(prompt_rows(run, node)))
     gold = gold_of(run, task)
-    known = (gold.codes >= 0).all(axis=1) if task.multi else gold.codes >= 0
+    known = gold.known
     keys = table.column("__key").to_pylist()
     rank = {row: (not known[row], md5(keys[row].encode(), usedforsecurity=False).digest()) for row in range(len(keys))}
     allowed = np.flatnonzero(gold.split != SPLITS.index("test"))
@@ -116,26 +112,16 @@ def _gold_label(codes: Any, task: TaskInfo) -> Any:
 
 def _agreement(run: Executor, node: Node, task: TaskInfo, rows: list[int], said: Any) -> dict[str, tuple[int, int]]:
     """With each other voter whose votes are there: on how many of these items both voted, and said the same."""
-    others = []
-    for other in run.graph.of(*FUNCTIONS):
-        if other.task == task.name and other.id != node.id:
-            try:
-                run.resolve(other)
-            except TeachkitError:
-                continue
-            others.append(other)
-    if not others:
-        return {}
-    votes = cast_votes(run, task, [o.id for o in others], [], {o.id: o.spec.abstain for o in others}).votes[0]
     found = {}
-    for index, other in enumerate(others):
-        both = equal = 0
-        for place, row in enumerate(rows):
-            pattern = votes.pattern_of[row]
-            part = slice(int(votes.indptr[pattern]), int(votes.indptr[pattern + 1]))
-            code = dict(zip(votes.voter[part].tolist(), votes.code[part].tolist(), strict=True)).get(index, -1)
-            if code >= 0 and said[place] >= 0:
-                both, equal = both + 1, equal + int(code == said[place])
-        if both:
-            found[other.name] = (equal, both)
+    for other in run.graph.of(*FUNCTIONS):
+        if other.task != task.name or other.id == node.id:
+            continue
+        try:
+            run.resolve(other)
+        except TeachkitError:
+            continue
+        theirs = votes_column(run, other.id, None)[rows]
+        both = (theirs >= 0) & (said >= 0)
+        if both.any():
+            found[other.name] = (int((both & (theirs == said)).sum()), int(both.sum()))
     return found

@@ -26,15 +26,11 @@ class Ballot:
     """One labeling function while it votes: the objects of its parts, and what went wrong."""
 
     node: Node
+    keys: list[str]
     metas: list[ObjectMeta | None]
     seconds: float = 0.0
     error: TeachkitError | None = None
     paid: float = 0.0
-
-    @property
-    def missing(self) -> list[int]:
-        """The parts without votes."""
-        return [part for part, meta in enumerate(self.metas) if meta is None]
 
     @property
     def output(self) -> Output:
@@ -79,7 +75,7 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
             ballot = todo[node.id]
             ballot.error = error
             if codes is not None:
-                ballot.metas[number] = run.put(vote_keys(run, node)[number], _votes_table(codes), node, number)
+                ballot.metas[number] = run.put(ballot.keys[number], _votes_table(codes), node, number)
             now = time.perf_counter()
             ballot.seconds += now - begun
             begun = now
@@ -94,7 +90,7 @@ def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: Tas
     """Let a prompt vote on a part; its answers are kept beside its votes."""
     from teachkit.build.answering import UNFINISHED, answers_key, vote_by_prompt
 
-    node, key = ballot.node, vote_keys(run, ballot.node)[number]
+    node, key = ballot.node, ballot.keys[number]
     try:
         asked = vote_by_prompt(run, node, _relation(run, part), task)
     except TeachkitError as error:
@@ -117,13 +113,16 @@ def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: Tas
 
 def _ballot(run: Executor, node: Node) -> Ballot:
     anew = run.options.full_refresh or (node.kind == "prompt" and _records(run))
-    metas = [None if anew else run.store.meta(key) for key in vote_keys(run, node)]
-    return Ballot(node, [None if meta is None or meta.extra.get("unfinished") else meta for meta in metas])
+    keys = vote_keys(run, node)
+    metas = [None if anew else run.store.meta(key) for key in keys]
+    return Ballot(node, keys, [None if meta is None or meta.extra.get("unfinished") else meta for meta in metas])
 
 
 def _records(run: Executor) -> bool:
     """Whether answers are recorded: then those that are there already are gone through again, for free."""
-    return (run.options.llm or run.files.target.llm.mode) == "record"
+    from teachkit.build.prompting import mode_of
+
+    return mode_of(run) == "record"
 
 
 def _vote(

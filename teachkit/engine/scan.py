@@ -31,6 +31,11 @@ def vote_type(labels: int) -> str:
     return "TINYINT" if labels <= 127 else "SMALLINT"
 
 
+def vote_dtype(labels: int) -> type[np.signedinteger]:
+    """The numpy type that holds the codes of so many labels."""
+    return np.int8 if labels <= 127 else np.int16
+
+
 def fused_sql(voters: Sequence[Node], relation: str, labels: int) -> str:
     """One SELECT with a small integer column for each voter (and label): the scan that votes."""
     columns = []
@@ -145,7 +150,7 @@ def _check_votes(session: Session, node: Node, task: TaskInfo) -> None:
 
 def as_codes(row: np.ndarray, code: np.ndarray, total: int, task: TaskInfo) -> Codes:
     """Rows and codes of a sparse voter as columns of a votes object."""
-    kind = np.int8 if len(task.labels) <= 127 else np.int16
+    kind = vote_dtype(len(task.labels))
     if not task.multi:
         votes = np.full(total, -1, dtype=kind)
         votes[row] = code

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.answering import answers_key
-from teachkit.build.execute import Executor
+from teachkit.build.execute import Executor, looking_at
 from teachkit.build.git import last_change
 from teachkit.build.label_sets import fit, load_models
-from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.graph.node import FUNCTIONS
@@ -97,15 +96,13 @@ def explain(work: Workspace, node: Node, item: str) -> Explanation:
         NotBuilt: no build has made the label set.
         UnknownItem: it has no such item.
     """
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
+    with looking_at(work) as run:
+        needed = work.graph.upstream(node.id)
         for parent in work.graph:
-            if parent.id in work.graph.upstream(node.id) and parent.kind != "label_set":
+            if parent.id in needed and parent.kind != "label_set":
                 _try_resolve(run, parent)
         output = run.resolve(node)
         return _Explainer(work, run, node, output.parts).explain(item)
-    finally:
-        run.close()
 
 
 def _try_resolve(run: Executor, node: Node) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.project.root import name_below
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from teachkit.build import Workspace
     from teachkit.graph import Node, TaskInfo
@@ -70,7 +71,7 @@ def _of_source(work: Workspace, source: Node, column: str, value: str, known: Ma
         ]
     found, searched = [], []
     for path in local_files(source.spec, root):
-        name = _relative(path, root)
+        name = name_below(path, root)
         digest = known.get(name)
         if digest is not None and work.store.file_digest(path) != digest:
             found.append(SourceRecord(source.id, name, None, digest, column, "the file has changed since"))
@@ -86,7 +87,3 @@ def _of_source(work: Workspace, source: Node, column: str, value: str, known: Ma
         return found
     note = f"the key is computed from {column}: no record has it as it stands"
     return [SourceRecord(source.id, name, None, digest, column, note) for name, digest in searched]
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -30,6 +30,7 @@ from teachkit.project import models
 from teachkit.project.front_matter import split_front_matter
 from teachkit.project.llm_models import PricesFile, PromptConfig
 from teachkit.project.macros import read_macros
+from teachkit.project.root import name_below
 from teachkit.project.templates import Templates
 from teachkit.project.validate import validate
 from teachkit.project.values import render_values, without_jinja
@@ -325,7 +326,7 @@ class _Reader:
         return found
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        return name_below(path, self.root)
 
     def _entries(
         self, path: Path, model: type[BaseModel], key: str, kind: str, task: str | None = None

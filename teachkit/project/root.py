@@ -20,3 +20,8 @@ def find_root(start: Path) -> Path:
         if (folder / "teachkit.yml").is_file():
             return folder
     raise NotAProject(None, folder=start)
+
+
+def name_below(path: Path, root: Path) -> str:
+    """How messages and records call a file: by its path from the project's folder, if it lies in it."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

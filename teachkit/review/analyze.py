@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import Executor
-from teachkit.build.gold import read_gold
+from teachkit.build.execute import Executor, looking_at
+from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.label_sets import stored_parameters
-from teachkit.build.run import BuildOptions, quiet
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
@@ -85,11 +84,8 @@ def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, go
         known = sorted(work.graph.tasks)
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
     check_gold_name(gold)
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
+    with looking_at(work) as run:
         return _analyze(work, run, work.graph.tasks[name], label_set, gold)
-    finally:
-        run.close()
 
 
 def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
@@ -144,10 +140,8 @@ def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) 
         voters = [n for n in there if n.kind in FUNCTIONS or n.spec.meta.role == "annotator"]
     else:
         voters = [n for n in there if n.id in chosen]
-    needed = {task.dataset, *work.graph.upstream(task.dataset)}
-    for parent in work.graph:
-        if parent.id in needed:
-            run.resolve(parent)
+    run.resolve_upstream(task.dataset)
+    run.resolve(work.graph[task.dataset])
     found, missing = [], []
     for voter in voters:
         try:
@@ -174,7 +168,7 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
 
     from teachkit.votes import SPLITS
 
-    files = [n for n in run.graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+    files = gold_files(run.graph, task)
     for node in files:
         run.resolve(node)
     gold = read_gold(run, task, [n.id for n in files])

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import Executor
-from teachkit.build.run import BuildOptions, quiet
+from teachkit.build.execute import Executor, looking_at
+from teachkit.build.stored_votes import votes_column
 from teachkit.errors import BadOption
 from teachkit.review.analyze import check_gold_name, gold_for
 
@@ -84,20 +84,15 @@ def compare(work: Workspace, nodes: Sequence[Node], gold: str | None) -> Compari
             "there is no prompt to compare" if not tasks else f"the prompts are of several tasks: {', '.join(tasks)}"
         )
         raise BadOption(None, option="compare", problem=problem, advice="name prompts of one task")
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
+    with looking_at(work) as run:
         return _compare(run, nodes, work.graph.tasks[tasks[0]], gold)
-    finally:
-        run.close()
 
 
 def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str | None) -> Comparison:
     import numpy as np
 
     for node in nodes:
-        for parent in run.graph:
-            if parent.id in run.graph.upstream(node.id):
-                run.resolve(parent)
+        run.resolve_upstream(node.id)
         run.resolve(node)
     codes, splits = gold_for(run, task, wanted)
     truth = codes if task.multi else codes[:, None]
@@ -116,9 +111,8 @@ def _said(run: Executor, node: Node, task: TaskInfo) -> Any:
     """The votes [N, 1], of a multichoice task [N, L]."""
     import numpy as np
 
-    columns = [f"v{c}" for c in range(len(task.labels))] if task.multi else ["vote"]
-    parts = [run.store.read(p.key, columns) for p in run.outputs[node.id].parts]
-    return np.concatenate([np.stack([t.column(c).to_numpy() for c in columns], axis=1) for t in parts])
+    labels = range(len(task.labels)) if task.multi else [None]
+    return np.stack([votes_column(run, node.id, label) for label in labels], axis=1)
 
 
 def _quality(run: Executor, node: Node, right: Any, answered: Any) -> PromptQuality:

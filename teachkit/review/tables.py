@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import Executor
-from teachkit.build.run import BuildOptions, quiet
+from teachkit.build.execute import Executor, looking_at
 from teachkit.errors import BadOption, BadSql, ProjectError, SqlFailed, Where
 from teachkit.graph.node import FUNCTIONS
 
@@ -18,14 +17,9 @@ if TYPE_CHECKING:
 
 def show(work: Workspace, node: Node, limit: int | None) -> pa.Table:
     """Some rows of a node: of a table its rows, of a voter its votes, of a test the failures that were kept."""
-    run = Executor(work.files, work.graph, work.store, BuildOptions(), quiet)
-    try:
-        for parent in work.graph:
-            if parent.id in work.graph.upstream(node.id):
-                run.resolve(parent)
+    with looking_at(work) as run:
+        run.resolve_upstream(node.id)
         return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None else ""))
-    finally:
-        run.close()
 
 
 def _select(run: Executor, node: Node) -> str:
