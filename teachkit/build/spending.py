@@ -58,10 +58,12 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
     Raises:
         BadOption: there is no such item.
     """
+    import pyarrow.compute as pc
+
     with looking_at(work) as run:
         task = run.graph.tasks[node.task or ""]
         for table in prompt_rows(run, node):
-            chosen = table.filter([key == item for key in table.column("__key").to_pylist()])
+            chosen = table.filter(pc.equal(table.column("__key"), item))
             if chosen.num_rows:
                 return next(requests(run, node, chosen, task))
         problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"

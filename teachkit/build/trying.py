@@ -80,7 +80,7 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     rank = {row: (not known[row], md5(keys[row].encode(), usedforsecurity=False).digest()) for row in range(len(keys))}
     allowed = np.flatnonzero(gold.split != SPLITS.index("test"))
     rows = sorted(allowed.tolist(), key=lambda row: rank[row])[:limit]
-    chosen: pa.Table = table.take(rows)
+    chosen: pa.Table = table.take(pa.array(rows, pa.int64()))  # typed: there may be none
     tally = ask_rows(run, node, chosen, task)
     said = _labels(tally.codes(), task, len(rows))
     truth = [_gold_label(gold.codes[row], task) if known[row] else None for row in rows]

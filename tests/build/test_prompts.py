@@ -395,13 +395,25 @@ def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Serv
     assert "e" not in {i["item"] for i in found["items"]}
     assert found["judged"] == sum(i["label"] is not None for i in found["items"])
     assert found["right"] == sum(i["label"] == i["gold"] for i in found["items"])
-    assert set(found["agreement"]) <= {"praise", "blame", "stars", "refund", "short_praise", "copied"}
+    assert found["agreement"] == {"stars": [1, 2], "praise": [0, 1], "blame": [1, 1]}
     everything = sandbox("llm", "try", "ask", "--limit", "99").out
     assert server.total == 5
     assert "prompt.mood.ask by tiny: 5 items" in everything
     sandbox("build", "--select", "+ask")
     assert server.total == 6
     assert "it takes PROMPT" in sandbox("llm", "try", code=2).err
+
+
+@pytest.mark.parametrize(
+    "reviews", [ROWS.splitlines()[0] + "\n", ROWS.replace(",tune", ",test").replace(",train", ",test")]
+)
+def test_a_trial_of_no_items_asks_nothing(reviews: str, tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"data/reviews.csv": reviews, "annotations/mood/ann.jsonl": None})
+    sandbox("build", "--select", "+type:lf", code=None)
+    assert "prompt.mood.ask by tiny: 0 items" in sandbox("llm", "try", "ask").out
+    assert "has no item with id = 'z'" in sandbox("llm", "request", "ask", "z", code=2).err
+    assert server.total == 0
 
 
 def test_a_budget_holds_over_all_parts(tmp_path: Path, server: Server) -> None:
