@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Selection = Any  # a selector, or several: each a text as after --select
 
-_READABLE = ("source", "transform", "lf", "prompt", "annotations", "label_set", "test")
+_READABLE = ("source", "transform", "enrichment", "lf", "prompt", "annotations", "label_set", "test")
 
 
 class Project:

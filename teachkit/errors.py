@@ -287,10 +287,10 @@ class UnknownRef(ProjectError):
 
 
 class DisabledRef(ProjectError):
-    """``ref()`` names a transform that is switched off."""
+    """``ref()`` names a transform, or the table of a prompt, that is switched off."""
 
     slug = "disabled-ref"
-    what = "ref('{name}') names a transform that is switched off (enabled: false)"
+    what = "ref('{name}') names something that is switched off (enabled: false)"
     instead = "switch it on, refer to another, or switch this one off too"
 
 

@@ -55,7 +55,8 @@ def choice_of_examples(run: Executor, node: Node, task: TaskInfo) -> Choose:
 def gold_content(run: Executor, node: Node, task: TaskInfo) -> Any:
     """The gold that a prompt's votes depend on, for their key: it validates them, and examples are chosen from it."""
     chooses = not isinstance(node.spec.config.examples, list)
-    if not chooses and node.spec.config.unvalidated == "allow":
+    validates = node.kind == "prompt" and (node.spec.config.unvalidated == "refuse" or node.spec.scored)
+    if not chooses and not validates:
         return None
     columns = [
         *(node.spec.columns if chooses else ()),
@@ -82,19 +83,19 @@ def gold_of(run: Executor, task: TaskInfo) -> Any:
 def _pool(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     import numpy as np
 
+    from teachkit.build.prompting import items, shown_rows
     from teachkit.engine.session import parquet
-    from teachkit.graph import quote
     from teachkit.votes import SPLITS
 
     gold = gold_of(run, task)
     known = gold.known
     chosen = np.flatnonzero(known & (gold.split == SPLITS.index("tune")))
     relation = parquet([run.store.path(p.key) for p in run.outputs[task.dataset].parts])
-    columns = ", ".join(quote(c) for c in node.spec.columns)
-    table = run.session.table(f"select cast({quote(task.key)} as varchar) as __key, {columns} from {relation}")
+    table = shown_rows(run, node, relation, task).take(chosen)
+    keys, item_of = table.column("__key").to_pylist(), items(run, node, table)
     found = []
-    for row, values in zip(chosen, table.take(chosen).to_pylist(), strict=True):
-        key = values.pop("__key")
+    for index, row in enumerate(chosen):
+        key, values = keys[index], item_of(index)
         codes = gold.codes[row]
         label = [task.labels[c] for c in np.flatnonzero(codes == 1)] if task.multi else task.labels[codes]
         rank = md5(f"{node.spec.config.examples.seed}:{key}".encode(), usedforsecurity=False).digest()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build import label_sets, tables, testing, voting
+from teachkit.build import label_sets, prompts, tables, testing, voting
 from teachkit.build.keys import output_of
 from teachkit.build.run import BAD, BuildOptions, NodeFinished, NodeResult, NodeStarted, Note, quiet
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
@@ -33,6 +33,7 @@ FIND: Mapping[str, Callable[[Executor, Node], Output | None]] = {
     "transform": tables.find_transform,
     "lf": voting.find_votes,
     "prompt": voting.find_votes,
+    "enrichment": prompts.find_enrichment,
     "annotations": voting.find_annotations,
     "label_set": label_sets.find_label_set,
 }
@@ -42,6 +43,7 @@ MAKE: Mapping[str, Callable[[Executor, Node], Output]] = {
     "source": tables.make_source,
     "transform": tables.make_transform,
     "annotations": voting.make_annotations,
+    "enrichment": prompts.make_enrichment,
     "label_set": label_sets.make_label_set,
 }
 """Bring a node about. Labeling functions vote together (``voting.cast``); exports and tests have no rows."""
@@ -65,6 +67,7 @@ class Executor:
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
+        self.paid: dict[str, float] = {}
         self._session: Session | None = None
         self._views: set[str] = set()
         self._total = 0
@@ -153,7 +156,10 @@ class Executor:
             self._fail(node, error, started)
 
     def _run_table(self, node: Node, started: float) -> None:
-        found = None if self.options.full_refresh else FIND[node.kind](self, node)
+        anew = prompts.asks_anew(self) if node.kind == "enrichment" else self.options.full_refresh
+        found = None if anew else FIND[node.kind](self, node)
+        if found is not None and node.kind == "enrichment" and not all(map(prompts.is_finished, found.parts)):
+            found = None
         self.outputs[node.id] = found or MAKE[node.kind](self, node)
         fresh = found is None or self.is_news(node, found)
         self._finish(node, "built" if fresh else "reused", started=started)
@@ -166,15 +172,13 @@ class Executor:
     def _run_voters(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self.report(NodeStarted(node.id, len(self.results) + 1, self._total))
-        before = {n.id: self.options.full_refresh or voting.find_votes(self, n) is None for n in nodes}
         for ballot in voting.cast(self, nodes):
             started = time.perf_counter() - ballot.seconds
             if ballot.error is not None:
-                self._fail(ballot.node, ballot.error, started, cost=ballot.paid)
+                self._fail(ballot.node, ballot.error, started)
             else:
                 self.outputs[ballot.node.id] = ballot.output
-                status = "built" if before[ballot.node.id] else "reused"
-                self._finish(ballot.node, status, started=started, cost=ballot.paid)
+                self._finish(ballot.node, "built" if ballot.fresh else "reused", started=started)
 
     def _run_test(self, node: Node, started: float) -> None:
         outcome = testing.run_test(self, node)
@@ -201,7 +205,6 @@ class Executor:
         message: str = "",
         failures: int | None = None,
         error: TeachkitError | None = None,
-        cost: float = 0.0,
     ) -> None:
         output = self.outputs.get(node.id)
         result = NodeResult(
@@ -210,7 +213,7 @@ class Executor:
             status=status,
             rows=sum(p.rows for p in output.parts) if output and output.parts else None,
             seconds=time.perf_counter() - started if started is not None else 0.0,
-            cost=cost,
+            cost=self.paid.get(node.id, 0.0),
             message=message,
             where=error.where if error is not None and error.where is not None else node.where,
             failures=failures,
@@ -219,13 +222,11 @@ class Executor:
         self.results[node.id] = result
         self.report(NodeFinished(result, len(self.results), self._total))
 
-    def _fail(self, node: Node, error: TeachkitError, started: float, *, cost: float = 0.0) -> None:
+    def _fail(self, node: Node, error: TeachkitError, started: float) -> None:
         self._failed.add(node.id)
         errors = error.errors if isinstance(error, ProjectErrors) else [error]
         message = "\n".join(str(e) for e in errors)
-        self._finish(
-            node, "error", started=started, message=message, error=errors[0] if len(errors) == 1 else error, cost=cost
-        )
+        self._finish(node, "error", started=started, message=message, error=errors[0] if len(errors) == 1 else error)
         self._stop = self._stop or self.options.fail_fast
 
     # -- what is there already

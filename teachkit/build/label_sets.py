@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
@@ -15,6 +14,7 @@ from teachkit.build.keys import node_key, output_of
 from teachkit.build.stored_votes import votes_of
 from teachkit.errors import BadValue, NodeFailed, TeachkitError
 from teachkit.hashing import canonical_json, digest
+from teachkit.voters.python_file import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,18 +141,8 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
 
 
 def _own_class(place: str, root: Path, node: Node) -> Any:
-    import types
-
     path, _, name = place.partition(":")
-    module = types.ModuleType(f"teachkit_label_model_{digest(place)[:8]}")
-    module.__file__ = str(root / path)
-    source = (root / path).read_text(encoding="utf-8-sig")
-    code = compile(source, module.__file__, "exec")  # as it stands: no bytecode of an earlier edit
-    sys.path.insert(0, str(root))
-    try:
-        exec(code, module.__dict__)
-    finally:
-        sys.path.remove(str(root))
+    module = load_file(root, path)
     if not hasattr(module, name):
         problem = f"'{path}' has no class '{name}'"
         raise NodeFailed(node.where, problem=problem, advice="write 'label_models/file.py:Class'")

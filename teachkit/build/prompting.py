@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.examples import choice_of_examples, gold_of
+from teachkit.build.tally import USD
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from teachkit.project.llm_models import LlmMode
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
-USD = 1e6  # micro-dollars
+TOP_LOGPROBS = 20  # rivals of a token; no provider gives more
 
 
 def prompt_rows(run: Executor, node: Node) -> Iterator[pa.Table]:
@@ -34,36 +37,78 @@ def prompt_rows(run: Executor, node: Node) -> Iterator[pa.Table]:
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
     for part in run.outputs[task.dataset].parts:
-        yield run.session.table(rows_sql(node, parquet([run.store.path(part.key)]), task))
+        yield shown_rows(run, node, parquet([run.store.path(part.key)]), task)
 
 
-def requests(run: Executor, node: Node, table: pa.Table, task: TaskInfo) -> Iterator[Request]:
+def requests(
+    run: Executor,
+    node: Node,
+    table: pa.Table,
+    task: TaskInfo,
+    *,
+    rows: Iterable[int] | None = None,
+    repetitions: Iterable[int] = (0,),
+) -> Iterator[Request]:
     """The requests of some rows; a column of an item is a JSON value in the text, so no row can alter a template."""
-    spec: PromptSpec = node.spec
-    provider, body = provider_of(spec), body_of(run, node, task)
-    columns = [table.column(name) for name in spec.columns]
+    provider, body, item_of = provider_of(node.spec), body_of(run, node, task), items(run, node, table)
     keys = table.column("__key")
-    for row in range(table.num_rows):
-        item = {name: column[row].as_py() for name, column in zip(spec.columns, columns, strict=True)}
+    again = tuple(repetitions)
+    for row in range(table.num_rows) if rows is None else rows:
         key = str(keys[row].as_py())
-        yield provider.request(body(key, item), label=key, tag=row)
+        whole = body(key, item_of(row))
+        for repetition in again:
+            yield provider.request(whole, label=key, tag=row, repetition=repetition)
+
+
+def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[str, Any]]:
+    """From the number of a row to what a prompt sees of it.
+
+    Raises (when called):
+        NodeFailed: the project's own function for redaction fails.
+    """
+    spec: PromptSpec = node.spec
+    columns = [table.column(name) for name in spec.columns]
+    redaction = spec.redaction
+
+    def failed(error: Exception, at: str) -> NodeFailed:
+        problem = f"redact: {redaction.file}:{redaction.function} fails{at}: {type(error).__name__}"
+        return NodeFailed(node.where, problem=problem, advice=f"mend {redaction.file}")
+
+    try:
+        clean = redaction.cleaner(run.files.root) if redaction else None
+    except Exception as error:
+        raise failed(error, "") from error
+
+    def item(row: int) -> dict[str, Any]:
+        values = {name: column[row].as_py() for name, column in zip(spec.columns, columns, strict=True)}
+        if clean is None:
+            return values
+        try:
+            return {name: clean(value) for name, value in values.items()}
+        except Exception as error:
+            raise failed(error, f" at item '{table.column('__key')[row].as_py()}'") from error
+
+    return item
 
 
 def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
     """From an item's key and columns to the body of its request."""
     from teachkit.llm import chat_body
-    from teachkit.voters.prompt import answer_schema, shown, shown_task
+    from teachkit.voters.prompt import shown, shown_questions, shown_task
+    from teachkit.voters.prompt_answer import answer_schema
 
     spec: PromptSpec = node.spec
     config, schema = spec.config, answer_schema(spec.config, task)
     choose = choice_of_examples(run, node, task)
-    seen = {"task": shown_task(task)}
+    seen = {"task": shown_task(task), "questions": shown_questions(config)}
     templates = run.files.templates
     system = templates.prepared(spec.system, spec.system_where, **seen)
     user = templates.prepared(spec.user, spec.user_where, **seen)
     parameters = {**config.parameters, spec.provider.limit_parameter: config.max_tokens}
     if config.temperature is not None:
         parameters["temperature"] = config.temperature
+    if config.confidence and config.confidence.by == "logprobs":
+        parameters |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
 
     def body(key: str, item: Mapping[str, Any]) -> dict[str, Any]:
         values = shown(item)
@@ -115,38 +160,81 @@ def prices(run: Executor) -> Prices | None:
     from teachkit.llm import Prices
 
     found = run.files.prices
-    return Prices.from_mapping(found.model_dump(exclude_none=True)) if found is not None else None
+    if found is None:
+        return None
+    return Prices.from_mapping(found.model_dump(exclude_none=True, exclude={"models": {"__all__": {"context"}}}))
 
 
-def rows_sql(node: Node, relation: str, task: TaskInfo) -> str:
+def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.Table:
+    """The columns that a prompt shows, redacted, beside the items' keys as text (``__key``).
+
+    Raises:
+        NodeFailed: the SQL of a redaction fails.
+    """
+    import duckdb
+
+    from teachkit.engine.session import failure
     from teachkit.graph import quote
 
-    columns = "".join(f", {quote(c)} as {quote(c)}" for c in node.spec.columns)
-    return f"select cast({quote(task.key)} as varchar) as __key{columns} from {relation}"
+    spec: PromptSpec = node.spec
+    expressions = {c: quote(c) for c in spec.columns}
+    try:
+        if spec.redaction:
+            kinds = {name.lower(): kind for name, kind, *_ in run.session.rows(f"describe select * from {relation}")}
+            expressions = {c: spec.redaction.expression(c, is_text=kinds.get(c) == "VARCHAR") for c in spec.columns}
+        columns = "".join(f", {sql} as {quote(c)}" for c, sql in expressions.items())
+        return run.session.table(f"select cast({quote(task.key)} as varchar) as __key{columns} from {relation}")
+    except duckdb.Error as error:
+        raise failure(error, node) from error
 
 
 def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
-    """What a build may spend on a prompt: one budget for all parts; replaying spends nothing.
+    """What a build may spend on a prompt: one budget for all parts, within that of all prompts; replay spends nothing.
 
     Raises:
         NodeFailed: there are no prices to count with.
     """
     from teachkit.llm import Budget
 
-    limit = node.spec.config.budget
-    if limit is None or mode == "replay":
+    own, whole = node.spec.config.budget, run.files.target.llm.budget
+    if (own is None and whole is None) or mode == "replay":
         return None
     if run.files.prices is None:
-        problem = f"prompt '{node.name}' has a budget, and there is no prices.yml to count with"
+        of = f"prompt '{node.name}'" if own is not None else f"target '{run.files.target_name}'"
+        problem = f"{of} has a budget, and there is no prices.yml to count with"
         raise NodeFailed(node.where, problem=problem, advice="write prices.yml beside teachkit.yml: as_of, models")
-    return run.budgets.setdefault(node.id, Budget(float(limit) * USD))
+    within = None if whole is None else run.budgets.setdefault("", Budget(float(whole) * USD))
+    return within if own is None else run.budgets.setdefault(node.id, Budget(float(own) * USD, within=within))
 
 
 def recording_of(run: Executor, node: Node) -> Recording:
+    """The file of recorded answers: one for each file of prompts."""
     from teachkit.llm import Recording
 
     folder = run.files.root / run.files.config.paths.recordings
-    return Recording(folder / (node.task or "") / f"{node.name}.jsonl")
+    return Recording(folder / (node.task or "") / f"{file_name(node)}.jsonl")
+
+
+def file_name(node: Node) -> str:
+    """The name of a prompt's file, without its ending: several nodes may come from it."""
+    return node.where.path.rpartition("/")[2].removesuffix(".md")
+
+
+def strong_node(node: Node) -> Node:
+    """A cascade's node with the strong model in place of its own."""
+    return dataclasses.replace(node, spec=node.spec.strongly())
+
+
+@contextmanager
+def asking_alone(run: Executor, node: Node) -> Iterator[None]:
+    """Two builds that share a store never ask one prompt at once: the second finds what the first was answered."""
+    from teachkit.store.atomic import locked, would_wait
+
+    path = run.store.root / "llm" / "asking" / f"{node.task}.{file_name(node)}.lock"
+    if would_wait(path):
+        run.note(f"another build is asking prompt '{node.name}'; this one waits for it")
+    with locked(path):
+        yield
 
 
 # ---------------------------------------------------------------------------- what must hold

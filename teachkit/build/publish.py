@@ -77,8 +77,14 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
         labeled=sum(p.extra["labeled"] for p in output.parts),
         classes=classes,
         quality=_quality(run, node),
-        cost=sum(p.extra.get("cost", 0.0) for i in node.inputs if i in run.outputs for p in run.outputs[i].parts),
+        cost=_cost(run, node),
     )
+
+
+def _cost(run: Executor, node: Node) -> float:
+    """What the answers of all prompts cost that a label set rests on, in USD."""
+    read = [run.outputs[i] for i in sorted(run.graph.upstream(node.id)) if i in run.outputs]
+    return float(sum(part.extra.get("cost", 0.0) for output in read for part in output.parts))
 
 
 def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,11 @@ _CHUNK = 1000
 class Spending:
     """One prompt. ``low`` and ``high`` are USD (None: no price): input alone, and the longest answers allowed.
 
-    ``minutes`` is the least time at the provider's limit of requests, None without one.
+    ``minutes`` is the least time at the provider's limit of requests, None without one. What an earlier prompt of the
+    same plan asks anyway (another question of the same file) is counted as answered. ``more``: with repeats, a second
+    question that every item may need, or a strong model, the most requests that may come on top; ``high`` holds them.
+    ``too_long``: requests that do not fit into the model's context by the estimate, and ``longest`` the tokens of the
+    longest one with its answer, None where ``prices.yml`` gives no ``context``.
     """
 
     id: str
@@ -36,6 +40,9 @@ class Spending:
     low: float | None
     high: float | None
     minutes: float | None
+    more: int = 0
+    too_long: int | None = None
+    longest: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -49,7 +56,8 @@ def plan_spending(work: Workspace, nodes: Sequence[Node]) -> list[Spending]:
         NotBuilt: the items of a prompt's task have not been built yet.
     """
     with looking_at(work) as run:
-        return [_spending(run, node) for node in nodes]
+        seen: set[str] = set()
+        return [_spending(run, node, seen) for node in nodes]
 
 
 def request_of(work: Workspace, node: Node, item: str) -> Request:
@@ -70,28 +78,43 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
         raise BadOption(None, option="ITEM", problem=problem, advice="'teachkit show' lists some items")
 
 
-def _spending(run: Executor, node: Node) -> Spending:
+def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
     from teachkit.llm import TokenEstimate
 
     task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
     price = table.models.get(spec.model) if table is not None else None
-    rows, seen, answered, tokens, low, high = 0, set[str](), 0, 0, 0, 0
+    first, most = _asks(spec)
+    context = _context(run, spec.model)
+    rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     with response_store(run) as store:
         size, count = store.usage(spec.model)
         estimate = TokenEstimate(bytes_seen=size, tokens_seen=count)
         for part in prompt_rows(run, node):
             rows += part.num_rows
             for start in range(0, part.num_rows, _CHUNK):
-                asked = {r.key: r for r in requests(run, node, part.slice(start, _CHUNK), task) if r.key not in seen}
-                known = store.get_many(list(asked))
+                chunk = part.slice(start, _CHUNK)
+                made = requests(run, node, chunk, task, repetitions=range(first))
+                asked = {r.key: r for r in made if r.key not in seen}
+                known = store.get_many(list(asked)).keys() | (asked.keys() & asked_before)
                 seen |= asked.keys()
                 answered += len(known)
-                for request in (r for key, r in asked.items() if key not in known):
+                for key, request in asked.items():
                     needed = estimate.tokens(len(request.wire))
-                    tokens += needed
-                    low += needed * price.input if price else 0
-                    high += price.worst(request) if price else 0
+                    longest = max(longest, needed + spec.config.max_tokens)
+                    long += context is not None and needed + spec.config.max_tokens > context
+                    if key not in known:
+                        tokens += needed
+                        low += needed * price.input if price else 0
+                        high += price.worst(request) if price else 0
+    asked_before |= seen
     missing = len(seen) - answered
+    items = len(seen) // first
+    more = items * (most - first)
+    high += high // max(missing, 1) * more
+    if spec.strong is not None:
+        more += items
+        dear = table.models.get(spec.strong.model) if table is not None else None
+        high += tokens * (dear.input if dear else 0) + items * spec.config.max_tokens * (dear.output if dear else 0)
     limit = spec.provider.requests_per_minute
     return Spending(
         node.id,
@@ -104,4 +127,22 @@ def _spending(run: Executor, node: Node) -> Spending:
         low / 1e12 if price else None,
         high / 1e12 if price else None,
         missing / limit if limit else None,
+        more,
+        None if context is None else long,
+        None if context is None else longest,
     )
+
+
+def _asks(spec: Any) -> tuple[int, int]:
+    """How often every item is asked, and how often at most."""
+    confidence = spec.config.confidence
+    if confidence is None:
+        return 1, 1
+    first = 2 if confidence.by == "repeats" else 1
+    return first, max(first, confidence.repeats)
+
+
+def _context(run: Executor, model: str) -> int | None:
+    table = run.files.prices
+    known = table.models.get(model) if table is not None else None
+    return known.context if known is not None else None

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.build.run import Output
     from teachkit.graph import LabelSetSpec, Node, TaskInfo
     from teachkit.store import ObjectMeta
     from teachkit.votes import Votes
+
+
+SCORES = ("raw_score", "probability")
+"""Columns beside the votes of a prompt with ``confidence``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,14 @@ def cast_votes(
     from teachkit.votes import Votes
 
     n = sum(p.rows for p in run.outputs[task.dataset].parts)
-    names = [run.graph[v].name for v in voters]
-    people = _people(run, annotations, names, task)
-    kinds = {**{run.graph[v].name: v for v in voters}, **people.nodes}
+    functions = {name: v for v in voters for name in voices(run, v)}
+    names = [*functions]
+    people = _people(run, annotations, [run.graph[v].name for v in voters], task)
+    kinds = {**functions, **people.nodes}
     policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
     votes = []
     for label in range(len(task.labels)) if task.multi else [None]:
-        columns = [votes_column(run, v, label) for v in voters]
+        columns = [column for v in voters for column in _by_band(run, v, label)]
         k = 2 if task.multi else len(task.labels)
         found = Votes.from_columns(names, columns, k, n_items=n)
         if people.names:
@@ -58,6 +64,34 @@ def cast_votes(
             found = Votes.joined(found, long)
         votes.append(found)
     return Cast(tuple(votes), policies, kinds)
+
+
+def voices(run: Executor, voter: str) -> list[str]:
+    """What label models call a voter: its name; one whose votes have scores is a voter for each band of them."""
+    name, bands = run.graph[voter].name, bands_of(run.outputs[voter])
+    return [voice(name, band) for band in bands] if bands else [name]
+
+
+def voice(name: str, band: str) -> str:
+    """The name of one band of a voter."""
+    return f"{name}[{band}]"
+
+
+def bands_of(output: Output) -> list[str]:
+    """The names of the bands of a voter's scores, from the lowest up; none if it has no scores."""
+    parts = output.parts
+    return list(parts[0].extra.get("scores", {}).get("bands", ())) if parts else []
+
+
+def _by_band(run: Executor, voter: str, label: int | None) -> list[Any]:
+    """The codes of a voter [N], or those of each band of its scores."""
+    import numpy as np
+
+    codes, bands = votes_column(run, voter, label), bands_of(run.outputs[voter])
+    if not bands:
+        return [codes]
+    band = np.concatenate([run.store.read(m.key, ["band"]).column(0).to_numpy() for m in run.outputs[voter].parts])
+    return [np.where(band == number, codes, -1).astype(codes.dtype) for number in range(len(bands))]
 
 
 def votes_column(run: Executor, voter: str, label: int | None) -> Any:

@@ -93,7 +93,7 @@ class CheckSurroundings:
         self.target = run.graph[node.spec.target or node.inputs[0]] if node.inputs else node
         self.others = tuple(i for i in node.inputs if i != self.target.id)
         for name in node.inputs:
-            if run.graph[name].kind in ("source", "transform", "label_set"):
+            if run.graph[name].kind in ("source", "transform", "enrichment", "label_set"):
                 run.view(name)
         if self.target.kind == "export":
             from teachkit.build.exporting import select_sql

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import ask_rows
+from teachkit.build.answering import ask_votes
 from teachkit.build.examples import gold_of
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.prompting import prompt_rows
@@ -81,25 +81,25 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     allowed = np.flatnonzero(gold.split != SPLITS.index("test"))
     rows = sorted(allowed.tolist(), key=lambda row: rank[row])[:limit]
     chosen: pa.Table = table.take(pa.array(rows, pa.int64()))  # typed: there may be none
-    tally = ask_rows(run, node, chosen, task)
+    tally = ask_votes(run, node, chosen, task)
     said = _labels(tally.codes(), task, len(rows))
     truth = [_gold_label(gold.codes[row], task) if known[row] else None for row in rows]
     items = [
-        TriedItem(keys[row], label, status, true, reason)
-        for row, label, status, true, reason in zip(rows, said, tally.status, truth, tally.reason, strict=True)
+        TriedItem(keys[row], label, tally.status_of(index), true, tally.reason_of(index))
+        for index, (row, label, true) in enumerate(zip(rows, said, truth, strict=True))
     ]
     judged = [item for item in items if item.gold is not None and item.label is not None]
     right = sum(item.label == item.gold for item in judged)
     agreement = {} if task.multi else _agreement(run, node, task, rows, tally.codes()["vote"])
-    return Trial(node.id, node.spec.model, items, sum(tally.cost), tally.paid, right, len(judged), agreement)
+    return Trial(node.id, node.spec.model, items, float(tally.cost.sum()), tally.paid, right, len(judged), agreement)
 
 
 def _labels(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
     if not task.multi:
         return [task.labels[c] if c >= 0 else None for c in codes["vote"].tolist()]
-    columns = [codes[f"v{c}"] for c in range(len(task.labels))]
+    columns = {name: codes[f"v{c}"] for c, name in enumerate(task.labels) if f"v{c}" in codes}
     return [
-        None if columns[0][row] < 0 else [n for n, v in zip(task.labels, columns, strict=True) if v[row] == 1]
+        None if all(v[row] < 0 for v in columns.values()) else [name for name, v in columns.items() if v[row] == 1]
         for row in range(rows)
     ]
 

@@ -30,7 +30,8 @@ class Ballot:
     metas: list[ObjectMeta | None]
     seconds: float = 0.0
     error: TeachkitError | None = None
-    paid: float = 0.0
+    fresh: bool = True
+    """Whether there was anything to do."""
 
     @property
     def output(self) -> Output:
@@ -53,10 +54,9 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
         return [digest(["votes", whole, i]) for i in range(len(parts))]
     more = []
     if node.kind == "prompt":
-        from teachkit.build.examples import gold_content
+        from teachkit.build.prompts import what_it_reads
 
-        gold = gold_content(run, node, task)
-        more = [gold] if gold is not None else []
+        more = what_it_reads(run, node)
     return [digest(["votes", node.own, part_content(part, node.spec.columns), *more]) for part in parts]
 
 
@@ -79,50 +79,31 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
             now = time.perf_counter()
             ballot.seconds += now - begun
             begun = now
-        for ballot in [b for b in todo.values() if b.node.kind == "prompt"]:
-            begun = time.perf_counter()
-            _ask(run, ballot, number, part, task)
-            ballot.seconds += time.perf_counter() - begun
+    for ballot in [b for b in ballots if b.node.kind == "prompt"]:
+        _ask(run, ballot, task)
     return ballots
 
 
-def _ask(run: Executor, ballot: Ballot, number: int, part: ObjectMeta, task: TaskInfo) -> None:
-    """Let a prompt vote on a part; its answers are kept beside its votes."""
-    from teachkit.build.answering import UNFINISHED, answers_key, vote_by_prompt
+def _ask(run: Executor, ballot: Ballot, task: TaskInfo) -> None:
+    """Let a prompt vote."""
+    from teachkit.build.prompts import vote
 
-    node, key = ballot.node, ballot.keys[number]
+    begun = time.perf_counter()
     try:
-        asked = vote_by_prompt(run, node, _relation(run, part), task)
+        ballot.error = vote(run, ballot.node, ballot.keys, ballot.metas, task)
     except TeachkitError as error:
         ballot.error = error
-        return
-    ballot.paid += asked.paid
-    ballot.error = asked.error
-    if asked.error is not None:
-        return
-    before = run.store.meta(key)
-    if before is not None and before.extra.get("unfinished"):  # an earlier build did not get to the end of it
-        run.store.discard(answers_key(key))
-        run.store.discard(key)
-    if asked.answers is not None:
-        run.put(answers_key(key), asked.answers, node, number)
-    unfinished = not UNFINISHED.isdisjoint(asked.statuses)
-    extra = {"cost": asked.cost, "statuses": dict(asked.statuses), "unfinished": unfinished}
-    ballot.metas[number] = run.put(key, _votes_table(asked.codes), node, number, extra)
+    ballot.seconds += time.perf_counter() - begun
 
 
 def _ballot(run: Executor, node: Node) -> Ballot:
-    anew = run.options.full_refresh or (node.kind == "prompt" and _records(run))
     keys = vote_keys(run, node)
-    metas = [None if anew else run.store.meta(key) for key in keys]
-    return Ballot(node, keys, [None if meta is None or meta.extra.get("unfinished") else meta for meta in metas])
+    metas = [None if run.options.full_refresh else run.store.meta(key) for key in keys]
+    if node.kind == "prompt":
+        from teachkit.build.prompts import asks_anew, is_finished
 
-
-def _records(run: Executor) -> bool:
-    """Whether answers are recorded: then those that are there already are gone through again, for free."""
-    from teachkit.build.prompting import mode_of
-
-    return mode_of(run) == "record"
+        metas = [None if m is None or asks_anew(run) or not is_finished(m) else m for m in metas]
+    return Ballot(node, keys, metas, fresh=None in metas)
 
 
 def _vote(

@@ -111,7 +111,7 @@ class Check(ABC):
     """A data test. Subclasses say what they are for, and look."""
 
     version: ClassVar[int] = 1
-    kinds: ClassVar[tuple[str, ...]] = ("source", "transform", "label_set", "export")
+    kinds: ClassVar[tuple[str, ...]] = ("source", "transform", "enrichment", "label_set", "export")
     narrows: ClassVar[bool] = True
     """Whether ``where`` can narrow the rows that it looks at."""
     needs_column: ClassVar[bool] = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Key(Check):
     """The columns identify a row: together unique, none NULL. Runs on every declared key without being asked."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("source", "transform")
+    kinds: ClassVar[tuple[str, ...]] = ("source", "transform", "enrichment")
 
     class Arguments(Model):
         """The columns of the key."""
@@ -126,7 +126,7 @@ _UNITS = {"minute": 1, "hour": 60, "day": 1440, "week": 10080}
 class Freshness(Check):
     """The newest row is not too old. Looks at the clock, so it runs anew in every build."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("source", "transform")
+    kinds: ClassVar[tuple[str, ...]] = ("source", "transform", "enrichment")
     repeatable: ClassVar[bool] = False
 
     class Arguments(Model):

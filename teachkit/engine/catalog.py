@@ -68,7 +68,7 @@ def _relation(
     connection: duckdb.DuckDBPyConnection, node: Node, paths: Sequence[Path], files: ProjectFiles
 ) -> tuple[str, str] | None:
     match node.kind:
-        case "transform" if paths:
+        case "transform" | "enrichment" if paths:
             return f"data.{quote(node.name)}", parquet(paths)
         case "source":
             name = f"data.{quote(node.name.replace('.', '_'))}"

@@ -30,6 +30,7 @@ from teachkit.graph.names import fold
 from teachkit.graph.node import FUNCTIONS, Graph, Node, SourceSpec, TaskInfo, TransformSpec
 from teachkit.graph.order import finish, topological
 from teachkit.graph.outputs import export_node, unit_test_node
+from teachkit.graph.prompts import table_columns, table_names
 from teachkit.graph.python import project_modules
 from teachkit.graph.render import Renderer, in_template
 from teachkit.graph.sql import Columns, Select, understand_select
@@ -121,16 +122,32 @@ class _Compiler:
                     name, node = definition.name, f"label_set.{definition.name}"
                 case _:
                     continue
-            if name in seen:
-                kind = _NOUN[definition.kind]
-                self.errors.append(DuplicateName(definition.where, kind=kind, name=name, other=seen[name].where))
-            seen[name] = definition
-            self.names[name] = node
+            self._name(name, node, definition, seen)
+        for definition in self.files.of("prompt"):
+            for name in table_names(definition.name, definition.config):
+                self._name(name, f"enrichment.{name}", definition, seen)
         keys = {d.name: d.config.key for d in self.files.of("task")}
+        for definition in self.files.of("prompt"):
+            for name in table_names(definition.name, definition.config):
+                if definition.task in keys:
+                    columns = table_columns(fold(keys[definition.task]), definition.config)
+                    self.schemas[f"enrichment.{name}"] = columns
+                if not (
+                    definition.config.enabled
+                    and folder_defaults(self.files.config.prompts, definition.task or "").enabled
+                ):
+                    self.renderer.switched_off.add(name)
         for definition in self.files.of("label_model"):
             if definition.config.task in keys:
                 columns = label_set_columns(keys[definition.config.task])
                 self.schemas[f"label_set.{definition.name}"] = columns
+
+    def _name(self, name: str, node: str, definition: Definition, seen: dict[str, Definition]) -> None:
+        if name in seen:
+            kind = _NOUN[definition.kind]
+            self.errors.append(DuplicateName(definition.where, kind=kind, name=name, other=seen[name].where))
+        seen[name] = definition
+        self.names[name] = node
 
     # -- sources
 
@@ -365,9 +382,10 @@ class _Compiler:
             if voter.kind in FUNCTIONS and other is not None and kind != voter.kind:
                 raise DuplicateName(voter.where, kind="voter", name=voter.name, other=other.where)
         canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.kind}
+        name = voter.name if voter.kind == "enrichment" else f"{task.name}.{voter.name}"
         self.add(
             Node(
-                f"{voter.kind}.{task.name}.{voter.name}",
+                f"{voter.kind}.{name}",
                 voter.kind,
                 voter.name,
                 voter.where,
@@ -375,13 +393,14 @@ class _Compiler:
                 canonical,
                 tuple(voter.reads),
                 voter.reads,
-                ("vote",),
-                {},
+                voter.columns,
+                voter.lineage,
                 task.name,
                 (*task.tags, *tags, *voter.tags),
                 voter.description,
                 voter.text,
                 voter.compiled,
+                influences=voter.influences,
             )
         )
 
@@ -453,6 +472,7 @@ _NOUN = {
     "transform": "transform",
     "lf": "labeling function",
     "prompt": "prompt",
+    "enrichment": "table of a prompt",
     "annotations": "annotations file",
     "label_set": "label model",
     "label_model": "label model or transform",

@@ -129,7 +129,10 @@ def _declared(files: ProjectFiles, compiler: Compiler) -> Iterator[Declared]:
             case "node_tests":
                 try:
                     node = compiler.find(
-                        config.node, ("source", "transform", "label_set", "export"), "node", definition.at("node")
+                        config.node,
+                        ("source", "transform", "enrichment", "label_set", "export"),
+                        "node",
+                        definition.at("node"),
                     )
                 except TeachkitError as error:
                     compiler.errors.append(error)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from teachkit.project import Definition, Templates
     from teachkit.project.llm_models import LlmConfig
 
+    Lineage = Mapping[str, tuple[tuple[str, str], ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -26,7 +28,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Voter:
-    """A compiled voter: its meaning, what it reads, how it runs."""
+    """A compiled voter: its meaning, what it reads, how it runs. An ``enrichment`` offers columns in place of votes."""
 
     name: str
     where: Where
@@ -39,6 +41,9 @@ class Voter:
     compiled: str = ""
     enabled: bool = True
     kind: str = "lf"
+    columns: tuple[str, ...] = ("vote",)
+    lineage: Lineage = field(default_factory=dict)
+    influences: Lineage = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.graph.names import fold
@@ -100,11 +100,24 @@ class VoterSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StrongModel:
+    """The model that a cascade asks where the first is not sure enough."""
+
+    model: str
+    provider_name: str
+    provider: LlmProvider
+
+
+@dataclass(frozen=True, slots=True)
 class PromptSpec:
     """What a model is asked about each item.
 
     ``system`` and ``user`` are templates, ``columns`` those of the dataset that they show; ``user_where`` and
     ``system_where`` where they stand. The endpoint is part of the meaning, the key's variable is not.
+
+    ``asks`` is the property of the answer that the vote is read from, ``means`` what each of its values votes for (an
+    empty label: of a multichoice task, that the other one does not hold; no ``means``: the labels themselves).
+    ``shares``: so many nodes read the same answers.
     """
 
     config: PromptConfig
@@ -118,6 +131,28 @@ class PromptSpec:
     user_where: Where
     abstain: str = "informative"
     mode: str = "prompt"
+    asks: str = "label"
+    means: Mapping[str, str] = field(default_factory=dict)
+    redaction: Any = None
+    strong: StrongModel | None = None
+    shares: int = 1
+
+    def reading(self, asks: str, means: Mapping[str, str] | None = None) -> PromptSpec:
+        """The same request, read for one property of its answer."""
+        return replace(self, asks=asks, means=means or {})
+
+    def strongly(self) -> PromptSpec:
+        """The same question, put to the strong model of the cascade."""
+        if self.strong is None:
+            raise AssertionError("only a cascade has a strong model")
+        model, name, provider = self.strong.model, self.strong.provider_name, self.strong.provider
+        config = self.config.model_copy(update={"confidence": None, "cascade": None})
+        return replace(self, config=config, model=model, provider_name=name, provider=provider, strong=None)
+
+    @property
+    def scored(self) -> bool:
+        """Whether votes come with scores; what these are worth is learnt from all items at once."""
+        return self.config.confidence is not None
 
 
 @dataclass(frozen=True, slots=True)

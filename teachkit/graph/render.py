@@ -51,10 +51,10 @@ class Renderer:
         return Rendered(found["text"], found["config"], tuple(node for _, node in found["refs"]))
 
     def check_on(self, nodes: Iterable[str], where: Where) -> None:
-        """Refuse references to transforms that are switched off."""
+        """Refuse references to transforms and tables of prompts that are switched off."""
         for node in nodes:
-            name = node.partition(".")[2]
-            if node.startswith("transform.") and name in self.switched_off:
+            kind, _, name = node.partition(".")
+            if kind in ("transform", "enrichment") and name in self.switched_off:
                 raise DisabledRef(where, name=name)
 
     def _known(self, name: str) -> str | None:

@@ -34,6 +34,7 @@ _TYPES = {
     "unit_test": ("unit_test",),
     "data_test": ("test",),
     "prompt": ("prompt",),
+    "enrichment": ("enrichment",),
     "voter": (*FUNCTIONS, "annotations"),
 }
 METHODS = ("tag", "path", "source", "task", "type", "voter", "state", "result", "selector", "test_type")

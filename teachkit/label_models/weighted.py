@@ -21,7 +21,7 @@ class Weighted(LikelihoodModel):
 
     The weight is that of a voter which errs evenly and agrees with the majority as often as this one does (worker
     agreement with aggregate, as in crowd-kit's Wawa), smoothed by ``prior_strength`` votes on either side; ``weights``
-    (voter -> accuracy between 0 and 1) declares it instead.
+    (voter -> accuracy between 0 and 1) declares it instead, for all bands of a voter whose votes have scores.
     """
 
     name: ClassVar[str] = "weighted"
@@ -49,7 +49,7 @@ class Weighted(LikelihoodModel):
         self.diagnostics_["converged"] = True  # one step is all there is
 
     def _policies(self, abstain: Abstain) -> Any:
-        unknown = sorted(set(self.weights or {}) - set(self.voters_))
+        unknown = sorted(set(self.weights or {}) - {*self.voters_, *map(_whole, self.voters_)})
         if unknown:
             raise ValueError(f"weights are given for voters that do not vote here: {', '.join(unknown)}")
         return np.zeros_like(super()._policies(abstain))
@@ -60,10 +60,17 @@ class Weighted(LikelihoodModel):
         votes = total + 2 * self.prior_strength
         agreement = np.where(votes > 0, (right + self.prior_strength) / np.where(votes > 0, votes, 1.0), 0.5)
         declared = self.weights or {}
-        chosen = [declared.get(name, a) for name, a in zip(self.voters_, agreement, strict=True)]
+        chosen = [
+            declared.get(name, declared.get(_whole(name), a)) for name, a in zip(self.voters_, agreement, strict=True)
+        ]
         accuracy = np.clip(np.array(chosen, dtype=np.float64), 1e-3, 1 - 1e-3)
         out = np.ones((voters, k + 1, k))
         if k > 1:
             out[:, :k] = ((1 - accuracy) / (k - 1))[:, None, None]
             out[:, np.arange(k), np.arange(k)] = accuracy[:, None]
         return out
+
+
+def _whole(voter: str) -> str:
+    """The voter of which ``voter`` is a band, ``judge`` of ``judge[0.9]``; any other as it is."""
+    return voter.partition("[")[0] if voter.endswith("]") else voter

@@ -9,7 +9,7 @@ from teachkit.build.answering import answers_key
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.git import last_change
 from teachkit.build.label_sets import fit, load_models
-from teachkit.build.stored_votes import voter_of
+from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.graph.node import FUNCTIONS
 from teachkit.lineage.records import source_records
@@ -35,7 +35,8 @@ class VoteShare:
     likelihood, the part of the vote; for a class of the user's own, the change of the label's probability that the
     vote makes (``left_out``); None for decisions above the model. ``polarity`` is -1 for
     "not this label", which only voters of a multichoice task say. Of a prompt: the model that answered, its reason, the
-    key of the request, and what it cost in USD.
+    key of the request, what it cost in USD, and where it has scores the raw one, and the probability of being right
+    that calibration makes of it.
     """
 
     voter: str
@@ -52,6 +53,8 @@ class VoteShare:
     reason: str | None = None
     request: str | None = None
     cost: float | None = None
+    raw_score: float | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +222,24 @@ class _Explainer:
         for node_id, about in self.inputs.items():
             if not node_id.startswith(_FUNCTIONS):
                 continue
-            said = self.work.store.read(about["objects"][part]).slice(row, 1).to_pylist()[0]
-            answer = self._answer(about["objects"][part], row) if node_id.startswith("prompt.") else {}
+            key, name = about["objects"][part], about["name"]
+            said = self.work.store.read(key).slice(row, 1).to_pylist()[0]
+            answer: dict[str, Any] = {}
+            if node_id.startswith("prompt."):
+                scores = {score: said.pop(score, None) for score in SCORES}
+                answer, name = {**self._answer(key, row), **scores}, self._voice(key, name, said.pop("band", None))
             for column, code in said.items():
                 if code < 0:
                     continue
                 label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
                 kind = node_id.partition(".")[0]
-                found.append(Vote(about["name"], kind, self.labels[label], node_id, yes, answer=answer))
+                found.append(Vote(name, kind, self.labels[label], node_id, yes, answer=answer))
         return found
+
+    def _voice(self, key: str, name: str, band: int | None) -> str:
+        """What label models call the voter of a vote: one with scores has a name for each band of them."""
+        meta = self.work.store.meta(key)
+        return name if band is None or meta is None else voice(name, meta.extra["scores"]["bands"][band])
 
     def _answer(self, votes_key: str, row: int) -> dict[str, Any]:
         key = answers_key(votes_key)
@@ -273,6 +285,8 @@ class _Explainer:
             reason=vote.answer.get("reason"),
             request=vote.answer.get("request"),
             cost=vote.answer.get("cost"),
+            raw_score=_number(vote.answer.get("raw_score")),
+            probability=_number(vote.answer.get("probability")),
         )
 
     def _commit(self, path: str, definition: str) -> str | None:
@@ -307,3 +321,7 @@ class _Explainer:
             "git": changed is not None,
             "versions": record["versions"],
         }
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or value != value else float(value)

@@ -5,6 +5,7 @@ A keyword that is not checked here is an error when the schema is made, never a 
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
 from teachkit.hashing import canonical_json
@@ -61,10 +62,20 @@ def label_schema(labels: Sequence[str], *, abstain: bool = True, reason: bool = 
         )
     if not labels or len(set(labels)) != len(labels):
         raise BadSchema(problem="labels must be there, each once", advice="write every label once")
+    alike: dict[str, str] = {_read_as(ABSTAIN): ABSTAIN} if abstain else {}
+    for label in labels:
+        other = alike.setdefault(_read_as(label), label)
+        if other != label:
+            problem = f"'{other}' and '{label}' differ in case, white space or the form of letters alone"
+            raise BadSchema(problem=problem, advice="rename one: a model reads them as the same answer")
     one = {"type": "string", "enum": [*labels, *([ABSTAIN] if abstain else [])]}
     answer = {"labels": {"type": "array", "items": one}} if several else {"label": one}
     properties = ({"reason": {"type": "string"}} if reason else {}) | answer
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _read_as(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def check_schema(schema: Schema) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from teachkit.project.model import Abstain, Count, Model, Strings
+from teachkit.project.model import Abstain, Count, Model, Name, Strings
 
 Positive = Annotated[Count, Field(gt=0)]
 StructuredOutput = Literal["json_schema", "json_object", "tool", "none"]
@@ -45,14 +45,89 @@ class LlmConfig(Model):
     )
     provider: str | None = Field(default=None, description="The provider of prompts that name none.")
     providers: dict[str, LlmProvider] = {}
+    budget: float | int | None = Field(
+        default=None, gt=0, description="Most USD that a build may spend on all prompts."
+    )
+
+
+class Question(Model):
+    """One of several questions in one request; each is a voter of its own."""
+
+    ask: str = Field(description="The question, for the schema of the answer and for the template.")
+    yes: str | None = Field(default=None, description="The label that 'yes' votes for; the question is then yes or no.")
+    no: str | None = Field(default=None, description="The label that 'no' votes for; default: none.")
 
 
 class PromptOutput(Model):
     """What a prompt's answer holds."""
 
-    labels: Literal["task"] = Field(default="task", description="The labels of the prompt's task.")
+    labels: Literal["task", "none"] = Field(
+        default="task", description="One of the labels of the prompt's task (of multichoice, some), or no vote at all."
+    )
     abstain: bool = Field(default=True, description="Whether the model may decline.")
     reason: bool = Field(default=False, description="Whether it gives a reason first; kept for lineage.")
+    questions: dict[Name, Question] = Field(default={}, description="More questions, in the same request.")
+    columns: dict[Name, dict[str, Any]] = Field(
+        default={},
+        description="Typed columns, each a JSON Schema; ref() of the prompt's name gives them, with the key.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> PromptOutput:
+        if self.labels == "none" and not self.questions and not self.columns:
+            raise ValueError("nothing is asked for: write questions or columns, or leave out 'labels: none'")
+        names = {"reason", "label", "labels"} & {*self.questions, *self.columns} | self.questions.keys() & self.columns
+        if names:
+            raise ValueError(f"'{min(names)}' has two meanings in an answer: call it otherwise")
+        return self
+
+
+class PromptModel(Model):
+    """One of several models that a prompt is asked of; each is a voter of its own."""
+
+    model: str
+    provider: str | None = Field(default=None, description="Default: the prompt's.")
+    name: Name | None = Field(default=None, description="Ends the voter's name; default: made of the model's name.")
+
+
+class PromptConfidence(Model):
+    """How sure an answer is, as a score beside the vote."""
+
+    by: Literal["logprobs", "repeats", "decisions"] = Field(
+        description="Log-probabilities of the answer; how often it is given; the provider's 'decisions' API."
+    )
+    repeats: Annotated[Count, Field(ge=1, le=100)] = Field(
+        default=1, description="How often an uncertain item is asked in all."
+    )
+    below: float = Field(default=0.9, gt=0, le=1, description="With logprobs: a lower score makes an item uncertain.")
+    calibrate: Literal["isotonic", "temperature", "none"] = Field(
+        default="isotonic", description="How gold of the tune split makes a probability of the score."
+    )
+    bands: list[float] = Field(
+        default=[0.7, 0.9, 0.99], description="Where scores part; label models weigh the votes of each band apart."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> PromptConfidence:
+        if self.by == "repeats" and self.repeats < 3:
+            raise ValueError(
+                "by repeats needs 'repeats: 3' or more: two are asked of every item, the rest if they differ"
+            )
+        if sorted(set(self.bands)) != self.bands or any(not 0 < edge < 1 for edge in self.bands):
+            raise ValueError("bands are numbers between 0 and 1, each above the one before")
+        return self
+
+
+class PromptCascade(Model):
+    """Ask a strong model where the prompt's own is not sure enough; how sure that is, gold of the tune split says."""
+
+    to: str = Field(description="The strong model.")
+    provider: str | None = Field(default=None, description="Its provider; default: the prompt's.")
+    target: float = Field(gt=0, lt=1, description="The share that must be right.")
+    of: Literal["accuracy", "precision"] = Field(
+        default="accuracy", description="Of all answers, or of those that the prompt's own model keeps."
+    )
+    delta: float = Field(default=0.05, gt=0, lt=1, description="The chance that the target is missed all the same.")
 
 
 class PromptExamples(Model):
@@ -70,12 +145,18 @@ class PromptConfig(Model):
 
     model: str | None = Field(default=None, description="Default: the provider's.")
     provider: str | None = Field(default=None, description="A provider of profiles.yml. Default: the profile's.")
+    models: list[str | PromptModel] = Field(default=[], description="Several models, in place of 'model'.")
     temperature: float | int | None = Field(default=None, ge=0, description="Passed on if given.")
     max_tokens: Annotated[Count, Field(ge=1)] = Field(default=256, description="Most tokens of an answer.")
     parameters: dict[str, Any] = Field(default={}, description="More parameters of the request, passed on as they are.")
     output: PromptOutput = PromptOutput()
     examples: list[dict[str, Any]] | PromptExamples = Field(
         default=[], description="For the template to show, {{ examples }}: items with their 'label', or how to choose."
+    )
+    confidence: PromptConfidence | None = Field(default=None, description="A score beside each vote, and how.")
+    cascade: PromptCascade | None = Field(default=None, description="A strong model for what this one is not sure of.")
+    redact: Strings | dict[str, str] = Field(
+        default=[], description="What is taken out of columns before anything is made of them."
     )
     abstain: Abstain | None = Field(
         default=None,
@@ -102,6 +183,20 @@ class PromptConfig(Model):
             raise ValueError("each example needs its 'label'")
         return examples
 
+    @model_validator(mode="after")
+    def _fits(self) -> PromptConfig:
+        if self.models and (self.model or self.provider):
+            raise ValueError("'models' names them all: leave out 'model' and 'provider'")
+        if self.cascade and not self.confidence:
+            raise ValueError(
+                "a cascade needs 'confidence': its score decides which items the strong model is asked about"
+            )
+        if self.confidence and (self.output.labels != "task" or self.output.questions):
+            raise ValueError(
+                "'confidence' scores the one label of an item: it goes with no questions, nor 'labels: none'"
+            )
+        return self
+
 
 class ModelPrice(Model):
     """Prices of one model, in USD for a million tokens."""
@@ -109,6 +204,9 @@ class ModelPrice(Model):
     input: float | int = Field(ge=0)
     output: float | int = Field(ge=0)
     cached: float | int | None = Field(default=None, ge=0, description="Input read from the provider's cache.")
+    context: Annotated[Count, Field(gt=0)] | None = Field(
+        default=None, description="Tokens that a request and its answer may have; 'llm plan' finds longer ones."
+    )
 
 
 class PricesFile(Model):

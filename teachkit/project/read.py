@@ -432,6 +432,8 @@ class _Reader:
     def _prompts(self, folder: str) -> Iterator[Definition]:
         for path in self.files(folder, ".md"):
             parts = path.relative_to(self.root / folder).parts
+            if any(part.startswith("_") for part in parts):
+                continue  # a file for prompts to include
             if len(parts) < 2:
                 problem, advice = "a prompt lies in the folder of its task", f"move it to {folder}/<task>/{path.name}"
                 self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))

@@ -145,8 +145,7 @@ def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) 
     found, missing = [], []
     for voter in voters:
         try:
-            for parent_id in voter.inputs:
-                run.resolve(work.graph[parent_id])
+            run.resolve_upstream(voter.id)
             run.resolve(voter)
             found.append(voter)
         except TeachkitError:

@@ -26,7 +26,7 @@ def _select(run: Executor, node: Node) -> str:
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
 
-    if node.kind in ("source", "transform", "label_set"):
+    if node.kind in ("source", "transform", "enrichment", "label_set"):
         run.resolve(node)
         run.view(node.id)
         return f"select * from {quote(node.id)}"

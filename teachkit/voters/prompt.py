@@ -1,31 +1,42 @@
-"""Prompts: what a model is asked about each item, compiled from front matter and a template."""
+"""Prompts: what a model is asked about each item, compiled from front matter and a template.
+
+One file may bring about several voters (models, questions) and a table of columns. Those that one model answers in one
+request share it: whichever comes first asks, the others find the answer.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadTemplate, BadValue, UnknownColumn, UnknownLabel, Where, did_you_mean, listing
+from teachkit.errors import BadTemplate, BadValue, ProjectError, UnknownLabel, Where, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
+from teachkit.graph.known import known_column, known_label
 from teachkit.graph.names import fold
-from teachkit.graph.node import PromptSpec
+from teachkit.graph.node import PromptSpec, StrongModel
+from teachkit.graph.prompts import models_asked, table_columns
+from teachkit.graph.sql import ROWS
 from teachkit.hashing import canonical_json
 from teachkit.llm.chat import chat_body
 from teachkit.llm.errors import LlmSetupError
 from teachkit.llm.request import Endpoint
-from teachkit.llm.schema import label_schema
+from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns
+from teachkit.voters.prompt_template import columns_shown, read_messages
+from teachkit.voters.redaction import Redaction, compile_redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from teachkit.graph.node import TaskInfo
+    from teachkit.graph.prompts import ModelAsked
     from teachkit.project import Definition
     from teachkit.project.llm_models import LlmProvider, PromptConfig
+    from teachkit.voters.prompt_template import Message
 
 VERSION = 1  # of how a request is made of a prompt
-_SECTION = re.compile(r"^#[ \t]*(system|user)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _VAR = re.compile(r"\bvar\s*\(\s*(?:'([^']*)'|\"([^\"]*)\")?")
 
 
@@ -34,70 +45,148 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
     config: PromptConfig = definition.config
     if not config.enabled:
         return []
-    name, provider = _provider(definition, context)
-    model = config.model or provider.model
+    messages = read_messages(definition, context)
+    text = "\n".join(message.text for message in messages.values())
+    if re.search(r"\benv_var\b", f"{text}\n{context.templates.macros_used(text)}"):
+        problem = "a prompt leaves this machine, and the environment may hold secrets: env_var() has no place in it"
+        raise BadTemplate(definition.where, problem=problem, advice="use var(), with a value in teachkit.yml or --vars")
+    columns = tuple(sorted({c for message in messages.values() for c in columns_shown(message, context)}))
+    _check_examples(definition, context.task, columns)
+    _check_output(definition, context)
+    redaction = compile_redaction(definition, context, columns)
+    _try_out(messages, columns, config, context)
+    found: list[Voter] = []
+    for asked in models_asked(definition.name, config):
+        found += _voters(definition, context, asked, messages, columns, redaction)
+    names = [voter.name for voter in found if voter.kind == "prompt"]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        problem = f"two of its voters are called '{twice}'"
+        raise BadValue(definition.at("models"), key="models", problem=problem, advice="give one of them a 'name'")
+    return found
+
+
+def _voters(
+    definition: Definition,
+    context: VoterContext,
+    asked: ModelAsked,
+    messages: Mapping[str, Message],
+    columns: tuple[str, ...],
+    redaction: Redaction,
+) -> Iterator[Voter]:
+    """The voters of one model, and its table."""
+    config: PromptConfig = definition.config
+    name, provider = _provider(definition, context, asked.provider, asked.place)
+    model = asked.model or provider.model
     if model is None:
         problem = f"it names no model, and provider '{name}' has none of its own"
         raise BadValue(definition.where, key="model", problem=problem, advice="write 'model: …' in the front matter")
-    sections = _sections(definition)
-    if re.search(r"\benv_var\b", f"{definition.text}\n{context.templates.macros_used(definition.text)}"):
-        problem = "a prompt leaves this machine, and the environment may hold secrets: env_var() has no place in it"
-        raise BadTemplate(definition.where, problem=problem, advice="use var(), with a value in teachkit.yml or --vars")
-    columns = tuple(sorted({c for text, where in sections.values() for c in _columns(text, where, context)}))
-    _check_examples(definition, context.task, columns)
-    _try_out(sections, columns, config, context)
+    strong = None
+    if config.cascade:
+        other, of = _provider(definition, context, config.cascade.provider or name, ("cascade", "provider"))
+        strong = StrongModel(config.cascade.to, other, of)
     try:
-        chat_body(model=model, user="", parameters=config.parameters)
+        schema = answer_schema(config, context.task)
+        chat_body(model=model, user="", parameters=config.parameters, schema=schema)
     except LlmSetupError as error:
         place = definition.at("parameters")
         raise BadValue(place, key="parameters", problem=error.message, advice=error.advice) from error
-    spec = PromptSpec(
+    whole = PromptSpec(
         config,
         provider,
         name,
         model,
         columns,
-        *sections["system"],
-        *sections["user"],
-        config.abstain or context.defaults.abstain or ("at_random" if config.max_error_rate else "informative"),
+        messages["system"].text,
+        messages["system"].where,
+        messages["user"].text,
+        messages["user"].where,
+        config.abstain or context.defaults.abstain or _abstain(config),
+        redaction=redaction,
+        strong=strong,
+        shares=(config.output.labels == "task") + len(config.output.questions) + bool(config.output.columns),
     )
-    canonical = {
+    canonical = _canonical(definition, context, whole, schema, messages)
+    voter = Voter(
+        asked.name,
+        Where(definition.where.path, 1),
+        whole,
+        canonical,
+        {context.task.dataset: columns},
+        tuple(config.tags),
+        config.description,
+        _text(config, definition),
+        definition.text,
+        kind="prompt",
+    )
+    if config.output.labels == "task":
+        yield replace(voter, spec=whole.reading("labels" if context.task.multi else "label"))
+    for question, about in config.output.questions.items():
+        means = {said: label for said, label in (("yes", about.yes), ("no", about.no)) if label is not None}
+        if "yes" in means and "no" not in means and context.task.multi:
+            means["no"] = ""
+        yield replace(
+            voter,
+            name=f"{asked.name}_{question}",
+            spec=whole.reading(question, means),
+            canonical={**canonical, "read": [question, sorted(means.items())]},
+            description=about.ask,
+        )
+    if config.output.columns:
+        yield _table(voter, table_columns(context.task.key, config), context.task)
+
+
+def _table(voter: Voter, offered: tuple[str, ...], task: TaskInfo) -> Voter:
+    """The columns of a prompt's answers, beside the key of each item."""
+    columns = (task.key, *voter.spec.columns)
+    seen = tuple((task.dataset, column) for column in columns)
+    lineage = dict.fromkeys(offered, seen) | {task.key: ((task.dataset, task.key),)}
+    return replace(
+        voter,
+        kind="enrichment",
+        spec=voter.spec.reading(""),
+        canonical={**voter.canonical, "read": "columns"},
+        reads={task.dataset: columns},
+        columns=offered,
+        lineage=lineage,
+        influences={**lineage, ROWS: ((task.dataset, ROWS),)},
+    )
+
+
+def _abstain(config: PromptConfig) -> str:
+    return "at_random" if config.max_error_rate or config.confidence else "informative"
+
+
+def _canonical(
+    definition: Definition, context: VoterContext, spec: PromptSpec, schema: Any, messages: Mapping[str, Message]
+) -> dict[str, Any]:
+    """What a prompt means: all that can change its requests and what is made of their answers."""
+    config, provider = spec.config, spec.provider
+    found: dict[str, Any] = {
         "version": VERSION,
         "endpoint": str(Endpoint.parse(provider.base_url)),
-        "model": model,
+        "model": spec.model,
         "parameters": config.parameters,
         "temperature": config.temperature,
         "max_tokens": config.max_tokens,
         "structured_output": provider.structured_output,
         "limit_parameter": provider.limit_parameter,
         "output": config.output.model_dump(),
-        "schema": answer_schema(config, context.task),
-        "templates": {section: _without_comments(text) for section, (text, _) in sections.items()},
-        "sees": _seen(definition.text, context),
+        "schema": schema,
+        "templates": {section: _without_comments(message.text) for section, message in messages.items()},
+        "sees": _seen("\n".join(message.text for message in messages.values()), context),
         "examples": config.examples if isinstance(config.examples, list) else config.examples.model_dump(),
         "max_error_rate": config.max_error_rate,
         "unvalidated": config.unvalidated,
     }
-    return [
-        Voter(
-            definition.name,
-            Where(definition.where.path, 1),
-            spec,
-            canonical,
-            {context.task.dataset: columns},
-            tuple(config.tags),
-            config.description,
-            _text(config, definition),
-            definition.text,
-            kind="prompt",
-        )
-    ]
-
-
-def answer_schema(config: PromptConfig, task: TaskInfo) -> Any:
-    """The JSON Schema of an answer: one of the task's labels, or of multichoice some."""
-    output = config.output
-    return label_schema(task.labels, abstain=output.abstain, reason=output.reason, several=task.multi)
+    if spec.redaction:
+        found["redaction"] = spec.redaction.canonical
+    if config.confidence:
+        found["confidence"] = config.confidence.model_dump()
+    if config.cascade and spec.strong:
+        of = spec.strong.provider
+        shape = [of.structured_output, of.limit_parameter, str(Endpoint.parse(of.base_url))]
+        found["cascade"] = [config.cascade.model_dump(), shape]
+    return found
 
 
 def shown_task(task: TaskInfo) -> SimpleNamespace:
@@ -108,92 +197,72 @@ def shown_task(task: TaskInfo) -> SimpleNamespace:
     )
 
 
+def shown_questions(config: PromptConfig) -> list[SimpleNamespace]:
+    """The questions as templates see them."""
+    return [SimpleNamespace(name=name, ask=about.ask) for name, about in config.output.questions.items()]
+
+
 def shown(values: Mapping[str, Any]) -> SimpleNamespace:
     """Values of an item as templates write them: JSON, quotes and all, so that no value can alter the template."""
     return SimpleNamespace(**{fold(k): json.dumps(v, ensure_ascii=False, default=str) for k, v in values.items()})
 
 
-def _provider(definition: Definition, context: VoterContext) -> tuple[str, LlmProvider]:
+def _provider(
+    definition: Definition, context: VoterContext, wanted: str | None, place: Sequence[str | int]
+) -> tuple[str, LlmProvider]:
     known = context.providers.providers
-    name = definition.config.provider or context.providers.provider or (next(iter(known)) if len(known) == 1 else None)
+    name = wanted or context.providers.provider or (next(iter(known)) if len(known) == 1 else None)
     if name is None or name not in known:
         problem = (
             f"profiles.yml has no provider '{name}'" if name else "profiles.yml says which provider to ask nowhere"
         )
         hint = did_you_mean(name or "", known)
         advice = f"write one under 'llm: providers:' of the target; there are: {listing(known)}.{hint}"
-        raise BadValue(definition.at("provider"), key="provider", problem=problem, advice=advice)
+        raise BadValue(definition.at(*place), key="provider", problem=problem, advice=advice)
     return name, known[name]
 
 
-def _sections(definition: Definition) -> dict[str, tuple[str, Where]]:
-    """``system`` and ``user`` with their places; without headings all is the user's."""
-    text, where = definition.text, definition.where
-    found: dict[str, tuple[str, Where]] = {"system": ("", where), "user": ("", where)}
-    marks = list(_SECTION.finditer(text))
-    if not marks:
-        found["user"] = (text.strip("\n"), _at(where, text, len(text) - len(text.lstrip("\n"))))
-    elif text[: marks[0].start()].strip():
-        advice = f"move it below, or remove the heading '{marks[0][0].strip()}'"
-        raise BadTemplate(where, problem="text stands above the first heading", advice=advice)
-    ends = [*(mark.start() for mark in marks), len(text)][1:] if marks else []
-    for mark, end in zip(marks, ends, strict=True):
-        section, body = mark[1].lower(), text[mark.end() : end]
-        if found[section][0]:
-            raise BadTemplate(_at(where, text, mark.start()), problem=f"a second '# {section}'", advice="remove one")
-        start = mark.end() + len(body) - len(body.lstrip("\n"))
-        found[section] = (body.strip("\n"), _at(where, text, start))
-    if not found["user"][0].strip():
-        raise BadTemplate(
-            where, problem="nothing is asked", advice="write the question, with {{ item.<column> }} in it"
-        )
-    return found
-
-
-def _at(where: Where, text: str, position: int) -> Where:
-    return Where(where.path, (where.line or 1) + text.count("\n", 0, position))
-
-
-def _columns(text: str, where: Where, context: VoterContext) -> Iterator[str]:
-    """The columns of ``item`` that a template shows.
-
-    Raises:
-        BadTemplate: it uses ``item`` as a whole, or a column whose name is not written out.
-        UnknownColumn: the dataset has no such column.
-    """
-    from jinja2 import nodes
-
-    tree = context.templates.parsed(text, where)
-    named = {}
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        if isinstance(node.node, nodes.Name) and node.node.name == "item":
-            name = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
-            if isinstance(name, str):
-                named[id(node.node)] = (name, node.lineno)
-    for node in tree.find_all(nodes.Name):
-        if node.name != "item" or id(node) in named:
-            continue
-        place = Where(where.path, (where.line or 1) + node.lineno - 1)
-        raise BadTemplate(place, problem="'item' is used as a whole", advice="name its columns: {{ item.text }}")
-    for name, line in named.values():
-        if context.columns and fold(name) not in context.columns:
-            place = Where(where.path, (where.line or 1) + line - 1)
-            owner, hint = f"the dataset of task '{context.task.name}'", did_you_mean(name, context.columns)
-            known = listing(context.columns, 30)
-            raise UnknownColumn(place, column=name, owner=owner, known=known, hint=hint)
-        yield fold(name)
-
-
 def _try_out(
-    sections: dict[str, tuple[str, Where]], columns: Sequence[str], config: PromptConfig, context: VoterContext
+    messages: Mapping[str, Message], columns: Sequence[str], config: PromptConfig, context: VoterContext
 ) -> None:
     """Render once, with empty values: what a template names and nobody gives it is an error now, not at some row."""
     given = config.examples
     samples = given if isinstance(given, list) else [{**dict.fromkeys(columns, ""), "label": ""}] * given.k
     examples = [shown(example) for example in samples]
-    for text, where in sections.values():
-        render = context.templates.prepared(text, where, task=shown_task(context.task), examples=examples)
-        render(item=shown(dict.fromkeys(columns, "")))
+    task, questions = shown_task(context.task), shown_questions(config)
+    for message in messages.values():
+        try:
+            render = context.templates.prepared(
+                message.text, message.where, task=task, examples=examples, questions=questions
+            )
+            render(item=shown(dict.fromkeys(columns, "")))
+        except ProjectError as error:
+            raise message.placed(error) from error
+
+
+def _check_output(definition: Definition, context: VoterContext) -> None:
+    """Labels, schemas and quoted columns of ``output`` are there."""
+    config, task = definition.config, context.task
+    for name, question in config.output.questions.items():
+        for said in ("yes", "no"):
+            label = getattr(question, said)
+            if label is not None:
+                known_label(label, task.labels, task.name, definition.at("output", "questions", name, said))
+    for name, schema in config.output.columns.items():
+        place = definition.at("output", "columns", name)
+        try:
+            check_column(schema)
+        except LlmSetupError as error:
+            raise BadValue(place, key=name, problem=error.message, advice=error.advice) from error
+        if fold(name) == task.key:
+            problem, advice = f"'{name}' is the key of task '{task.name}'", "call it otherwise"
+            raise BadValue(place, key=name, problem=problem, advice=advice)
+    for column, name in quoted_columns(config):
+        place = definition.at("output", "columns", name)
+        known_column(column, context.columns or [column], f"the dataset of task '{task.name}'", place)
+    if config.confidence and task.multi:
+        problem, advice = "an answer with several labels has no one score", "leave out 'confidence'"
+        raise BadValue(definition.at("confidence"), key="confidence", problem=problem, advice=advice)
 
 
 def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:

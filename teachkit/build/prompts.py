@@ -1,0 +1,152 @@
+"""Prompts in a build: their votes on the parts of a dataset, and their tables of columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.answering import answers_key, ask_rows, ask_votes, too_many_errors
+from teachkit.build.examples import gold_content
+from teachkit.build.keys import content, output_of, part_content
+from teachkit.build.prompting import check_gold, mode_of, shown_rows
+from teachkit.build.scoring import score_votes
+from teachkit.build.tally import UNFINISHED, ColumnTally, VoteTally
+from teachkit.engine.scan import votes_table
+from teachkit.engine.session import parquet
+from teachkit.graph.names import fold
+from teachkit.hashing import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.build.run import Output
+    from teachkit.build.tally import Tally
+    from teachkit.errors import TeachkitError
+    from teachkit.graph import Node, TaskInfo
+    from teachkit.store import ObjectMeta
+
+
+def is_finished(meta: ObjectMeta) -> bool:
+    """Whether another build would ask about none of its items again."""
+    return not meta.extra.get("unfinished")
+
+
+def what_it_reads(run: Executor, node: Node) -> list[Any]:
+    """For the keys of a prompt's parts: what its answers depend on beside the rows of a part."""
+    task = run.graph.tasks[node.task or ""]
+    gold = gold_content(run, node, task)
+    more = [gold] if gold is not None else []
+    if node.spec.scored:  # calibration and cascade look at items of all parts
+        more.append(content(run.outputs[task.dataset], [*node.spec.columns, task.key]))
+    return more
+
+
+def asks_anew(run: Executor) -> bool:
+    """Whether prompts go through all their items again, for free: while they are recorded, and by --full-refresh."""
+    return run.options.full_refresh or mode_of(run) == "record"
+
+
+# ---------------------------------------------------------------------------- votes
+
+
+def vote(
+    run: Executor, node: Node, keys: Sequence[str], metas: list[ObjectMeta | None], task: TaskInfo
+) -> TeachkitError | None:
+    """Let a prompt vote on the parts that are missing in ``metas``; votes and answers are stored if it succeeds.
+
+    Raises:
+        TeachkitError: as ``ask_votes``; too little gold to know what the answers are worth, or to fit the cascade.
+    """
+    parts = run.outputs[task.dataset].parts
+    todo = [number for number, meta in enumerate(metas) if meta is None]
+    if node.spec.scored and todo:
+        todo = list(range(len(parts)))
+    if not todo:
+        return None
+    check_gold(run, node, task)
+    tables = {n: shown_rows(run, node, parquet([run.store.path(parts[n].key)]), task) for n in todo}
+    tallies: dict[int, VoteTally] = {}
+    for number, table in tables.items():
+        tallies[number] = ask_votes(run, node, table, task)
+    scored = score_votes(run, node, tables, tallies, task) if node.spec.scored else None
+    _note_paid(run, node, tallies.values())
+    known = [meta.extra["statuses"] for number, meta in enumerate(metas) if meta is not None and number not in tallies]
+    error = too_many_errors(node, [*tallies.values()], known)
+    if error is not None:
+        return error
+    for number, tally in tallies.items():
+        extra = _extra(tally)
+        columns = tally.codes()
+        if scored is not None:
+            extra["scores"] = scored.report
+            columns = {**columns, **scored.columns[number]}
+        metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
+        run.store.discard(answers_key(keys[number]))
+        run.put(answers_key(keys[number]), tally.table(), node, number)
+    return None
+
+
+def _extra(tally: Tally) -> dict[str, Any]:
+    unfinished = not UNFINISHED.isdisjoint(tally.statuses)
+    return {"cost": float(tally.cost.sum()), "statuses": tally.statuses, "unfinished": unfinished}
+
+
+def _note_paid(run: Executor, node: Node, tallies: Any) -> None:
+    run.paid[node.id] = run.paid.get(node.id, 0.0) + sum(tally.paid for tally in tallies)
+
+
+def _replace(run: Executor, key: str, table: pa.Table, node: Node, number: int, extra: dict[str, Any]) -> ObjectMeta:
+    """Store a part, in place of one that an earlier build did not get to the end of."""
+    before = run.store.meta(key)
+    if before is not None and not is_finished(before):
+        run.store.discard(key)
+    return run.put(key, table, node, number, extra)
+
+
+# ---------------------------------------------------------------------------- tables of columns
+
+
+def find_enrichment(run: Executor, node: Node) -> Output | None:
+    """The stored table of a prompt's columns."""
+    metas = [run.store.meta(key) for key in _enrichment_keys(run, node)]
+    return output_of([m for m in metas if m is not None]) if all(metas) else None
+
+
+def make_enrichment(run: Executor, node: Node) -> Output:
+    """Ask about every item, and store what was answered beside the items' keys.
+
+    Raises:
+        TeachkitError: as ``ask_votes``; more items without an answer than are allowed.
+    """
+    import pyarrow as pa
+
+    task = run.graph.tasks[node.task or ""]
+    keys, parts = _enrichment_keys(run, node), run.outputs[task.dataset].parts
+    metas = [None if asks_anew(run) else run.store.meta(key) for key in keys]
+    metas = [meta if meta is not None and is_finished(meta) else None for meta in metas]
+    tables: dict[int, tuple[ColumnTally, pa.Table]] = {}
+    for number, part in enumerate(parts):
+        if metas[number] is not None:
+            continue
+        shown = shown_rows(run, node, parquet([run.store.path(part.key)]), task)
+        tally = ask_rows(run, node, shown, task, ColumnTally(shown.num_rows, node.spec))
+        name = next(column for column in part.columns if fold(column) == task.key)
+        ids = run.store.read(part.key, [name]).column(0)
+        tables[number] = tally, pa.table({task.key: ids, **tally.columns()})
+    tallies = [tally for tally, _ in tables.values()]
+    _note_paid(run, node, tallies)
+    error = too_many_errors(node, tallies, [m.extra["statuses"] for m in metas if m is not None])
+    if error is not None:
+        raise error
+    for number, (tally, table) in tables.items():
+        metas[number] = _replace(run, keys[number], table, node, number, _extra(tally))
+    return output_of([m for m in metas if m is not None])
+
+
+def _enrichment_keys(run: Executor, node: Node) -> list[str]:
+    task = run.graph.tasks[node.task or ""]
+    read, more = [task.key, *node.spec.columns], what_it_reads(run, node)
+    parts = run.outputs[task.dataset].parts
+    return [digest(["enriched", node.own, part_content(part, read), *more]) for part in parts]

@@ -1,0 +1,216 @@
+"""What the scores of a prompt's votes are worth: a cascade's threshold, calibration, and bands for label models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.answering import ask_votes
+from teachkit.build.examples import gold_of
+from teachkit.build.prompting import LEAST_GOLD, strong_node
+from teachkit.build.tally import EMPTY
+from teachkit.errors import NodeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from teachkit.build.execute import Executor
+    from teachkit.build.tally import VoteTally
+    from teachkit.graph import Node, TaskInfo
+
+
+@dataclass(slots=True)
+class Scored:
+    """For each part more columns of its votes (``raw_score``, ``probability``, ``band``); and how they came about."""
+
+    columns: dict[int, dict[str, Any]] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The items of the tune split that have gold: where each stands (part, row), and its label's code [N]."""
+
+    places: Sequence[tuple[int, int]]
+    truth: Any
+
+    def of(self, values: Mapping[int, Any]) -> Any:
+        """The values of these items, from arrays over the rows of each part."""
+        import numpy as np
+
+        return np.array([values[part][row] for part, row in self.places])
+
+
+def score_votes(
+    run: Executor, node: Node, tables: Mapping[int, pa.Table], tallies: dict[int, VoteTally], task: TaskInfo
+) -> Scored:
+    """Learn on gold of the tune split; with a cascade, first ask the strong model where the score is too low.
+
+    Raises:
+        NodeFailed: there is too little gold for the cascade's target.
+        TeachkitError: as ``ask_votes``, of the strong model.
+    """
+    sample = _sample(run, task, tables)
+    if node.spec.strong is not None:
+        return _cascade(run, node, tables, tallies, task, sample)
+    return _calibrated(run, node, tallies, sample)
+
+
+def _sample(run: Executor, task: TaskInfo, tables: Mapping[int, pa.Table]) -> _Sample:
+    import numpy as np
+
+    from teachkit.votes import SPLITS
+
+    gold = gold_of(run, task)
+    chosen = np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
+    starts = np.cumsum([0, *(tables[number].num_rows for number in sorted(tables))])
+    part = np.searchsorted(starts, chosen, side="right") - 1
+    return _Sample(list(zip(part.tolist(), (chosen - starts[part]).tolist(), strict=True)), gold.codes[chosen])
+
+
+# ---------------------------------------------------------------------------- calibration
+
+
+def _calibrated(run: Executor, node: Node, tallies: Mapping[int, VoteTally], sample: _Sample) -> Scored:
+    import numpy as np
+
+    from teachkit.votes import calibration
+
+    confidence = node.spec.config.confidence
+    raw = {number: tally.raw_score for number, tally in tallies.items()}
+    score, vote = sample.of(raw), sample.of({number: tally.vote for number, tally in tallies.items()})
+    judged = ~np.isnan(score) if len(score) else np.zeros(0, dtype=bool)
+    right = (vote == sample.truth)[judged] if len(score) else judged
+    report: dict[str, Any] = {"by": confidence.by, "calibrated": None, "items": int(judged.sum())}
+    probability = None
+    if judged.sum():
+        report["ece_raw"] = calibration.expected_calibration_error(score[judged], right)
+        report["auroc"] = calibration.auroc(score[judged], right)
+    if confidence.calibrate != "none" and judged.sum() < LEAST_GOLD:
+        run.note(
+            f"prompt '{node.name}': {int(judged.sum())} of the {LEAST_GOLD} items that calibration takes have gold in "
+            "tune and a vote; its scores stay raw"
+        )
+    elif confidence.calibrate == "isotonic":
+        fitted = calibration.fit_isotonic(score[judged], right)
+        probability = {number: fitted.apply(values) for number, values in raw.items()}
+        honest = calibration.cross_fitted(score[judged], right)
+        report |= {"calibrated": "isotonic", "ece": calibration.expected_calibration_error(honest, right)}
+    elif confidence.calibrate == "temperature":
+        shares = {number: tally.shares for number, tally in tallies.items()}
+        known = sample.of(shares)[judged]
+        scaled = calibration.fit_temperature(known, sample.truth[judged])
+        probability = {}
+        for number, tally in tallies.items():
+            after = scaled.apply(shares[number])
+            probability[number] = np.where(
+                np.isnan(raw[number]), np.nan, after[np.arange(tally.rows), np.maximum(tally.vote, 0)]
+            )
+        report |= {
+            "calibrated": "temperature",
+            "temperature": scaled.temperature,
+            "ece": calibration.expected_calibration_error(sample.of(probability)[judged], right),
+        }
+    found = Scored(report=report)
+    edges = confidence.bands
+    report["bands"] = ["low", *(f"{edge:g}" for edge in edges)]
+    for number, values in raw.items():
+        used = values if probability is None else probability[number]
+        found.columns[number] = {
+            "raw_score": values,
+            **({"probability": probability[number]} if probability is not None else {}),
+            "band": np.searchsorted(edges, np.nan_to_num(used), side="right").astype(np.int8),
+        }
+    return found
+
+
+# ---------------------------------------------------------------------------- cascade
+
+
+def _cascade(
+    run: Executor,
+    node: Node,
+    tables: Mapping[int, pa.Table],
+    tallies: dict[int, VoteTally],
+    task: TaskInfo,
+    sample: _Sample,
+) -> Scored:
+    import numpy as np
+
+    from teachkit.votes import thresholds
+
+    strong, cascade = strong_node(node), node.spec.config.cascade
+    votes = {number: tally.vote.copy() for number, tally in tallies.items()}
+    score = np.nan_to_num(sample.of({n: t.raw_score for n, t in tallies.items()}).astype(float), nan=-1.0)
+    right = sample.of(votes) == sample.truth
+    right_strong = None
+    if cascade.of == "accuracy":
+        by_strong = _ask_strong(run, strong, tables, tallies, task, sample.places)
+        right_strong = np.array([by_strong[place] for place in sample.places], dtype=np.int64) == sample.truth
+    fitted = thresholds.fit_threshold(
+        score, right, target=cascade.target, delta=cascade.delta, right_strong=right_strong, kind=cascade.of
+    )
+    if isinstance(fitted, thresholds.Refusal):
+        problem = f"the cascade of prompt '{node.name}' cannot promise {cascade.of} {cascade.target:g}: {fitted.reason}"
+        advice = "label more items of the tune split, or lower 'target'; or leave out 'cascade' and name one model"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
+    found = Scored()
+    rows = kept = passed_on = 0
+    strong_cost = 0.0
+    for number, tally in tallies.items():
+        scores = np.nan_to_num(tally.raw_score, nan=-1.0)
+        asked = [row for row in np.flatnonzero(scores < fitted.threshold).tolist() if tally.status_of(row) != EMPTY]
+        by = ask_votes(run, strong, tables[number], task, asked)
+        strong_cost += float(by.cost.sum())
+        tally.take_over(by, asked)
+        band = np.zeros(tally.rows, dtype=np.int8)
+        band[asked] = 1
+        raw = tally.raw_score.copy()
+        raw[asked] = np.nan
+        found.columns[number] = {"raw_score": raw, "band": band}
+        rows, kept, passed_on = rows + tally.rows, kept + tally.rows - len(asked), passed_on + len(asked)
+    cost = sum(float(tally.cost.sum()) for tally in tallies.values())
+    alone = strong_cost / passed_on * rows if passed_on else None
+    found.report = {
+        "by": node.spec.config.confidence.by,
+        "calibrated": None,
+        "items": len(sample.places),
+        "bands": [node.spec.model, strong.spec.model],
+        "cascade": {
+            **cascade.model_dump(),
+            "threshold": fitted.threshold,
+            "bound": fitted.bound,
+            "sample": len(sample.places),
+            "rows": rows,
+            "kept": kept,
+            "cost": cost,
+            "cost_strong_alone": alone,
+        },
+    }
+    saved = f"; {cost:.4f} USD, about {alone:.4f} by {strong.spec.model} alone" if alone and cost else ""
+    run.note(
+        f"prompt '{node.name}': {node.spec.model} keeps {kept:,} of {rows:,} answers (score {fitted.threshold:.3g} or "
+        f"more), {strong.spec.model} gave the rest{saved}; {cascade.of} {cascade.target:g} holds with confidence "
+        f"{1 - cascade.delta:g} if the {len(sample.places):,} items of tune are a fair sample and their gold is right"
+    )
+    return found
+
+
+def _ask_strong(
+    run: Executor,
+    strong: Node,
+    tables: Mapping[int, pa.Table],
+    tallies: Mapping[int, VoteTally],
+    task: TaskInfo,
+    places: Sequence[tuple[int, int]],
+) -> dict[tuple[int, int], int]:
+    """What the strong model votes on the items of the sample; what it costs is counted where it is used."""
+    found = {}
+    for number, table in tables.items():
+        rows = [row for part, row in places if part == number]
+        by = ask_votes(run, strong, table, task, rows)
+        tallies[number].paid += by.paid
+        found.update({(number, row): int(by.vote[index]) for index, row in enumerate(rows)})
+    return found
