@@ -54,8 +54,10 @@ class Question(Model):
     """One of several questions in one request; each is a voter of its own."""
 
     ask: str = Field(description="The question, for the schema of the answer and for the template.")
-    yes: str | None = Field(default=None, description="The label that 'yes' votes for; the question is then yes or no.")
-    no: str | None = Field(default=None, description="The label that 'no' votes for; default: none.")
+    if_yes: str | None = Field(
+        default=None, description="The label that 'yes' votes for; the question is then yes or no."
+    )
+    if_no: str | None = Field(default=None, description="The label that 'no' votes for; default: none.")
 
 
 class PromptOutput(Model):

@@ -52,7 +52,7 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
         raise BadTemplate(definition.where, problem=problem, advice="use var(), with a value in teachkit.yml or --vars")
     columns = tuple(sorted({c for message in messages.values() for c in columns_shown(message, context)}))
     _check_examples(definition, context.task, columns)
-    _check_output(definition, context)
+    _check_output(definition, context, columns)
     redaction = compile_redaction(definition, context, columns)
     _try_out(messages, columns, config, context)
     found: list[Voter] = []
@@ -121,7 +121,7 @@ def _voters(
     if config.output.labels == "task":
         yield replace(voter, spec=whole.reading("labels" if context.task.multi else "label"))
     for question, about in config.output.questions.items():
-        means = {said: label for said, label in (("yes", about.yes), ("no", about.no)) if label is not None}
+        means = {said: label for said, label in (("yes", about.if_yes), ("no", about.if_no)) if label is not None}
         if "yes" in means and "no" not in means and context.task.multi:
             means["no"] = ""
         yield replace(
@@ -240,11 +240,11 @@ def _try_out(
             raise message.placed(error) from error
 
 
-def _check_output(definition: Definition, context: VoterContext) -> None:
+def _check_output(definition: Definition, context: VoterContext, columns: Sequence[str]) -> None:
     """Labels, schemas and quoted columns of ``output`` are there."""
     config, task = definition.config, context.task
     for name, question in config.output.questions.items():
-        for said in ("yes", "no"):
+        for said in ("if_yes", "if_no"):
             label = getattr(question, said)
             if label is not None:
                 known_label(label, task.labels, task.name, definition.at("output", "questions", name, said))
@@ -260,6 +260,12 @@ def _check_output(definition: Definition, context: VoterContext) -> None:
     for column, name in quoted_columns(config):
         place = definition.at("output", "columns", name)
         known_column(column, context.columns or [column], f"the dataset of task '{task.name}'", place)
+        if fold(column) not in columns:
+            problem, advice = (
+                f"it quotes from '{column}', which the prompt does not show",
+                "show it, or quote from another",
+            )
+            raise BadValue(place, key=name, problem=problem, advice=advice)
     if config.confidence and task.multi:
         problem, advice = "an answer with several labels has no one score", "leave out 'confidence'"
         raise BadValue(definition.at("confidence"), key="confidence", problem=problem, advice=advice)

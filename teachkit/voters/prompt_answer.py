@@ -37,7 +37,7 @@ def answer_schema(config: PromptConfig, task: TaskInfo) -> Any:
 
 
 def _question_schema(question: Question, config: PromptConfig, task: TaskInfo) -> Any:
-    if question.yes is not None or question.no is not None:
+    if question.if_yes is not None or question.if_no is not None:
         said = ["yes", "no", *([ABSTAIN] if config.output.abstain else [])]
         return {"type": "string", "enum": said}
     found = label_schema(task.labels, abstain=config.output.abstain, several=task.multi)

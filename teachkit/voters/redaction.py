@@ -110,15 +110,18 @@ def compile_redaction(definition: Definition, context: VoterContext, columns: Se
 def _with_function(
     found: Redaction, written: str, definition: Definition, context: VoterContext, index: int
 ) -> Redaction:
-    from teachkit.graph.python import PythonFile, package_versions, python_text
+    import ast
+
+    from teachkit.graph.python import PythonFile, package_versions, parse_python, python_text
 
     file, _, function = written.partition(":")
     place, advice = definition.at("redact", index), "write 'folder/file.py:function', a function from text to text"
     if not (context.root / file).is_file() or found.function:
         problem = f"there is no file '{file}'" if not found.function else "there is a function already"
         raise BadValue(place, key="redact", problem=problem, advice=advice)
-    meaning = PythonFile(file, python_text(context.root / file, context.root), modules=context.modules).meaning_of_all()
-    if f"def {function}(" not in meaning.text:
+    text = python_text(context.root / file, context.root)
+    if not any(isinstance(n, ast.FunctionDef) and n.name == function for n in parse_python(file, text).body):
         raise BadValue(place, key="redact", problem=f"'{file}' has no function '{function}'", advice=advice)
+    meaning = PythonFile(file, text, modules=context.modules).meaning_of_all()
     versions = package_versions(meaning.packages)
     return Redaction(found.patterns, {}, file, function, f"{meaning.text}\n{sorted(versions.items())}")

@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -108,7 +109,11 @@ class Server:
         bucket: Bucket | None = None,
         keep_seen: bool = True,
         port: int = 0,
+        answer: Callable[[dict[str, Any]], Any] = lambda body: None,
+        shares: Callable[[dict[str, Any]], dict[str, float]] | None = None,
     ) -> None:
+        """``answer``: what to say to a body, None: anything that fits. ``shares``: how likely each label is to it."""
+        self.answer_to, self.shares = answer, shares
         self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
         self.port = port
         self.seen: list[Seen] = []
@@ -152,6 +157,9 @@ class Server:
         for connection in list(connections):
             connection.abort()
         await asyncio.sleep(0)
+
+    def completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        return completion(body, fault, self.answer_to(body), self.shares(body) if self.shares else None)
 
     def stats(self) -> dict[str, Any]:
         return {"total": self.total, "faults": dict(self.faults), "distinct": len(self.nth)}
@@ -229,7 +237,7 @@ class _Connection(asyncio.Protocol):
         elif fault == "echo-key":
             self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
         else:
-            self.write(200, completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
+            self.write(200, self.server.completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
 
     def write(self, status: int, whole: object, more: dict[str, str] | None = None) -> None:
         data = whole if isinstance(whole, bytes) else json.dumps(whole).encode()
@@ -261,9 +269,13 @@ ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
 }
 
 
-def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
-    """The answer to a body: the same for the same body, a label of its schema if it has one."""
-    text = "violates the schema" if fault == "schema" else _content(body)
+def completion(
+    body: dict[str, Any], fault: str = "ok", answer: Any = None, shares: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """The answer to a body: the same for the same body, of its schema if it has one; or ``answer``."""
+    text = "violates the schema" if fault == "schema" else _content(body) if answer is None else json.dumps(answer)
+    if shares is not None and fault == "ok":
+        text = json.dumps({"label": max(shares, key=lambda label: shares[label])})
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if fault == "refusal":
         message |= {"content": None, "refusal": "I cannot help with that"}
@@ -280,6 +292,8 @@ def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
     if body.get("logprobs"):
         top = [{"token": text, "logprob": -0.1}, {"token": "other", "logprob": -2.5}]
         choice["logprobs"] = {"content": [{"token": text, "logprob": -0.1, "top_logprobs": top}]}
+        if shares is not None:
+            choice["logprobs"] = {"content": _tokens(shares)}
     whole = {
         "id": f"chatcmpl-{_digest(body)[:12]}",
         "object": "chat.completion",
@@ -299,6 +313,14 @@ def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
     return whole
 
 
+def _tokens(shares: dict[str, float]) -> list[dict[str, Any]]:
+    """Three tokens, the second of them the label, with its rivals."""
+    label = max(shares, key=lambda each: shares[each])
+    rivals = [{"token": each, "logprob": math.log(share)} for each, share in shares.items() if share > 0]
+    sure = [{"token": token, "logprob": 0.0, "top_logprobs": []} for token in ('{"label": "', '"}')]
+    return [sure[0], {"token": label, "logprob": math.log(shares[label]), "top_logprobs": rivals}, sure[1]]
+
+
 def _content(body: dict[str, Any]) -> str:
     number = int(_digest(body["messages"])[:8], 16)
     shape = body.get("response_format") or {}
@@ -309,10 +331,24 @@ def _content(body: dict[str, Any]) -> str:
         return f"answer {number}"
     answer: dict[str, Any] = {}
     for name, below in schema["properties"].items():
-        labels = below.get("enum") or (below.get("items") or {}).get("enum")
-        value = labels[number % len(labels)] if labels else f"because {number}"
-        answer[name] = [value] if "items" in below else value
+        answer[name] = _value(below, number)
     return json.dumps(answer)
+
+
+def _value(schema: dict[str, Any], number: int) -> Any:
+    """A value that fits a schema."""
+    if "enum" in schema:
+        return schema["enum"][number % len(schema["enum"])]
+    kind = schema.get("type", "string")
+    kind = kind if isinstance(kind, str) else kind[number % len(kind)]
+    match kind:
+        case "array":
+            return [_value(schema["items"], number)]
+        case "object":
+            return {name: _value(below, number) for name, below in schema["properties"].items()}
+        case "string":
+            return f"because {number}"
+    return {"integer": number % 10, "number": number % 10 / 2, "boolean": number % 2 == 0, "null": None}[kind]
 
 
 def _digest(value: object) -> str:

@@ -70,6 +70,12 @@ def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
         return
     head = ["prompt", "model", "rows", "requests", "answered", "to ask", "tokens in", "USD from", "up to", "minutes"]
     print_table(head, [_row(one) for one in found], settings, numeric=[False, False, *[True] * 8])
+    for one in found:
+        if one.more:
+            click.echo(f"{one.id}: up to {count(one.more, 'request')} more, of items that it is not sure of")
+        if one.too_long:
+            said = "request is" if one.too_long == 1 else "requests are"
+            click.echo(f"{one.id}: {one.too_long:,} {said} too long for {one.model}, with up to {one.longest:,} tokens")
 
 
 def _show_trial(found: Trial, form: str, settings: Settings) -> None:
