@@ -148,7 +148,7 @@ class Project:
 
         with self.workspace() as work:
             found = _selected(work, select, exclude)
-            return plan_spending(work, [n for n in work.graph.of("prompt") if n.id in found])
+            return plan_spending(work, [n for n in work.graph.of("prompt", "enrichment") if n.id in found])
 
     def llm_request(self, prompt: str, item: str) -> dict[str, Any]:
         """The exact request that a prompt makes about an item: endpoint, body, and the key of its answer."""
