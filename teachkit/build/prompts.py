@@ -77,7 +77,7 @@ def vote(
     if error is not None:
         return error
     for number, tally in tallies.items():
-        extra = _extra(tally)
+        extra = {**_extra(tally), "answers": answers_key(keys[number])}
         columns = tally.codes()
         if scored is not None:
             extra["scores"] = scored.report

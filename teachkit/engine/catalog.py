@@ -60,6 +60,11 @@ def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Gra
         if dataset and voters:
             sql = _votes(task, dataset, [(n, paths[n.id]) for n in voters])
             connection.execute(f"create or replace view votes.{quote(task.name)} as {sql}")
+        for node in voters if dataset else ():
+            answers = _answers(store, nodes[node.id]["objects"]) if node.kind == "prompt" else []
+            if answers:
+                sql = _answered(task, dataset or [], node, paths[node.id], answers)
+                connection.execute(f"create or replace view votes.{quote(f'{task.name}_{node.name}')} as {sql}")
     for name, sql in _audit(store):
         connection.execute(f"create or replace view audit.{name} as {sql}")
 
@@ -89,20 +94,42 @@ def _relation(
 
 def _votes(task: TaskInfo, dataset: Sequence[Path], voters: Sequence[tuple[Node, Sequence[Path]]]) -> str:
     """One row for each item, one column for each voter: the label it said, NULL where it abstained."""
-    names = "[" + ", ".join(literal(label) for label in task.labels) + "]"
     columns, joins = [], []
     for index, (node, paths) in enumerate(voters):
-        if task.multi:
-            said = ", ".join(
-                f"case when v{index}.v{code} = 1 then {literal(label)} end"
-                for code, label in enumerate(task.labels)
-                if _has(paths, f"v{code}")
-            )
-            columns.append(f"list_filter([{said}], lambda x: x is not null) as {quote(node.name)}")
-        else:
-            columns.append(f"case when v{index}.vote >= 0 then {names}[v{index}.vote + 1] end as {quote(node.name)}")
+        columns.append(f"{_label(task, f'v{index}', paths)} as {quote(node.name)}")
         joins.append(f"positional join {parquet(paths, union_by_name=True)} v{index}")
     return f"select d.{quote(task.key)}, {', '.join(columns)} from {parquet(dataset)} d {' '.join(joins)}"
+
+
+def _answers(store: Store, votes: Sequence[str]) -> list[Path]:
+    """The objects with a prompt's answers, beside its votes; none if one is missing."""
+    metas = [store.meta(key) for key in votes]
+    keys = [meta.extra.get("answers") for meta in metas if meta is not None]
+    return [store.path(key) for key in keys if key] if all(key and store.has(key) for key in keys) else []
+
+
+def _answered(
+    task: TaskInfo, dataset: Sequence[Path], node: Node, votes: Sequence[Path], answers: Sequence[Path]
+) -> str:
+    """One row for each item: what a prompt said, why, by which model, at what cost, how surely."""
+    label = _label(task, "v", votes)
+    scores = "".join(f", v.{name}" for name in ("raw_score", "probability") if _has(votes, name))
+    said = f"{label} as label, a.status, a.reason{scores}, a.model, a.cost, a.request"
+    others = f"positional join {parquet(votes, union_by_name=True)} v positional join {parquet(answers)} a"
+    return f"select d.{quote(task.key)}, {said} from {parquet(dataset)} d {others}"
+
+
+def _label(task: TaskInfo, votes: str, paths: Sequence[Path]) -> str:
+    """SQL of the label, of multichoice the list of labels, that stands in the votes called ``votes``."""
+    names = "[" + ", ".join(literal(label) for label in task.labels) + "]"
+    if not task.multi:
+        return f"case when {votes}.vote >= 0 then {names}[{votes}.vote + 1] end"
+    said = ", ".join(
+        f"case when {votes}.v{code} = 1 then {literal(label)} end"
+        for code, label in enumerate(task.labels)
+        if _has(paths, f"v{code}")
+    )
+    return f"list_filter([{said}], lambda x: x is not null)"
 
 
 def _has(paths: Sequence[Path], column: str) -> bool:

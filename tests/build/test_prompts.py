@@ -509,3 +509,16 @@ def test_debug_shows_providers_and_whether_their_keys_are_set(tmp_path: Path, se
     assert "key in SHOP_KEY\n" in shown
     assert "sk-canary" not in shown
     assert server.total == 0
+
+
+def test_what_a_prompt_said_is_a_view(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.replace("prompts/mood/ask.md", "temperature: 0", "temperature: 0\noutput: {reason: true}")
+    sandbox("build", "--select", "+ask")
+    query = "select status, model, count(*) as n, count(reason) as reasons from votes.mood_ask group by all"
+    (row,) = sandbox("sql", query, "--format", "json").json["rows"]
+    assert row == {"status": "ok", "model": "tiny-2026-01-01", "n": rows(sandbox), "reasons": rows(sandbox)}
+    beside = (
+        "select count(*) as n from votes.mood_ask a join votes.mood m using (id) where a.label is distinct from m.ask"
+    )
+    assert sandbox("sql", beside, "--format", "json").json["rows"] == [{"n": 0}]
