@@ -13,7 +13,7 @@ from teachkit.errors import BadOption
 from teachkit.review.analyze import check_gold_name, gold_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from teachkit.build import Workspace
     from teachkit.graph import Node, TaskInfo
@@ -24,6 +24,8 @@ class PromptQuality:
     """One prompt. ``accuracy`` is over all items with gold (no answer is a wrong one), with its 95 % Wilson interval.
 
     ``cost`` is what its answers about all items cost, in USD; ``cost_per_right`` that of one right answer on gold.
+    ``scores``: with ``confidence``, how its scores were calibrated and how good they are on tune, and what its cascade
+    promises.
     """
 
     id: str
@@ -37,6 +39,7 @@ class PromptQuality:
     accuracy_answered: float | None
     cost: float
     cost_per_right: float | None
+    scores: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def _quality(run: Executor, node: Node, right: Any, answered: Any) -> PromptQual
         hits / said if said else None,
         cost,
         cost * items / rows / hits if hits and rows else None,
+        next((p.extra["scores"] for p in run.outputs[node.id].parts if "scores" in p.extra), None),
     )
 
 

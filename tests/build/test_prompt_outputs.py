@@ -95,7 +95,7 @@ def test_several_questions_are_one_request_and_a_voter_each(tmp_path: Path) -> N
 
 
 def test_questions_of_a_task_with_several_labels(tmp_path: Path) -> None:
-    """'no' says that the label does not hold, and nothing of others; a question without yes and no is about them all."""
+    """'no' says that the label does not hold, and nothing of others; a question without if_yes is about them all."""
     task = """
         tasks:
           - name: topics

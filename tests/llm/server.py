@@ -313,12 +313,15 @@ def completion(
     return whole
 
 
-def _tokens(shares: dict[str, float]) -> list[dict[str, Any]]:
+def _tokens(shares: dict[str, float]) -> list[Any]:
     """Three tokens, the second of them the label, with its rivals."""
     label = max(shares, key=lambda each: shares[each])
     rivals = [{"token": each, "logprob": math.log(share)} for each, share in shares.items() if share > 0]
-    sure = [{"token": token, "logprob": 0.0, "top_logprobs": []} for token in ('{"label": "', '"}')]
-    return [sure[0], {"token": label, "logprob": math.log(shares[label]), "top_logprobs": rivals}, sure[1]]
+    return [
+        {"token": '{"label": "', "logprob": 0.0, "top_logprobs": []},
+        {"token": label, "logprob": math.log(shares[label]), "top_logprobs": rivals},
+        {"token": '"}', "logprob": 0.0, "top_logprobs": []},
+    ]
 
 
 def _content(body: dict[str, Any]) -> str:

@@ -135,7 +135,9 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
         if vote.model is not None:
             cost = f", {vote.cost:.6f} USD" if vote.cost else ""
             reason = f": {cell(vote.reason, _LONG)}" if vote.reason else ""
-            click.echo(f"  {vote.voter} is {vote.model}, request {(vote.request or '')[:_SHORT]}{cost}{reason}")
+            sure = "" if vote.raw_score is None else f", score {vote.raw_score:.3f}"
+            sure += "" if vote.probability is None else f", probability {vote.probability:.3f}"
+            click.echo(f"  {vote.voter} is {vote.model}, request {(vote.request or '')[:_SHORT]}{sure}{cost}{reason}")
 
 
 def _vote_row(vote: VoteShare) -> list[str]:

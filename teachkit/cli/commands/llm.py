@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +11,15 @@ from teachkit.cli.output import cell, count, format_option, interval, percent, p
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
     from teachkit.review.compare import Comparison
+
+_MEASURES = {"ece_raw": "ECE", "ece": "ECE calibrated", "auroc": "AUROC"}
 
 
 @as_command
@@ -116,12 +120,31 @@ def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
         for one in found.prompts
     ]
     print_table(head, rows, settings, numeric=[False, False, *[True] * 8])
+    for one in found.prompts:
+        for line in _scores(one.scores):
+            click.echo(f"{one.id.removeprefix(f'prompt.{found.task}.')}: {line}")
     if found.pairs:
         click.echo()
     for pair in found.pairs:
         a, b = (name.rpartition(".")[2] for name in (pair.a, pair.b))
         alike = "" if pair.agreement is None else f"; alike on {percent(pair.agreement)} of what both answered"
         click.echo(f"{a} alone right {pair.only_a}, {b} alone right {pair.only_b}: p = {pair.p_value:.3g}{alike}")
+
+
+def _scores(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """In words: how good a prompt's scores are, and what its cascade promises."""
+    if found is None:
+        return
+    told = [f"{name} {found[key]:.3f}" for key, name in _MEASURES.items() if found.get(key) is not None]
+    how = f"scores by {found['by']}, {found['calibrated'] or 'not calibrated'}"
+    yield f"{how}; on {count(found['items'], 'item')} of tune: {', '.join(told)}" if told else how
+    cascade = found.get("cascade")
+    if cascade:
+        kept = (
+            f"{cascade['kept']:,} of {count(cascade['rows'], 'answer')} are its own (score {cascade['threshold']:.3g})"
+        )
+        promise = f"{cascade['of']} {cascade['target']:g} at confidence {1 - cascade['delta']:g}"
+        yield f"{kept}, {cascade['to']} gave the rest; {promise}: at least {cascade['bound']:.3f} on tune"
 
 
 def _row(one: Spending) -> list[str]:
