@@ -72,7 +72,7 @@ def label_scores(reply: ChatReply, name: str, allowed: Iterable[str]) -> LabelSc
     seen = math.fsum(scores.values()) if scores else 0.0
     if not scores or seen <= 0:
         return None
-    return LabelScores({label: score / seen for label, score in scores.items()}, min(1.0, seen))
+    return LabelScores({label: score / seen for label, score in scores.items()}, min(1.0, seen))  # above 1 by rounding
 
 
 def repeat_scores(values: Sequence[str | None], allowed: Iterable[str]) -> Mapping[str, float]:
@@ -192,8 +192,7 @@ def _masses(choice: TokenChoice) -> dict[bytes, float]:
             continue
         masses[text] = masses.get(text, 0.0) + _probability(logprob)
     masses[own] = max(masses.get(own, 0.0), _probability(choice.logprob))
-    total = max(1.0, math.fsum(masses.values()))  # above 1 by rounding
-    return {text: mass / total for text, mass in masses.items()}
+    return masses
 
 
 def _probability(logprob: float) -> float:

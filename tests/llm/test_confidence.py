@@ -160,7 +160,7 @@ def test_the_floor_is_nothing_and_equal_tokens_are_one() -> None:
 
 
 def test_what_sums_to_more_than_one_by_rounding_is_one() -> None:
-    choice = TokenChoice("ham", 1e-7, (("ham", 1e-7), ("spit", math.log(0.25))))
+    choice = TokenChoice("ham", 1e9, (("ham", 1e9), ("spit", math.log(0.25))))
     reply = ChatReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
     assert shares(reply) == ({"ham": 0.8, "spit": 0.2}, 1.0)
 
