@@ -233,17 +233,21 @@ def _count(value: object) -> int:
     return max(0, value) if isinstance(value, int) else 0
 
 
-def _tokens(logprobs: Mapping[str, Any]) -> tuple[TokenChoice, ...]:
-    return tuple(
-        TokenChoice(
-            _token(each),
-            float(each["logprob"]),
-            tuple((_token(top), float(top["logprob"])) for top in each.get("top_logprobs") or ()),
+def _tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
+    """The tokens of an answer; none if they are not as they should be: an answer is worth more than its tokens."""
+    try:
+        return tuple(
+            TokenChoice(
+                _token(each),
+                float(each["logprob"]),
+                tuple((_token(top), float(top["logprob"])) for top in each.get("top_logprobs") or ()),
+            )
+            for each in logprobs.get("content") or ()
         )
-        for each in logprobs.get("content") or ()
-    )
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return ()
 
 
 def _token(each: Mapping[str, Any]) -> str:
     given = each.get("bytes")
-    return bytes(given).decode("utf-8", "surrogateescape") if isinstance(given, list) and given else each["token"]
+    return bytes(given).decode("utf-8", "surrogateescape") if given else str(each["token"])

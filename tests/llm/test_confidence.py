@@ -152,6 +152,13 @@ def test_a_character_in_several_tokens_is_put_together_from_bytes() -> None:
     assert label_scores(parse_chat(json.dumps(body).encode()), "label", ["\U0001f600", "\U0001f641"]) is None
 
 
+@pytest.mark.parametrize("content", [[{"token": "a", "logprob": None}], [{"bytes": [300], "logprob": 0}], [1], 1, [{}]])
+def test_an_answer_whose_tokens_cannot_be_read_is_an_answer(content: Any) -> None:
+    choice = {"message": {"content": '{"label": "ham"}'}, "finish_reason": "stop", "logprobs": {"content": content}}
+    reply = parse_chat(json.dumps({"choices": [choice]}).encode())
+    assert (reply.data, reply.tokens, reply.problem) == ({"label": "ham"}, (), None)
+
+
 def test_the_floor_is_nothing_and_equal_tokens_are_one() -> None:
     top = (("ham", math.log(0.5)), ("spit", -9999.0), ("AB", math.log(0.25)), ("AB", -9999.0))
     choice = TokenChoice("ham", math.log(0.5), top)
