@@ -230,8 +230,6 @@ def upper_tail(right: int, n: int, share: float) -> float:
 
     Products, quotients and one exact sum, so the same bits everywhere; relative error below n / 10**15.
     """
-    if right <= 0:
-        return 1.0
     if right >= n:
         return _power(share, n) if right == n else 0.0
     trial = np.arange(1, n + 1)

@@ -28,7 +28,7 @@ def exact_tail(right: int, n: int, share: Fraction) -> Fraction:
     )
 
 
-@given(st.integers(1, 60), st.integers(-1, 61), st.integers(1, 99))
+@given(st.integers(1, 60), st.integers(0, 61), st.integers(1, 99))
 def test_the_tail_is_exact(n: int, right: int, percent: int) -> None:
     assert upper_tail(right, n, percent / 100) == pytest.approx(float(exact_tail(right, n, Fraction(percent / 100))))
 
@@ -42,7 +42,9 @@ def test_the_tail_is_exact_far_out(right: int, n: int, share: float) -> None:
     assert found == pytest.approx(float(expected), rel=1e-11) or (found == 0 and expected < Fraction(1, 10**300))
 
 
-@pytest.mark.parametrize(("target", "delta", "n"), [(0.95, 0.05, 59), (0.99, 0.05, 299), (0.9, 0.1, 22), (0.5, 0.5, 1)])
+@pytest.mark.parametrize(
+    ("target", "delta", "n"), [(0.95, 0.05, 59), (0.99, 0.05, 299), (0.9, 0.1, 22), (0.5, 0.5, 1), (0.5, 0.125, 3)]
+)
 def test_the_items_needed_are_those_of_the_textbook(target: float, delta: float, n: int) -> None:
     assert items_needed(target, delta) == n
     assert items_needed(1 - 1e-12, 0.05) == pytest.approx(math.log(20) * 1e12, rel=1e-3)
@@ -105,7 +107,7 @@ def test_accuracy_counts_all_items_and_what_the_strong_one_gets_wrong() -> None:
     assert isinstance(perfect, Threshold)
     assert perfect.n == 1000
     assert 0.2 < perfect.threshold < 0.25  # some 40 errors of 1,000
-    strong = np.arange(1000) % 22 != 0
+    strong = (np.arange(1000) > 240) | (np.arange(1000) % 10 != 0)
     worse = fit(score, right, score, kind="accuracy", strong=strong)
     assert isinstance(worse, Threshold) and worse.threshold > perfect.threshold
     stands = score >= worse.threshold
@@ -135,6 +137,8 @@ def test_candidates_stand_at_ranks_of_the_population() -> None:
     assert found.thresholds[0] == pytest.approx(1 - (36 + 6) / 100, abs=0.002)
     assert (found.thresholds[-1], found.shares[0], found.shares[-1], sum(found.shares)) == (0.0, 0.5, 0.5, 1.0)
     assert 40 <= len(found.thresholds) == len(set(found.thresholds)) <= 42
+    half = candidates([*np.linspace(1, 0, 1001), *[-math.inf] * 1001], 100, target=0.9, delta=0.05, kind="precision")
+    assert half.thresholds[0] == pytest.approx(1 - 2 * (36 + 6) / 100, abs=0.002)
     whole = candidates(np.linspace(1, 0, 1001), 100, target=0.9, delta=0.05, kind="accuracy")
     assert whole.shares == (1.0, *[0.0] * 40)
     tied = candidates([0.9] * 500 + [0.2] * 500, 400, target=0.9, delta=0.05, kind="precision")
