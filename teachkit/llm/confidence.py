@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from teachkit.llm.chat import json_in
@@ -231,7 +232,7 @@ def _advance(rest: bytes, place: Place, spelling: Spelling) -> Place | None:
             beyond = rest[1:].lstrip(_SPACE)
             return (done, b"") if rest.startswith(b'"') and beyond[:1] in (b"", b",", b"}") else None
         for way in spelling[done]:
-            if _same(rest[: len(way)], way[: len(rest)]):
+            if way[0] == rest[0] and _same(rest[: len(way)], way[: len(rest)]):
                 if len(rest) < len(way):
                     return done, rest
                 done, rest = done + 1, rest[len(way) :]
@@ -246,6 +247,7 @@ def _same(written: bytes, way: bytes) -> bool:
     return written == way or (way.startswith(b"\\u") and b"U" not in written and written.lower() == way)
 
 
+@lru_cache(maxsize=4096)
 def _spellings(character: str) -> tuple[bytes, ...]:
     """The ways to write a character in a JSON string."""
     units = character.encode("utf-16-be", "surrogatepass")

@@ -40,11 +40,12 @@ class Isotonic:
 
     def apply(self, scores: Any, /) -> Any:
         """Calibrated probabilities [N] of raw scores [N]."""
-        given, x, y = _finite(scores), np.asarray(self.scores), np.asarray(self.probabilities)
+        x, y = np.asarray(self.scores), np.asarray(self.probabilities)
+        given = np.clip(_finite(scores), x[0], x[-1])
         left = np.clip(np.searchsorted(x, given, side="right") - 1, 0, len(x) - 1)
         right = np.minimum(left + 1, len(x) - 1)
         width = np.where(right > left, x[right] - x[left], 1.0)
-        share = np.clip((given - x[left]) / width, 0.0, 1.0)
+        share = (given - x[left]) / width
         return np.minimum(y[left] + (y[right] - y[left]) * share, y[right])  # rounding may not step over the next point
 
     def as_dict(self) -> dict[str, Any]:

@@ -17,11 +17,10 @@ probability at most delta, whatever the scores are worth. Every candidate that w
   with all of it, for as long as it rejects; at the start of the next chain its share is added to that one's (the
   fallback procedure, Wiens 2003; with one chain: fixed-sequence testing). A true hypothesis is only ever tested at
   what no other true one before it has used up.
-- Candidates and starts depend on the scores of a population, on the number of judged items, and on target and delta;
-  not on the scores of the judged items, unless they are the population. Given a threshold, the number of right ones
-  among judged items is binomial only as long as these items did not choose the threshold, not even by their scores:
-  a start that waits until enough *judged* items are accepted favours samples in which the stricter, skipped zone is
-  thin.
+- Candidates and starts depend on the scores of all rows that the cascade is for, on the number of judged items, and on
+  target and delta. Judged items may be among the rows, of which they are a random sample; the guarantee is about those
+  rows. They may not choose candidates by themselves, not even by their scores: a start that waits until enough judged
+  items are accepted favours samples in which the stricter zone, which it skips, is thin.
 """
 
 from __future__ import annotations
@@ -128,14 +127,15 @@ def candidates(population: Any, n_items: int, *, target: float, delta: float, ki
     """Choose the thresholds to test, before any judgment is looked at.
 
     They are scores at even steps of the population's ranks, down to its lowest. For ``precision``, chains
-    start where the number of accepted items, as it is to be expected, is a little more than what a chain needs if all
-    are right, at twice that, four times that, and so on, and at all items: too few accepted items show nothing even if
-    they are all right, and with few more than that one error ends the chain. All starts have the same share. For
+    start where a little more items are to be expected above the threshold than a chain needs if all are right, at twice
+    that, four times that, and so on, and at all items: fewer show nothing even if all are right, and with few more than
+    that one error ends a chain. All starts have the same share; how many there are depends on ``target``, so in rare
+    cases a higher target finds a threshold where a lower one finds none (never with the same candidates). For
     ``accuracy`` every candidate is tested on all items, and one chain starts at the strictest.
 
     Args:
-        population: the scores [M] of the rows that the cascade is for, of which the judged items are a random sample.
-            Rows with a score that is not finite are never accepted.
+        population: the scores [M] of all rows that the cascade is for; where one is not finite, the row's cheap answer
+            never stands.
         n_items: how many judged items there will be.
         target: see ``fit_threshold``.
         delta: see ``fit_threshold``.

@@ -79,6 +79,12 @@ def test_isotonic_rises_and_is_never_certain(items: Any, random: Any) -> None:
     assert Isotonic.from_dict(json.loads(json.dumps(found.as_dict()))) == found
 
 
+def test_scores_may_be_as_near_as_numbers_can_be() -> None:
+    found = fit_isotonic([0.0, 5e-324, 1.0, np.nextafter(1, 2)], [False, True, True, True])
+    assert found is not None
+    assert found.apply([-0.5, 0.0, 5e-324, 0.5, 1.0, 1.5]).tolist() == [0.25, 0.25, 0.875, 0.875, 0.875, 0.875]
+
+
 def test_one_item_says_little_and_none_says_nothing() -> None:
     assert fit_isotonic([0.8], [True]) == Isotonic((0.8,), (0.75,))
     assert fit_isotonic([], []) is None
