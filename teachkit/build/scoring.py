@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.build.tally import VoteTally
     from teachkit.graph import Node, TaskInfo
+    from teachkit.votes.thresholds import Refusal
 
 
 @dataclass(slots=True)
@@ -94,25 +95,18 @@ def _calibrated(run: Executor, node: Node, tallies: Mapping[int, VoteTally], sam
             "tune and a vote; its scores stay raw"
         )
     elif confidence.calibrate == "isotonic":
-        fitted = calibration.fit_isotonic(score[judged], right)
-        probability = {number: fitted.apply(values) for number, values in raw.items()}
+        curve = calibration.fit_isotonic(score[judged], right)
+        probability = {number: _applied(curve, values) for number, values in raw.items()}
         honest = calibration.cross_fitted(score[judged], right)
         report |= {"calibrated": "isotonic", "ece": calibration.expected_calibration_error(honest, right)}
     elif confidence.calibrate == "temperature":
         shares = {number: tally.shares for number, tally in tallies.items()}
-        known = sample.of(shares)[judged]
-        scaled = calibration.fit_temperature(known, sample.truth[judged])
-        probability = {}
-        for number, tally in tallies.items():
-            after = scaled.apply(shares[number])
-            probability[number] = np.where(
-                np.isnan(raw[number]), np.nan, after[np.arange(tally.rows), np.maximum(tally.vote, 0)]
-            )
-        report |= {
-            "calibrated": "temperature",
-            "temperature": scaled.temperature,
-            "ece": calibration.expected_calibration_error(sample.of(probability)[judged], right),
-        }
+        known, truth = sample.of(shares)[judged], sample.truth[judged]
+        scaled = calibration.fit_temperature(known, truth)
+        probability = {n: _of_vote(_applied(scaled, shares[n]), tally) for n, tally in tallies.items()}
+        honest = calibration.cross_fitted(known, truth, fit=calibration.fit_temperature)
+        said = honest[np.arange(len(truth)), vote[judged]]
+        report |= {"calibrated": "temperature", "ece": calibration.expected_calibration_error(said, right)}
     found = Scored(report=report)
     edges = confidence.bands
     report["bands"] = ["low", *(f"{edge:g}" for edge in edges)]
@@ -124,6 +118,25 @@ def _calibrated(run: Executor, node: Node, tallies: Mapping[int, VoteTally], sam
             "band": np.searchsorted(edges, np.nan_to_num(used), side="right").astype(np.int8),
         }
     return found
+
+
+def _applied(calibrator: Any, scores: Any) -> Any:
+    """Calibrated scores [N] or [N, K]; where there is none, none."""
+    import numpy as np
+
+    known = ~np.isnan(scores) if scores.ndim == 1 else scores.sum(axis=1) > 0
+    found = np.full(scores.shape, np.nan)
+    if known.any():
+        found[known] = calibrator.apply(scores[known])
+    return found
+
+
+def _of_vote(probabilities: Any, tally: VoteTally) -> Any:
+    """The probability of what each row votes for [N], NaN without a vote."""
+    import numpy as np
+
+    found = probabilities[np.arange(tally.rows), np.maximum(tally.vote, 0)]
+    return np.where(tally.vote < 0, np.nan, found)
 
 
 # ---------------------------------------------------------------------------- cascade
@@ -143,25 +156,28 @@ def _cascade(
 
     strong, cascade = strong_node(node), node.spec.config.cascade
     votes = {number: tally.vote.copy() for number, tally in tallies.items()}
-    score = np.nan_to_num(sample.of({n: t.raw_score for n, t in tallies.items()}).astype(float), nan=-1.0)
+    scores = {n: np.where(t.vote < 0, -np.inf, np.nan_to_num(t.raw_score, nan=-np.inf)) for n, t in tallies.items()}
+    promise = {"target": cascade.target, "delta": cascade.delta, "kind": cascade.of}
+    population = np.concatenate([*scores.values()])
+    tested = thresholds.candidates(population, len(sample.places), **promise)
     right = sample.of(votes) == sample.truth
     right_strong = None
     if cascade.of == "accuracy":
         by_strong = _ask_strong(run, strong, tables, tallies, task, sample.places)
         right_strong = np.array([by_strong[place] for place in sample.places], dtype=np.int64) == sample.truth
-    fitted = thresholds.fit_threshold(
-        score, right, target=cascade.target, delta=cascade.delta, right_strong=right_strong, kind=cascade.of
-    )
+    judged = sample.of(scores).astype(float)
+    fitted = thresholds.fit_threshold(judged, right, candidates=tested, right_strong=right_strong, **promise)
     if isinstance(fitted, thresholds.Refusal):
-        problem = f"the cascade of prompt '{node.name}' cannot promise {cascade.of} {cascade.target:g}: {fitted.reason}"
+        why = _why_not(fitted)
+        problem = f"the cascade of prompt '{node.name}' cannot promise {cascade.of} {cascade.target:g}: {why}"
         advice = "label more items of the tune split, or lower 'target'; or leave out 'cascade' and name one model"
         raise NodeFailed(node.where, problem=problem, advice=advice)
     found = Scored()
     rows = kept = passed_on = 0
     strong_cost = 0.0
     for number, tally in tallies.items():
-        scores = np.nan_to_num(tally.raw_score, nan=-1.0)
-        asked = [row for row in np.flatnonzero(scores < fitted.threshold).tolist() if tally.status_of(row) != EMPTY]
+        unsure = np.flatnonzero(scores[number] < fitted.threshold).tolist()
+        asked = [row for row in unsure if tally.status_of(row) != EMPTY]
         by = ask_votes(run, strong, tables[number], task, asked)
         strong_cost += float(by.cost.sum())
         tally.take_over(by, asked)
@@ -182,6 +198,7 @@ def _cascade(
             **cascade.model_dump(),
             "threshold": fitted.threshold,
             "bound": fitted.bound,
+            "trace": [each.as_dict() for each in fitted.trace],
             "sample": len(sample.places),
             "rows": rows,
             "kept": kept,
@@ -196,6 +213,16 @@ def _cascade(
         f"{1 - cascade.delta:g} if the {len(sample.places):,} items of tune are a fair sample and their gold is right"
     )
     return found
+
+
+def _why_not(refusal: Refusal) -> str:
+    """In words: too few items, or too few of them right."""
+    if refusal.reason == "too few items":
+        return f"it takes {refusal.needed} items at least, all right, and tune has {refusal.n_items} with gold"
+    if not refusal.trace:
+        return "none of its answers has a score"
+    shown = max(refusal.trace, key=lambda each: each.right / each.n if each.n else 0.0)
+    return f"at best {shown.right} of {shown.n} items of tune are right, which does not show it"
 
 
 def _ask_strong(

@@ -313,7 +313,7 @@ def _shares(answer: Answer, spec: PromptSpec, task: TaskInfo) -> Mapping[str, fl
     confidence = spec.config.confidence
     if confidence is None or confidence.by == "repeats" or answer.reply is None:
         return None
-    from teachkit.llm.confidence import label_scores
+    from teachkit.llm import label_scores
 
     allowed = [*task.labels, *([ABSTAIN] if spec.config.output.abstain else [])]
     found = label_scores(answer.reply, spec.asks, allowed)

@@ -7,6 +7,7 @@ from teachkit.lazy import lazy_names
 if TYPE_CHECKING:
     from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
     from teachkit.llm.chat import ChatReply, StructuredOutput, TokenChoice, Usage, chat_body, parse_chat
+    from teachkit.llm.confidence import LabelScores, label_scores, repeat_scores
     from teachkit.llm.money import Budget, Price, Prices, TokenEstimate, microdollars
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
@@ -28,6 +29,7 @@ __all__ = [
     "Decision",
     "Endpoint",
     "FastTransport",
+    "LabelScores",
     "Mode",
     "NoReply",
     "OpenAITransport",
@@ -55,9 +57,11 @@ __all__ = [
     "check_way",
     "decide",
     "label_schema",
+    "label_scores",
     "make_transport",
     "microdollars",
     "parse_chat",
+    "repeat_scores",
     "request_key",
 ]
 __getattr__ = lazy_names(
@@ -65,6 +69,7 @@ __getattr__ = lazy_names(
     {
         "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
         "chat": ("ChatReply", "StructuredOutput", "TokenChoice", "Usage", "chat_body", "parse_chat"),
+        "confidence": ("LabelScores", "label_scores", "repeat_scores"),
         "money": ("Budget", "Price", "Prices", "TokenEstimate", "microdollars"),
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),

@@ -32,7 +32,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenChoice:
-    """One token of the answer, its log-probability, and those of its rivals (itself included), best first."""
+    """One token of the answer, its log-probability, and those of its rivals (itself included), best first.
+
+    Of a token that ends within a character, the bytes that are none are lone surrogates (``surrogateescape``), if the
+    provider says which bytes they are: so tokens put together are the answer.
+    """
 
     token: str
     logprob: float
@@ -185,16 +189,24 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def _answer(text: str) -> tuple[Any, str | None]:
-    """The JSON in an answer: all of it, or its one fenced block (as models without structured output write it)."""
-    for candidate in (text, *_only(_FENCE.findall(text))):
+    found = json_in(text)
+    return (found[0], None) if found else (None, "the answer is not JSON")
+
+
+def json_in(text: str) -> tuple[Any, int] | None:
+    """The JSON in an answer, and where it starts: all of it, or its one fenced block.
+
+    Models without structured output write such a block.
+    """
+    for candidate, start in ((text, 0), *_only([(match[1], match.start(1)) for match in _FENCE.finditer(text)])):
         try:
-            return _loads(candidate), None
+            return _loads(candidate), start
         except (ValueError, RecursionError):
             continue
-    return None, "the answer is not JSON"
+    return None
 
 
-def _only(found: list[str]) -> list[str]:
+def _only(found: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return found if len(found) == 1 else []
 
 
@@ -221,12 +233,21 @@ def _count(value: object) -> int:
     return max(0, value) if isinstance(value, int) else 0
 
 
-def _tokens(logprobs: Mapping[str, Any]) -> tuple[TokenChoice, ...]:
-    return tuple(
-        TokenChoice(
-            each["token"],
-            float(each["logprob"]),
-            tuple((top["token"], float(top["logprob"])) for top in each.get("top_logprobs") or ()),
+def _tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
+    """The tokens of an answer; none if they are not as they should be: an answer is worth more than its tokens."""
+    try:
+        return tuple(
+            TokenChoice(
+                _token(each),
+                float(each["logprob"]),
+                tuple((_token(top), float(top["logprob"])) for top in each.get("top_logprobs") or ()),
+            )
+            for each in logprobs.get("content") or ()
         )
-        for each in logprobs.get("content") or ()
-    )
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return ()
+
+
+def _token(each: Mapping[str, Any]) -> str:
+    given = each.get("bytes")
+    return bytes(given).decode("utf-8", "surrogateescape") if given else str(each["token"])

@@ -1,170 +1,299 @@
-"""From scores to probabilities, and how good these are: learnt and measured on items whose answer is known."""
+"""Scores that say how often an answer is right: calibration on gold, and how far scores are from what they say.
+
+A score is any number that is higher where an answer is more likely right. It is a probability once it was calibrated:
+of the answers with 0.8, eight in ten are right. Nothing here may see gold of the test split before it is final.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from teachkit.votes.intervals import wilson
 
-_BOUNDS = (0.05, 20.0)  # of a temperature
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+FLOOR = 1e-6
+"""What a probability of 0 is taken for: a label outside the alternatives that were shown is not impossible."""
+_WIDEST = 3.0  # of the log of a temperature: from 1/20 to 20
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+class Calibrator(Protocol):
+    """What a fit returns: it makes calibrated probabilities of raw scores, one row for each item."""
+
+    def apply(self, scores: Any, /) -> Any:
+        """Return an array of the same shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isotonic:
-    """The likeliest non-decreasing curve from scores to shares right (pool adjacent violators; Zadrozny & Elkan 2002).
+    """A non-decreasing map from scores to probabilities: straight between its points, level beyond them."""
 
-    ``scores`` and ``shares`` [M] are its corners; between them it is straight, beyond them flat. Shares keep 1/(n+2)
-    away from 0 and 1, as n items cannot tell a smaller chance.
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    def apply(self, scores: Any, /) -> Any:
+        """Calibrated probabilities [N] of raw scores [N]."""
+        x, y = np.asarray(self.scores), np.asarray(self.probabilities)
+        given = np.clip(_finite(scores), x[0], x[-1])
+        left = np.clip(np.searchsorted(x, given, side="right") - 1, 0, len(x) - 1)
+        right = np.minimum(left + 1, len(x) - 1)
+        width = np.where(right > left, x[right] - x[left], 1.0)
+        share = (given - x[left]) / width
+        return np.minimum(y[left] + (y[right] - y[left]) * share, y[right])  # rounding may not step over the next point
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, exact."""
+        return {"scores": list(self.scores), "probabilities": list(self.probabilities)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Isotonic:
+        """Read what ``as_dict`` wrote."""
+        return cls(tuple(map(float, values["scores"])), tuple(map(float, values["probabilities"])))
+
+
+def fit_isotonic(score: Any, right: Any) -> Isotonic | None:
+    """Fit P(right | score) as a non-decreasing function of the score [N]; ``right`` [N] says which answers are.
+
+    Pool adjacent violators (Ayer, Brunk, Ewing, Reid, Silverman, *An Empirical Distribution Function for Sampling with
+    Incomplete Information*, Ann. Math. Statist. 26, 1955; for calibration: Zadrozny, Elkan, KDD 2002), equal scores
+    pooled first. The maximum of the likelihood ends in a block that is always right, or begins in one that never is,
+    be it of one item. So each block gets the mean of Jeffreys' posterior, (right + 1/2) / (items + 1), and blocks that
+    are out of order after that are pooled again, with items + 1 as weights. That is never 0 or 1, and non-decreasing;
+    it vanishes as blocks grow.
+
+    Returns:
+        ``None`` without items.
     """
-
-    scores: Any
-    shares: Any
-
-    def apply(self, scores: Any) -> Any:
-        """Probabilities of scores [N]; NaN stays NaN."""
-        found = np.interp(scores, self.scores, self.shares)
-        return np.where(np.isnan(scores), np.nan, found)
-
-
-def fit_isotonic(score: Any, right: Any) -> Isotonic:
-    """Fit the curve to scores [N] and whether each was right [N].
-
-    Raises:
-        ValueError: there are none.
-    """
+    score, right = _judged(score, right)
     if not len(score):
-        raise ValueError("there is nothing to calibrate on")
-    values, group = np.unique(np.asarray(score, dtype=np.float64), return_inverse=True)
-    count = np.bincount(group).astype(np.float64)
-    hits = np.bincount(group, weights=np.asarray(right, dtype=np.float64))
-    blocks: list[list[float]] = []  # hits, count, first, last
-    for value, hit, many in zip(values, hits, count, strict=True):
-        blocks.append([hit, many, value, value])
-        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
-            last = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1], blocks[-1][2], last[3]]
-    edge = 1 / (len(score) + 2)
-    share = np.clip([hit / many for hit, many, _, _ in blocks], edge, 1 - edge)
-    corners = np.array([[first, last] for _, _, first, last in blocks]).ravel()
-    heights = np.repeat(share, 2)
-    distinct = np.concatenate([[True], np.diff(corners) > 0])
-    return Isotonic(corners[distinct], heights[distinct])
+        return None
+    values, index = np.unique(score, return_inverse=True)
+    ones, count = np.bincount(index, weights=right).astype(np.int64), np.bincount(index)
+    likely = _pooled(list(zip(ones.tolist(), count.tolist(), range(len(values)), range(len(values)), strict=True)))
+    blocks = _pooled([(2 * k + 1, 2 * n + 2, first, last) for k, n, first, last in likely])
+    points: dict[float, float] = {}
+    for k, n, first, last in blocks:
+        points |= {float(values[first]): k / n, float(values[last]): k / n}
+    return Isotonic(tuple(points), tuple(points.values()))
+
+
+def _pooled(groups: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Pool neighbours (share = first / second number) until shares rise strictly. Integers, so exact."""
+    stack: list[tuple[int, int, int, int]] = []
+    for group in groups:
+        k, n, first, last = group
+        while stack and stack[-1][0] * n >= k * stack[-1][1]:
+            before = stack.pop()
+            k, n, first = k + before[0], n + before[1], before[2]
+        stack.append((k, n, first, last))
+    return stack
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """One number that makes all probabilities more, or less, even (Guo et al. 2017): p^(1/T), scaled to sum to 1."""
+    """Divides log-probabilities: above 1 probabilities become more even, below 1 more extreme. Order stays."""
 
-    temperature: float
+    value: float
 
-    def apply(self, probabilities: Any) -> Any:
-        """Probabilities [N, K]; rows of zeros stay."""
-        with np.errstate(divide="ignore"):
-            logs = np.log(probabilities) / self.temperature
-        top = logs.max(axis=1, keepdims=True)
-        raised = np.exp(logs - np.where(np.isfinite(top), top, 0.0))
-        total = raised.sum(axis=1, keepdims=True)
-        return np.divide(raised, total, out=np.zeros_like(raised), where=total > 0)
+    def apply(self, probabilities: Any, /) -> Any:
+        """Calibrated probabilities [N, K] of raw ones, rows sum to 1. A zero counts as ``FLOOR``."""
+        logits = _logits(probabilities) / self.value
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def as_dict(self) -> dict[str, float]:
+        """As plain values."""
+        return {"temperature": self.value}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Temperature:
+        """Read what ``as_dict`` wrote."""
+        return cls(float(values["temperature"]))
 
 
-def fit_temperature(probabilities: Any, truth: Any) -> Temperature:
-    """Fit the temperature to probabilities [N, K] and true classes [N] by golden section on the log-likelihood.
+def fit_temperature(probabilities: Any, truth: Any) -> Temperature | None:
+    """Fit the one number that makes probabilities [N, K] of the true labels (codes [N], -1 unknown) most likely.
 
-    Raises:
-        ValueError: there are none.
+    Temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017) on
+    log-probabilities. A standard normal prior on the log of the temperature, worth less than an item or two, keeps
+    answers that are all right from becoming certain; the temperature lies between 1/20 and 20. By a grid and a golden
+    section search; rounded to six decimals, so that the last bits of a platform's ``exp`` count for nothing.
+
+    Returns:
+        ``None`` without an item whose truth is known.
     """
+    logits, truth = _logits(probabilities), np.asarray(truth)
+    if truth.shape != logits.shape[:1] or (truth >= logits.shape[1]).any():
+        raise ValueError("the truth is one code for each row of probabilities, below their number of columns")
+    logits, truth = logits[truth >= 0], truth[truth >= 0].astype(np.int64)
     if not len(truth):
-        raise ValueError("there is nothing to calibrate on")
-    rows = np.arange(len(truth))
-    floor = np.maximum(probabilities, 1e-9)  # what was not seen is unlikely, not impossible
-    floor = floor / floor.sum(axis=1, keepdims=True)
+        return None
+    logits = logits - logits[np.arange(len(truth)), truth][:, None]  # relative to the truth
 
     def loss(log_temperature: float) -> float:
-        scaled = Temperature(float(np.exp(log_temperature))).apply(floor)
-        return -float(np.log(np.maximum(scaled[rows, truth], 1e-300)).mean())
+        scaled = logits / math.exp(log_temperature)
+        top = scaled.max(axis=1)
+        return math.fsum((top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))).tolist()) + log_temperature**2 / 2
 
-    low, high = np.log(_BOUNDS[0]), np.log(_BOUNDS[1])
-    ratio = (np.sqrt(5) - 1) / 2
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    at_a, at_b = loss(a), loss(b)
-    for _ in range(60):
-        if at_a <= at_b:
-            high, b, at_b = b, a, at_a
-            a = high - ratio * (high - low)
-            at_a = loss(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + ratio * (high - low)
-            at_b = loss(b)
-    return Temperature(float(np.exp((low + high) / 2)))
+    return Temperature(round(math.exp(_lowest(loss, -_WIDEST, _WIDEST)), 6))
 
 
-def cross_fitted(score: Any, right: Any, *, folds: int = 5) -> Any:
-    """Isotonic probabilities of the items themselves [N], each by a curve that has not seen it: an honest measure.
+def _lowest(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Where ``loss`` is lowest: around the best of 61 points, in case there are two valleys."""
+    steps = [low + (high - low) * i / 60 for i in range(61)]
+    best = min(range(61), key=lambda i: loss(steps[i]))
+    low, high = steps[max(0, best - 1)], steps[min(60, best + 1)]
+    for _ in range(40):
+        a, b = high - (high - low) * _GOLDEN, low + (high - low) * _GOLDEN
+        low, high = (low, b) if loss(a) <= loss(b) else (a, high)
+    return (low + high) / 2
 
-    The folds are dealt out in the order of the items.
+
+def cross_fitted(
+    scores: Any,
+    truth: Any,
+    *,
+    fit: Callable[[Any, Any], Calibrator | None] = fit_isotonic,
+    folds: int = 5,
+    seed: int = 0,
+) -> Any:
+    """Calibrate each item by a fit on the other folds, so that what is measured on the result is no self-praise.
+
+    Args:
+        scores: what ``fit`` takes: [N], or [N, K] for ``fit_temperature``.
+        truth: what ``fit`` takes beside it.
+        fit: ``fit_isotonic`` or ``fit_temperature``.
+        folds: at least 2; as many as there are items, if those are fewer.
+        seed: an item's fold depends on it, on its index and on the number of items, on no random generator.
+
+    Returns:
+        An array like ``scores``; NaN where the other folds have nothing to fit, as with one item.
     """
-    score, right = np.asarray(score, dtype=np.float64), np.asarray(right, dtype=bool)
-    fold = np.arange(len(score)) % folds
-    found = np.empty(len(score))
-    for number in range(min(folds, len(score))):
-        held = fold == number
-        rest = ~held if (~held).any() else held
-        found[held] = fit_isotonic(score[rest], right[rest]).apply(score[held])
+    if folds < 2:
+        raise ValueError("there are at least 2 folds")
+    scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
+    fold = _folds(len(scores), folds, seed)
+    found = np.full(scores.shape, np.nan)
+    for held in range(folds):
+        out = fold == held
+        calibrator = fit(scores[~out], truth[~out]) if out.any() else None
+        if calibrator is not None:
+            found[out] = calibrator.apply(scores[out])
     return found
 
 
+def _folds(n: int, folds: int, seed: int) -> Any:
+    """Folds of equal size (but for one item), by the order of a hash of the index: splitmix64, Steele et al. 2014."""
+    index = np.arange(1, n + 1, dtype=np.uint64) + (np.uint64(seed % 2**32) << np.uint64(32))
+    with np.errstate(over="ignore"):
+        mixed = index * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    rank = np.empty(n, dtype=np.int64)
+    rank[np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")] = np.arange(n)
+    return rank % folds
+
+
 @dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Items with a probability from ``low`` to ``high``: the mean of it, the share right, and that one's interval."""
+class Bin:
+    """Items with a probability from ``low`` up to, not including, ``high`` (1 is in the last bin).
+
+    ``mean`` is what they say, ``share`` how many are right, with its 95 % interval (Wilson); ``None`` without items.
+    """
 
     low: float
     high: float
     count: int
-    probability: float
-    share: float
-    share_low: float
-    share_high: float
+    mean: float | None
+    share: float | None
+    share_low: float | None
+    share_high: float | None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """As plain values."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
-def reliability(probability: Any, right: Any, *, bins: int = 10) -> list[ReliabilityBin]:
-    """The reliability diagram over bins of equal width; bins without items are left out. 95 % Wilson intervals."""
-    probability, right = np.asarray(probability, dtype=np.float64), np.asarray(right, dtype=bool)
-    place = np.clip((probability * bins).astype(int), 0, bins - 1)
-    found = []
-    for number in range(bins):
-        here = place == number
-        count, hits = int(here.sum()), int(right[here].sum())
-        interval = wilson(hits, count)
-        if interval is not None:
-            mean = float(probability[here].mean())
-            found.append(ReliabilityBin(number / bins, (number + 1) / bins, count, mean, hits / count, *interval))
-    return found
+def reliability(probability: Any, right: Any, bins: int | Sequence[float] = 10) -> list[Bin]:
+    """Compare what probabilities [N] say with how many answers are right, bin by bin.
+
+    ``bins`` is a number of bins of equal width, or the edges between bins, rising, each between 0 and 1.
+    """
+    probability, right = _judged(probability, right, share=True)
+    inner = [i / bins for i in range(1, bins)] if isinstance(bins, int) else [float(edge) for edge in bins]
+    edges = [0.0, *inner, 1.0]
+    if edges != sorted(set(edges)):
+        raise ValueError("edges of bins rise, each between 0 and 1")
+    place = np.searchsorted(np.asarray(inner), probability, side="right")
+    return [
+        _bin(low, high, probability[place == i], right[place == i]) for i, (low, high) in enumerate(pairwise(edges))
+    ]
 
 
-def expected_calibration_error(probability: Any, right: Any, *, bins: int = 10) -> float | None:
-    """The mean distance of probability and share right over bins of equal width (Naeini et al. 2015)."""
-    found = reliability(probability, right, bins=bins)
-    total = sum(each.count for each in found)
-    return sum(each.count * abs(each.probability - each.share) for each in found) / total if total else None
+def _bin(low: float, high: float, probability: Any, right: Any) -> Bin:
+    count, correct = len(right), int(right.sum())
+    interval = wilson(correct, count)
+    if interval is None:
+        return Bin(low, high, 0, None, None, None, None)
+    return Bin(low, high, count, math.fsum(probability.tolist()) / count, correct / count, *interval)
+
+
+def expected_calibration_error(probability: Any, right: Any, bins: int | Sequence[float] = 10) -> float | None:
+    """The mean distance of what probabilities say from how many are right, over bins of equal width (or by edges).
+
+    Naeini, Cooper, Hauskrecht, AAAI 2015; Guo et al., ICML 2017. Above 0 even for perfect probabilities if there are
+    few items in a bin, as shares vary. ``None`` without items.
+    """
+    filled = [(b.count, b.mean, b.share) for b in reliability(probability, right, bins)]
+    total = sum(count for count, _, _ in filled)
+    gaps = [count * abs(mean - share) for count, mean, share in filled if mean is not None and share is not None]
+    return math.fsum(gaps) / total if total else None
 
 
 def brier(probability: Any, right: Any) -> float | None:
-    """The mean squared distance of probability and outcome (Brier 1950)."""
-    probability, right = np.asarray(probability, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    return float(((probability - right) ** 2).mean()) if len(right) else None
+    """The mean squared distance of probabilities [N] from what came true (Brier 1950); ``None`` without items."""
+    probability, right = _judged(probability, right, share=True)
+    return math.fsum(((probability - right) ** 2).tolist()) / len(right) if len(right) else None
 
 
 def auroc(score: Any, right: Any) -> float | None:
-    """The chance that a right item scores above a wrong one, ties by half; None if all are right, or wrong."""
-    score, right = np.asarray(score, dtype=np.float64), np.asarray(right, dtype=bool)
-    hits, misses = int(right.sum()), int((~right).sum())
-    if not hits or not misses:
-        return None
-    _, group, count = np.unique(score, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    rank = (last - (count - 1) / 2)[group]  # the mean rank of equal scores
-    return float((rank[right].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    """How often a right answer has the higher score than a wrong one; of equal scores half.
+
+    The area under the ROC curve (Hanley, McNeil 1982). ``None`` without a right answer, or without a wrong one.
+    """
+    score, right = _judged(score, right)
+    _, index = np.unique(score, return_inverse=True)
+    size = int(index.max()) + 1 if len(index) else 0
+    good, bad = np.bincount(index[right], minlength=size), np.bincount(index[~right], minlength=size)
+    pairs = int(good.sum()) * int(bad.sum())
+    return int((good * (2 * (np.cumsum(bad) - bad) + bad)).sum()) / (2 * pairs) if pairs else None
+
+
+def _judged(score: Any, right: Any, *, share: bool = False) -> tuple[Any, Any]:
+    score, right = _finite(score), np.asarray(right)
+    if score.ndim != 1 or score.shape != right.shape:
+        raise ValueError("there is one score and one judgment for each item")
+    if share and ((score < 0) | (score > 1)).any():
+        raise ValueError("a probability lies between 0 and 1")
+    return score, right.astype(bool)
+
+
+def _finite(values: Any) -> Any:
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a score is a finite number")
+    return values
+
+
+def _logits(probabilities: Any) -> Any:
+    given = _finite(probabilities)
+    if given.ndim != 2 or (given < 0).any():
+        raise ValueError("probabilities are rows of numbers, none below 0")
+    return np.log(np.maximum(given, FLOOR))

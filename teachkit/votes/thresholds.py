@@ -1,13 +1,26 @@
-"""From which score on a cheap model's answer may stand, so that a stated share is right: with a stated confidence.
+"""From which score on a cheap answer may stand, with a guarantee on how often it is right.
 
-Candidates are a fixed grid of thresholds, tested from the strictest down, each by an exact binomial bound at level
-``delta``; the first that fails ends it. As the order is fixed beforehand, no correction for the number of tests is
-needed (fixed-sequence testing; Learn then Test, Angelopoulos et al. 2021). For precision, thresholds at which too few
-items stand are skipped, so that one bad answer among a handful does not end it all: the first is tested where half of
-the errors that the target allows would pass. That looks at scores alone, never at what was right.
+A cascade asks a cheap voter first, and a strong one where the cheap one's score is below a threshold. The threshold is
+chosen on judged items so that, with probability 1 - delta over the draw of those items, the target is met: for
+``precision`` by the cheap answers that stand, for ``accuracy`` by all answers of the cascade.
 
-What it assumes: the sample is drawn like the items that the threshold is used on, its gold is right, and it was not
-used to choose between several cascades.
+The method is Learn-then-Test (Angelopoulos, Bates, Candès, Jordan, Lei, *Learn then Test: Calibrating Predictive
+Algorithms to Achieve Risk Control*, 2021): candidates are fixed before any judgment is looked at, each stands for the
+hypothesis "this threshold misses the target", and a procedure rejects hypotheses such that it rejects a true one with
+probability at most delta, whatever the scores are worth. Every candidate that was rejected may be used; the laxest is.
+
+- A hypothesis is tested with an exact binomial tail: of n items that are drawn independently and fall to the candidate,
+  the number of right ones is binomial with the candidate's own precision (or accuracy), given n. This is the test that
+  Clopper and Pearson (1934) turn into a lower bound. Items drawn without replacement from a finite table vary less
+  (Hoeffding 1963, section 6), so the test holds for them, too.
+- Candidates are tested from the strictest to the laxest, in chains: each starts with a share of delta and goes on,
+  with all of it, for as long as it rejects; at the start of the next chain its share is added to that one's (the
+  fallback procedure, Wiens 2003; with one chain: fixed-sequence testing). A true hypothesis is only ever tested at
+  what no other true one before it has used up.
+- Candidates and starts depend on the scores of all rows that the cascade is for, on the number of judged items, and on
+  target and delta. Judged items may be among the rows, of which they are a random sample; the guarantee is about those
+  rows. They may not choose candidates by themselves, not even by their scores: a start that waits until enough judged
+  items are accepted favours samples in which the stricter zone, which it skips, is thin.
 """
 
 from __future__ import annotations
@@ -18,116 +31,231 @@ from typing import Any, Literal
 
 import numpy as np
 
-GRID = tuple(1 / (1 + math.exp(-x / 4)) for x in range(60, -61, -1))
-"""Candidates, strictest first: dense near 1, where the scores of language models lie."""
+Kind = Literal["precision", "accuracy"]
+_STEPS = 40  # candidates between the strictest and the laxest
 
-ABOVE_ALL = 2.0
-"""A threshold that no score reaches: the strong model answers everything."""
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Thresholds, falling, and for each the share of delta that a chain starts with there (0: none starts)."""
+
+    thresholds: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One candidate: of ``n`` items ``right`` were right; ``p_value`` against ``level``, its part of delta."""
+
+    threshold: float
+    n: int
+    right: int
+    p_value: float
+    level: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate is shown to meet the target."""
+        return self.p_value <= self.level
+
+    def as_dict(self) -> dict[str, float | int | bool]:
+        """As plain values."""
+        return {name: getattr(self, name) for name in (*self.__slots__, "passed")}
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Answers whose score is ``threshold`` or more stand. ``bound``: the share right is at least that, at 1 - delta.
+    """Cheap answers with a score of ``threshold`` or more stand.
 
-    ``kept`` of ``sample`` items stand; ``tested`` is how many candidates were tried.
+    ``accepted`` of the ``n_items`` judged items stand. ``right`` of ``n`` are right: of those, or of all for accuracy;
+    ``bound`` is what is guaranteed, at least the target: the lower bound of Clopper and Pearson at the level of the
+    test. ``trace`` holds all candidates that were tested.
     """
 
     threshold: float
+    accepted: int
+    n_items: int
+    right: int
+    n: int
     bound: float
-    kept: int
-    sample: int
-    tested: int
+    trace: tuple[Tested, ...]
+
+    @property
+    def share_accepted(self) -> float:
+        """The share of the judged items whose cheap answer stands."""
+        return self.accepted / self.n_items
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "trace"}
+        return {**plain, "share_accepted": self.share_accepted, "trace": [each.as_dict() for each in self.trace]}
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No threshold can be promised; ``needed``: so many items must stand, all right, for any to pass."""
+    """There is no threshold, and why: ``too few items`` (``needed`` at least, were all right), or ``target missed``."""
 
-    reason: str
+    reason: Literal["too few items", "target missed"]
+    n_items: int
     needed: int
+    trace: tuple[Tested, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "trace"}
+        return {**plain, "trace": [each.as_dict() for each in self.trace]}
+
+
+def items_needed(target: float, delta: float) -> int:
+    """The least number of items that can show ``target`` at ``delta``: the least n with target**n <= delta.
+
+    Raises:
+        ValueError: one of them is not between 0 and 1; no number of items shows that all answers are right.
+    """
+    if not 0 < target < 1 or not 0 < delta < 1:
+        raise ValueError(f"target and delta lie between 0 and 1, 0 and 1 left out; not {target} and {delta}")
+    low, high = 0, 1
+    while _power(target, high) > delta:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _power(target, middle) > delta else (low, middle)
+    return high
+
+
+def candidates(population: Any, n_items: int, *, target: float, delta: float, kind: Kind) -> Candidates:
+    """Choose the thresholds to test, before any judgment is looked at.
+
+    They are scores at even steps of the population's ranks, down to its lowest. For ``precision``, chains
+    start where a little more items are to be expected above the threshold than a chain needs if all are right, at twice
+    that, four times that, and so on, and at all items: fewer show nothing even if all are right, and with few more than
+    that one error ends a chain. All starts have the same share; how many there are depends on ``target``, so in rare
+    cases a higher target finds a threshold where a lower one finds none (never with the same candidates). For
+    ``accuracy`` every candidate is tested on all items, and one chain starts at the strictest.
+
+    Args:
+        population: the scores [M] of all rows that the cascade is for; where one is not finite, the row's cheap answer
+            never stands.
+        n_items: how many judged items there will be.
+        target: see ``fit_threshold``.
+        delta: see ``fit_threshold``.
+        kind: see ``fit_threshold``.
+    """
+    given = np.asarray(population, dtype=np.float64)
+    scores = np.sort(given[np.isfinite(given)])[::-1]
+    if not len(scores) or n_items < items_needed(target, delta):
+        return Candidates((), ())
+    if kind == "precision":
+        per_item = len(given) / n_items
+        starts = [min(len(scores), math.ceil(size * per_item)) for size in _starts(n_items, target, delta)]
+    else:
+        starts = [math.ceil(len(scores) / _STEPS)]
+    first, last = starts[0], len(scores)
+    shares = {float(scores[first + (last - first) * i // _STEPS - 1]): 0.0 for i in range(_STEPS + 1)}
+    for start in starts:
+        threshold = float(scores[start - 1])
+        shares[threshold] = shares.get(threshold, 0.0) + 1 / len(starts)
+    falling = sorted(shares, reverse=True)
+    return Candidates(tuple(falling), tuple(shares[threshold] for threshold in falling))
+
+
+def _starts(n_items: int, target: float, delta: float) -> list[int]:
+    """Numbers of accepted items at which chains start, the last one all."""
+    needed = items_needed(target, delta / 2)
+    sizes, size = [], needed + math.isqrt(needed)
+    while size < n_items:
+        sizes.append(size)
+        size *= 2
+    if sizes and n_items < 1.4 * sizes[-1]:  # a start of its own would cost more than it finds
+        sizes.pop()
+    return [*sizes, n_items]
 
 
 def fit_threshold(
     score: Any,
-    right: Any,
+    right_cheap: Any,
     *,
+    candidates: Candidates,
     target: float,
     delta: float,
+    kind: Kind,
     right_strong: Any = None,
-    kind: Literal["precision", "accuracy"] = "precision",
 ) -> Threshold | Refusal:
-    """Find the lowest threshold that keeps the promise.
+    """Find the laxest candidate that is shown to meet ``target``, or say why there is none.
 
     Args:
-        score: of the cheap model's answers [N]; below 0 where it has none, which then never stand.
-        right: whether they are right [N].
-        target: the share that must be right, between 0 and 1.
-        delta: the chance of a sample that misleads, between 0 and 1.
-        right_strong: whether the strong model is right [N]; None: what it says is the truth.
-        kind: ``precision``: of the answers that stand; ``accuracy``: of all, those of the strong model included.
+        score: of the cheap answers [N], never NaN; ``-inf`` for an item that has none, or whose cheap answer cannot
+            stand. Raw scores: one that was calibrated on these very items knows their judgments.
+        right_cheap: which cheap answers are right [N].
+        candidates: from ``candidates``; not chosen on these items.
+        target: the share of right answers, above 0 and below 1: of the cheap answers that stand (``precision``), or of
+            the cascade's (``accuracy``).
+        delta: the probability of a draw of items that makes the choice miss the target, above 0 and below 1.
+        kind: ``precision`` or ``accuracy``.
+        right_strong: for ``accuracy``: which strong answers are right [N]; ``None`` takes them for the truth.
 
     Raises:
-        ValueError: ``target`` or ``delta`` is not between 0 and 1.
+        ValueError: a target or a delta out of range; arrays that do not fit.
     """
-    if not (0 < target < 1 and 0 < delta < 1):
-        raise ValueError("target and delta are between 0 and 1: no sample can promise 1")
-    score, right = np.asarray(score, dtype=np.float64), np.asarray(right, dtype=bool)
-    strong = np.ones(len(score), dtype=bool) if right_strong is None else np.asarray(right_strong, dtype=bool)
-    needed = math.ceil(math.log(delta) / math.log(target))
+    needed = items_needed(target, delta)
+    score, cheap = np.asarray(score, dtype=np.float64), np.asarray(right_cheap).astype(bool)
+    strong = np.ones(len(score), dtype=bool) if right_strong is None else np.asarray(right_strong).astype(bool)
+    if score.ndim != 1 or not score.shape == cheap.shape == strong.shape or np.isnan(score).any():
+        raise ValueError("there is one score, never NaN, and one judgment for each item")
     if len(score) < needed:
-        return Refusal(f"it takes {needed} items at least, all right, and the sample has {len(score)}", needed)
-    found: Threshold | None = None
-    best = 0.0
-    tested = 0
-    enough = max(needed, min(_enough(target, delta), int((score >= 0).sum())))
-    candidates = [*GRID, 0.0] if kind == "precision" else [ABOVE_ALL, *GRID, 0.0]
-    for threshold in candidates:
+        return Refusal("too few items", len(score), needed)
+    trace, chosen, level = [], None, 0.0
+    for threshold, share in zip(candidates.thresholds, candidates.shares, strict=True):
+        level += share * delta
+        if level == 0:
+            continue
         stands = score >= threshold
-        kept = int(stands.sum())
-        if kind == "precision":
-            hits, trials = int((right & stands).sum()), kept
-            if trials < enough:
-                continue
+        of = cheap[stands] if kind == "precision" else np.where(stands, cheap, strong)
+        n, right = len(of), int(of.sum())
+        tested = Tested(threshold, n, right, upper_tail(right, n, target), level)
+        trace.append(tested)
+        if tested.passed:
+            chosen = tested
         else:
-            hits, trials = int(np.where(stands, right, strong).sum()), len(score)
-        tested += 1
-        bound = lower_bound(hits, trials, delta)
-        best = max(best, bound)
-        if bound < target:
-            break
-        found = Threshold(threshold, bound, kept, len(score), tested)
-    if found is not None:
-        return found
-    if not tested:
-        return Refusal(f"it takes {needed} items at least with a score, all right, and there are {kept}", needed)
-    who = "the answers with the highest scores" if kind == "precision" else "the strong model alone"
-    return Refusal(f"of {trials} items, {hits} are right by {who}, which shows no more than {best:.3f}", needed)
+            level = 0.0
+    if chosen is None:
+        return Refusal("target missed", len(score), needed, tuple(trace))
+    accepted = int((score >= chosen.threshold).sum())
+    bound = _lower_bound(chosen, target)
+    return Threshold(chosen.threshold, accepted, len(score), chosen.right, chosen.n, bound, tuple(trace))
 
 
-def _enough(target: float, delta: float) -> int:
-    """So many items show the target with half of the errors that it allows."""
-    trials = math.ceil(math.log(delta) / math.log(target))
-    while lower_bound(trials - int(trials * (1 - target) / 2), trials, delta) < target:
-        trials = math.ceil(trials * 1.1)
-    return trials
+def upper_tail(right: int, n: int, share: float) -> float:
+    """The probability of ``right`` successes or more in ``n`` trials, each with probability ``share`` in (0, 1).
+
+    Products, quotients and one exact sum, so the same bits everywhere; relative error below n / 10**15.
+    """
+    if right >= n:
+        return _power(share, n) if right == n else 0.0
+    trial = np.arange(1, n + 1)
+    ratio = (n - trial + 1) / trial * (share / (1 - share))  # of the weights of neighbouring numbers of successes
+    mode = min(n, int((n + 1) * share))
+    weights = np.ones(n + 1)
+    weights[mode + 1 :] = np.cumprod(ratio[mode:])
+    weights[:mode] = np.cumprod(1 / ratio[:mode][::-1])[::-1]
+    return math.fsum(weights[right:].tolist()) / math.fsum(weights.tolist())
 
 
-def lower_bound(hits: int, trials: int, delta: float) -> float:
-    """The exact lower bound of a share at confidence 1 - delta (Clopper & Pearson 1934)."""
-    if hits == 0:
-        return 0.0
-    if hits == trials:
-        return float(delta ** (1 / trials))
-    k = np.arange(hits, trials + 1)
-    ways = np.array([math.lgamma(trials + 1) - math.lgamma(i + 1) - math.lgamma(trials - i + 1) for i in k])
-    low, high = 0.0, hits / trials
-    for _ in range(60):
+def _lower_bound(tested: Tested, target: float) -> float:
+    """Clopper and Pearson's bound at the level of a test that passed: the highest share that it still rejects."""
+    low, high = target, 1.0
+    for _ in range(50):
         middle = (low + high) / 2
-        terms = (
-            ways + k * math.log(middle) + (trials - k) * math.log1p(-middle) if middle > 0 else np.full(len(k), -np.inf)
-        )
-        if float(np.exp(terms).sum()) < delta:
-            low = middle
-        else:
-            high = middle
+        inside = middle < 1 and upper_tail(tested.right, tested.n, middle) <= tested.level
+        low, high = (middle, high) if inside else (low, middle)
     return low
+
+
+def _power(base: float, exponent: int) -> float:
+    """By squaring: the platform's ``pow`` may differ in the last bit."""
+    result = 1.0
+    while exponent:
+        if exponent & 1:
+            result *= base
+        base, exponent = base * base, exponent >> 1
+    return result
