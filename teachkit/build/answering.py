@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from teachkit.errors import TeachkitError
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import ChatReply, Request, Validate
+    from teachkit.llm import ModelReply, Request, Validate
 
     T = TypeVar("T", bound=Tally)
 
@@ -130,7 +130,7 @@ def _checking(spec: PromptSpec, task: TaskInfo, item_of: Callable[[int], Mapping
     """Holds answers against their schema, also where a provider was only told of it in words; and their quotations."""
     schema, quoting = answer_schema(spec.config, task), bool(spec.config.output.columns)
 
-    def check(request: Request, reply: ChatReply) -> str | None:
+    def check(request: Request, reply: ModelReply) -> str | None:
         found = problem(reply.data, schema)
         if found is None and quoting:
             found = misquoted(reply.data, spec.config, item_of(int(request.tag)))  # type: ignore[call-overload]

@@ -206,6 +206,9 @@ class ModelPrice(Model):
     input: float | int = Field(ge=0)
     output: float | int = Field(ge=0)
     cached: float | int | None = Field(default=None, ge=0, description="Input read from the provider's cache.")
+    max_output: Annotated[Count, Field(gt=0)] | None = Field(
+        default=None, description="Most tokens that it answers with, for a budget where a request sets no limit."
+    )
     context: Annotated[Count, Field(gt=0)] | None = Field(
         default=None, description="Tokens that a request and its answer may have; 'llm plan' finds longer ones."
     )
