@@ -83,7 +83,7 @@ def _vector(given: Any, dimensions: object) -> tuple[bytes, str | None]:
     if not numbers:
         return b"", "the vector is empty"
     try:
-        vector = struct.pack(f"<{len(numbers)}f", *numbers)
+        vector = struct.pack(f"<{len(numbers)}f", *map(float, numbers))
     except OverflowError:
         return b"", "the vector holds a number that is too large"
     if not all(map(isfinite, numbers)):

@@ -239,9 +239,7 @@ class _Connection(asyncio.Protocol):
         else:
             self.reply(path, fault, body, headers, more)
 
-    def reply(
-        self, path: str, fault: str, body: dict[str, Any], headers: dict[str, str], more: dict[str, str]
-    ) -> None:
+    def reply(self, path: str, fault: str, body: dict[str, Any], headers: dict[str, str], more: dict[str, str]) -> None:
         if self.transport.is_closing() or fault == "hang":
             return
         if fault == "slow":
