@@ -21,6 +21,7 @@ from teachkit.build.prompting import (
 )
 from teachkit.build.run import NodeProgress
 from teachkit.build.tally import FINE, UNFINISHED, USD, Tally, VoteTally
+from teachkit.build.vectors import AskedVectors
 from teachkit.errors import NodeFailed
 from teachkit.hashing import digest
 from teachkit.llm.schema import problem
@@ -91,7 +92,15 @@ def ask_rows(
         nullcontext() if mode == "replay" else asking_alone(run, node),
         response_store(run) as store,
         ask(
-            requests(run, node, table, task, rows=_not_empty(table, spec, tally, rows), repetitions=repetitions),
+            requests(
+                run,
+                node,
+                table,
+                task,
+                rows=_not_empty(table, spec, tally, rows),
+                repetitions=repetitions,
+                vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
+            ),
             provider=provider_of(spec),
             store=store,
             mode=mode,

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
     from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
-    from teachkit.project.llm_models import LlmMode
+    from teachkit.project.llm_models import LlmMode, LlmProvider
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 TOP_LOGPROBS = 20  # rivals of a token; no provider gives more
@@ -48,12 +49,21 @@ def requests(
     *,
     rows: Iterable[int] | None = None,
     repetitions: Iterable[int] = (0,),
+    vectors: Vectors | None = None,
 ) -> Iterator[Request]:
-    """The requests of some rows; a column of an item is a JSON value in the text, so no row can alter a template."""
+    """The requests of some rows; a column of an item is a JSON value in the text, so no row can alter a template.
+
+    ``vectors``: where those come from that a prompt chooses its examples by.
+    """
     provider, body, item_of = provider_of(node.spec), body_of(run, node, task), items(run, node, table)
     keys = table.column("__key")
     again = tuple(repetitions)
-    for row in range(table.num_rows) if rows is None else rows:
+    wanted = range(table.num_rows) if rows is None else rows
+    if node.spec.vectors is not None and vectors is not None:
+        from teachkit.build.vectors import nearest_of
+
+        wanted = nearest_of(run, node, task).prepare(wanted, keys, item_of, vectors)
+    for row in wanted:
         key = str(keys[row].as_py())
         whole = body(key, item_of(row))
         for repetition in again:
@@ -131,12 +141,16 @@ def mode_of(run: Executor) -> LlmMode:
 
 
 def provider_of(spec: PromptSpec) -> Provider:
-    """The provider as the executor of requests knows it."""
+    """The provider of a prompt as the executor of requests knows it."""
+    return as_provider(spec.provider_name, spec.provider)
+
+
+def as_provider(name: str, said: LlmProvider) -> Provider:
+    """A provider of ``profiles.yml`` as the executor of requests knows it."""
     from teachkit.llm import Provider
 
-    said = spec.provider
     return Provider(
-        name=spec.provider_name,
+        name=name,
         base_url=said.base_url,
         api_key_env=said.api_key_env,
         requests_per_minute=said.requests_per_minute,
@@ -207,12 +221,12 @@ def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
     return within if own is None else run.budgets.setdefault(node.id, Budget(float(own) * USD, within=within))
 
 
-def recording_of(run: Executor, node: Node) -> Recording:
-    """The file of recorded answers: one for each file of prompts."""
+def recording_of(run: Executor, node: Node, kind: str = "") -> Recording:
+    """The file of recorded answers: one for each file of prompts, and one of its vectors (``.embeddings``)."""
     from teachkit.llm import Recording
 
     folder = run.files.root / run.files.config.paths.recordings
-    return Recording(folder / (node.task or "") / f"{file_name(node)}.jsonl")
+    return Recording(folder / (node.task or "") / f"{file_name(node)}{kind}.jsonl")
 
 
 def file_name(node: Node) -> str:

@@ -100,8 +100,8 @@ class VoterSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class StrongModel:
-    """The model that a cascade asks where the first is not sure enough."""
+class OtherModel:
+    """A model that a prompt asks beside its own: a cascade's strong one, or one for vectors."""
 
     model: str
     provider_name: str
@@ -117,7 +117,7 @@ class PromptSpec:
 
     ``asks`` is the property of the answer that the vote is read from, ``means`` what each of its values votes for (an
     empty label: of a multichoice task, that the other one does not hold; no ``means``: the labels themselves).
-    ``shares``: so many nodes read the same answers.
+    ``shares``: so many nodes read the same answers. ``vectors``: the model whose vectors choose examples.
     """
 
     config: PromptConfig
@@ -134,7 +134,8 @@ class PromptSpec:
     asks: str = "label"
     means: Mapping[str, str] = field(default_factory=dict)
     redaction: Any = None
-    strong: StrongModel | None = None
+    strong: OtherModel | None = None
+    vectors: OtherModel | None = None
     shares: int = 1
 
     def reading(self, asks: str, means: Mapping[str, str] | None = None) -> PromptSpec:

@@ -16,13 +16,14 @@ from teachkit.errors import BadTemplate, BadValue, ProjectError, UnknownLabel, W
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.known import known_column, known_label
 from teachkit.graph.names import fold
-from teachkit.graph.node import PromptSpec, StrongModel
+from teachkit.graph.node import OtherModel, PromptSpec
 from teachkit.graph.prompts import models_asked, table_columns
 from teachkit.graph.sql import ROWS
 from teachkit.hashing import canonical_json
 from teachkit.llm.chat import chat_body
 from teachkit.llm.errors import LlmSetupError
 from teachkit.llm.request import Endpoint
+from teachkit.project.llm_models import PromptExamples
 from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns
 from teachkit.voters.prompt_template import columns_shown, read_messages
 from teachkit.voters.redaction import Redaction, compile_redaction
@@ -83,7 +84,12 @@ def _voters(
     strong = None
     if config.cascade:
         other, of = _provider(definition, context, config.cascade.provider or name, ("cascade", "provider"))
-        strong = StrongModel(config.cascade.to, other, of)
+        strong = OtherModel(config.cascade.to, other, of)
+    vectors = None
+    if isinstance(config.examples, PromptExamples) and config.examples.embedding_model:
+        at = ("examples", "embedding_provider")
+        other, of = _provider(definition, context, config.examples.embedding_provider or name, at)
+        vectors = OtherModel(config.examples.embedding_model, other, of)
     try:
         schema = answer_schema(config, context.task)
         chat_body(model=model, user="", parameters=config.parameters, schema=schema)
@@ -103,6 +109,7 @@ def _voters(
         config.abstain or context.defaults.abstain or _abstain(config),
         redaction=redaction,
         strong=strong,
+        vectors=vectors,
         shares=(config.output.labels == "task") + len(config.output.questions) + bool(config.output.columns),
     )
     canonical = _canonical(definition, context, whole, schema, messages)
@@ -174,7 +181,7 @@ def _canonical(
         "schema": schema,
         "templates": {section: _without_comments(message.text) for section, message in messages.items()},
         "sees": _seen("\n".join(message.text for message in messages.values()), context),
-        "examples": config.examples if isinstance(config.examples, list) else config.examples.model_dump(),
+        "examples": _examples(spec),
         "max_error_rate": config.max_error_rate,
         "unvalidated": config.unvalidated,
     }
@@ -186,6 +193,16 @@ def _canonical(
         of = spec.strong.provider
         shape = [of.structured_output, of.limit_parameter, str(Endpoint.parse(of.base_url))]
         found["cascade"] = [config.cascade.model_dump(), shape]
+    return found
+
+
+def _examples(spec: PromptSpec) -> Any:
+    given = spec.config.examples
+    if isinstance(given, list):
+        return given
+    found = given.model_dump(include={"select", "k", "seed"})
+    if spec.vectors is not None:
+        found["vectors"] = [str(Endpoint.parse(spec.vectors.provider.base_url)), spec.vectors.model]
     return found
 
 

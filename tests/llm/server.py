@@ -120,12 +120,14 @@ class Server:
         answer: Callable[[dict[str, Any]], Any] = lambda body: None,
         shares: Callable[[dict[str, Any]], dict[str, float]] | None = None,
         decide: Callable[[dict[str, Any], dict[str, Any]], dict[str, float] | None] | None = None,
+        vector: Callable[[str, int], list[float]] | None = None,
     ) -> None:
         """``answer``: what to say to a body, None: anything that fits. ``shares``: how likely each label is to it.
 
-        ``decide``: how likely each option is, from a body of decisions and one of its questions.
+        ``decide``: how likely each option is, from a body of decisions and one of its questions. ``vector``: that of a
+        text, of so many numbers.
         """
-        self.answer_to, self.shares, self.decide = answer, shares, decide or chance
+        self.answer_to, self.shares, self.decide, self.vector = answer, shares, decide or chance, vector or vector_of
         self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
         self.port = port
         self.seen: list[Seen] = []
@@ -176,7 +178,7 @@ class Server:
 
     def reply_to(self, path: str, body: dict[str, Any], fault: str) -> dict[str, Any]:
         if path.endswith("/embeddings"):
-            return embedding(body, fault)
+            return embedding(body, fault, self.vector)
         if path.endswith("/decisions"):
             return decision(body, fault, self.decide)
         return completion(body, fault, self.answer_to(body), self.shares(body) if self.shares else None)
@@ -334,17 +336,20 @@ def completion(
     return whole
 
 
-def embedding(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
+def embedding(
+    body: dict[str, Any], fault: str = "ok", vector: Callable[[str, int], list[float]] | None = None
+) -> dict[str, Any]:
     """The vector of a text, or with the fault ``schema`` an empty one."""
-    numbers = [] if fault == "schema" else vector_of(body["input"], body.get("dimensions") or DIMENSIONS)
+    size = body.get("dimensions") or DIMENSIONS
+    numbers = [] if fault == "schema" else (vector or vector_of)(body["input"], size)
     packed = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
     given = packed if body.get("encoding_format") == "base64" else numbers
-    size = 1_000_000 if fault == "costly" else len(body["input"]) // 4 + 1
+    tokens = 1_000_000 if fault == "costly" else len(body["input"]) // 4 + 1
     whole = {
         "object": "list",
         "data": [{"object": "embedding", "index": 0, "embedding": given}],
         "model": f"{body['model']}-2026-01-01",
-        "usage": {"prompt_tokens": size, "total_tokens": size},
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
     if fault == "no-usage":
         del whole["usage"]

@@ -126,7 +126,7 @@ def test_the_request_fits_the_types_of_the_client() -> None:
 def test_a_reply_is_read_like_an_answer_in_json_with_probabilities_beside() -> None:
     found = read(decision(BODY, "ok", lambda body, question: {"spam": 1.0, "kind": 0.0}))
     assert found.problem == "the answer to 'label' is none of its options"
-    shares = {"label": {"ham": 0.2, "spam": 0.7, "ABSTAIN": 0.1}, "tone": {"größer": 1}}
+    shares = {"label": {"ham": 0.2, "spam": 0.7, "ABSTAIN": 0.1}, "tone": {"größer": 1.0}}
     found = read(decision(BODY, "ok", lambda body, question: shares[question["name"]]))
     assert (found.status, found.problem) == ("answered", None)
     assert found.data == {"label": "spam", "tone": "größer"}
