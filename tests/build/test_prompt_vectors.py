@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from teachkit.build import vectors as build_vectors
 from teachkit.build.examples import Example
 from teachkit.build.vectors import SCALE, Nearest, canonical_text
+from teachkit.graph.node import OtherModel
+from teachkit.project.llm_models import LlmProvider
 from tests.build.test_prompts import profiles
 from tests.llm import server as llm_server
 from tests.llm.server import Server, vector_of
@@ -499,6 +502,39 @@ def test_many_examples_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatch) -
     parts._compare([(b"x", _packed(examples[11]))])
     assert parts._near == whole._near
     assert np.frombuffer(whole._near[b"x"], dtype=np.int32)[0] == 11
+
+
+def test_an_item_whose_neighbours_are_known_is_asked_about_no_more() -> None:
+    """A cascade and repeats go through the items again: what their vectors cost must not count twice."""
+    asked: list[str] = []
+
+    class Source:
+        def find(self, requests: Any) -> Iterator[Any]:
+            for request in requests:
+                asked.append(request.body["input"])
+                yield request, _packed(vector_of(request.body["input"]))
+
+        def miss_examples(self) -> None:
+            raise AssertionError
+
+        def miss_rows(self, rows: Any, lost: set[int]) -> Any:
+            assert not lost
+            return rows
+
+    provider = LlmProvider(base_url="http://127.0.0.1:1/v1")
+    spec = SimpleNamespace(
+        config=SimpleNamespace(examples=SimpleNamespace(k=1)), vectors=OtherModel("near", "here", provider)
+    )
+    pool = [Example(str(n), {"text": text, "label": "x"}, bytes([n])) for n, text in enumerate(("a b", "c d", "c d"))]
+    node: Any = SimpleNamespace(id="prompt.a.b", spec=spec)
+    found, keys = Nearest(node, pool), pa.array(["1", "8", "9"])
+    items: list[dict[str, Any]] = [{"text": "c d"}, {"text": "c e"}, {"text": ""}]
+    assert list(found.prepare(range(3), keys, items.__getitem__, Source())) == [0, 1, 2]
+    assert asked == ["a b", "c d", "c d", "c e"], "examples first, equal ones once"
+    assert list(found.prepare([2, 1], keys, items.__getitem__, Source())) == [2, 1]
+    assert len(asked) == 4
+    assert found.choose("1", items[0]) == [pool[2].values]
+    assert found.choose("9", items[2]) == [pool[0].values]
 
 
 def test_the_text_of_a_vector_is_what_is_shown_by_name_one_a_line() -> None:
