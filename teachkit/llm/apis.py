@@ -35,7 +35,7 @@ def output_limit(request: Request) -> int | None:
     if request.api == "embeddings":
         return 0
     limits = [request.body.get(name) for name in ("max_completion_tokens", "max_tokens")]
-    return max((limit for limit in limits if isinstance(limit, int)), default=None) if request.api == "chat" else None
+    return max((limit for limit in limits if isinstance(limit, int)), default=None)
 
 
 def count_parts(request: Request) -> int:

@@ -39,6 +39,9 @@ examples: {EXAMPLES}
 {{% for example in examples %}}{{{{ example.text }}}} is {{{{ example.label }}}}
 {{% endfor %}}Review: {{{{ item.text }}}}
 """
+QUESTIONS = PROMPT.replace(
+    "max_tokens: 30", "max_tokens: 30\noutput: {questions: {broken: {ask: Is it broken?, if_yes: bad}}}"
+)
 ROWS = """id,text,stars,mood,split
 a,great engine,5,+,tune
 b,broken on day one,1,-,tune
@@ -369,6 +372,23 @@ def test_a_plan_sends_nothing_and_says_what_it_cannot_know(tmp_path: Path, serve
     assert server.total == paid
 
 
+def test_a_plan_takes_no_answer_for_one_that_it_cannot_know(tmp_path: Path, server: Server) -> None:
+    """The answers to requests with the examples nearest in words are there: these requests are only stood in for."""
+    sandbox = project(tmp_path, server, prompt=PROMPT.replace(EXAMPLES, "{select: nearest, k: 2}"))
+    sandbox("build", "--select", "+ask")
+    sandbox.write({"prompts/mood/ask.md": PROMPT})
+    (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (plan["unknown"], plan["missing"], plan["answered"]) == (TEXTS, TEXTS, 0)
+
+
+def test_a_plan_counts_what_questions_of_one_file_share_once(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server, prompt=QUESTIONS)
+    sandbox("build", "--select", "+reviews")
+    first, second = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (first["vectors_missing"], first["unknown"], first["missing"]) == (TEXTS, TEXTS, TEXTS)
+    assert (second["vectors_missing"], second["unknown"], second["missing"]) == (0, 0, 0)
+
+
 def test_a_plan_without_the_price_of_vectors_has_no_sum(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server, **{"prices.yml": PRICES.replace("near:", "far:")})
     sandbox("build", "--select", "+reviews")
@@ -441,10 +461,7 @@ def test_too_few_examples_are_said_and_nothing_is_asked(rows: str, tmp_path: Pat
 
 
 def test_questions_of_one_file_share_vectors_and_their_cost(tmp_path: Path, server: Server) -> None:
-    prompt = PROMPT.replace(
-        "max_tokens: 30", "max_tokens: 30\noutput: {questions: {broken: {ask: Is it broken?, if_yes: bad}}}"
-    )
-    sandbox = project(tmp_path, server, prompt=prompt, **{"prices.yml": PRICES})
+    sandbox = project(tmp_path, server, prompt=QUESTIONS, **{"prices.yml": PRICES})
     run = sandbox("build", "--format", "json").json
     assert counts(server) == (TEXTS, TEXTS)
     assert f"cost: {round(run['cost'], 4)}" in sandbox.read("teachkit.lock")
