@@ -54,7 +54,7 @@ h,faulty on day two,1,,train
 """
 TEXTS = 7  # different ones
 SYNONYMS = {"superb": "great", "motor": "engine", "faulty": "broken"}
-PRICES = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}, near: {input: 10, output: 0}}\n'
+PRICES = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}, near: {input: 10, output: 0, max_output: 1}}\n'
 
 
 def by_meaning(text: str, dimensions: int) -> list[float]:
