@@ -21,6 +21,7 @@ from teachkit.build.prompting import (
 )
 from teachkit.build.run import NodeProgress
 from teachkit.build.tally import FINE, UNFINISHED, USD, Tally, VoteTally
+from teachkit.build.vectors import AskedVectors
 from teachkit.errors import NodeFailed
 from teachkit.hashing import digest
 from teachkit.llm.schema import problem
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from teachkit.errors import TeachkitError
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import ChatReply, Request, Validate
+    from teachkit.llm import ModelReply, Request, Validate
 
     T = TypeVar("T", bound=Tally)
 
@@ -91,7 +92,15 @@ def ask_rows(
         nullcontext() if mode == "replay" else asking_alone(run, node),
         response_store(run) as store,
         ask(
-            requests(run, node, table, task, rows=_not_empty(table, spec, tally, rows), repetitions=repetitions),
+            requests(
+                run,
+                node,
+                table,
+                task,
+                rows=_not_empty(table, spec, tally, rows),
+                repetitions=repetitions,
+                vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
+            ),
             provider=provider_of(spec),
             store=store,
             mode=mode,
@@ -130,7 +139,7 @@ def _checking(spec: PromptSpec, task: TaskInfo, item_of: Callable[[int], Mapping
     """Holds answers against their schema, also where a provider was only told of it in words; and their quotations."""
     schema, quoting = answer_schema(spec.config, task), bool(spec.config.output.columns)
 
-    def check(request: Request, reply: ChatReply) -> str | None:
+    def check(request: Request, reply: ModelReply) -> str | None:
         found = problem(reply.data, schema)
         if found is None and quoting:
             found = misquoted(reply.data, spec.config, item_of(int(request.tag)))  # type: ignore[call-overload]

@@ -43,13 +43,12 @@ def choice_of_examples(run: Executor, node: Node, task: TaskInfo) -> Choose:
     wanted = node.spec.config.examples
     if isinstance(wanted, list):
         return lambda key, item: wanted
-    pool = _pool(run, node, task)
-    if len(pool) <= wanted.k:
-        problem = f"prompt '{node.name}' wants {wanted.k} examples, and the tune split has {len(pool)} items with gold"
-        raise NodeFailed(node.where, problem=problem, advice=f"label more, or ask for at most {max(len(pool) - 1, 0)}")
-    if wanted.select == "random":
-        return _stratified(pool, wanted.k)
-    return _Nearest(pool, wanted.k).choose
+    if node.spec.vectors is not None:
+        from teachkit.build.vectors import nearest_of
+
+        return nearest_of(run, node, task).choose
+    pool = pool_of(run, node, task)
+    return _stratified(pool, wanted.k) if wanted.select == "random" else NearestInWords(pool, wanted.k).choose
 
 
 def gold_content(run: Executor, node: Node, task: TaskInfo) -> Any:
@@ -80,7 +79,12 @@ def gold_of(run: Executor, task: TaskInfo) -> Any:
     return read_gold(run, task, [file.id for file in files])
 
 
-def _pool(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
+def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
+    """What examples are chosen from, by rank.
+
+    Raises:
+        NodeFailed: the tune split has fewer items with gold than are asked for.
+    """
     import numpy as np
 
     from teachkit.build.prompting import items, shown_rows
@@ -100,6 +104,10 @@ def _pool(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
         label = [task.labels[c] for c in np.flatnonzero(codes == 1)] if task.multi else task.labels[codes]
         rank = md5(f"{node.spec.config.examples.seed}:{key}".encode(), usedforsecurity=False).digest()
         found.append(Example(key, {**{k.lower(): v for k, v in values.items()}, "label": label}, rank))
+    k = node.spec.config.examples.k
+    if len(found) <= k:
+        problem = f"prompt '{node.name}' wants {k} examples, and the tune split has {len(found)} items with gold"
+        raise NodeFailed(node.where, problem=problem, advice=f"label more, or ask for at most {max(len(found) - 1, 0)}")
     return sorted(found, key=lambda example: example.rank)
 
 
@@ -114,7 +122,7 @@ def _stratified(pool: Sequence[Example], k: int) -> Choose:
     return lambda key, item: [e.values for e in order if e.key != key][:k]
 
 
-class _Nearest:
+class NearestInWords:
     """Cosine of TF-IDF over the words of the columns that a prompt shows (Salton & Buckley, 1988)."""
 
     def __init__(self, pool: Sequence[Example], k: int) -> None:

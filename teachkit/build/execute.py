@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.run import Output, Reporter
+    from teachkit.build.vectors import Nearest
     from teachkit.build.workspace import Workspace
     from teachkit.engine.session import Session
     from teachkit.graph import Graph, Node
@@ -68,6 +69,7 @@ class Executor:
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
         self.paid: dict[str, float] = {}
+        self.nearest: Nearest | None = None
         self._session: Session | None = None
         self._views: set[str] = set()
         self._total = 0

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
     from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
-    from teachkit.project.llm_models import LlmMode
+    from teachkit.project.llm_models import LlmMode, LlmProvider
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 TOP_LOGPROBS = 20  # rivals of a token; no provider gives more
@@ -48,16 +49,25 @@ def requests(
     *,
     rows: Iterable[int] | None = None,
     repetitions: Iterable[int] = (0,),
+    vectors: Vectors | None = None,
 ) -> Iterator[Request]:
-    """The requests of some rows; a column of an item is a JSON value in the text, so no row can alter a template."""
+    """The requests of some rows; a column of an item is a JSON value in the text, so no row can alter a template.
+
+    ``vectors``: where those come from that a prompt chooses its examples by.
+    """
     provider, body, item_of = provider_of(node.spec), body_of(run, node, task), items(run, node, table)
     keys = table.column("__key")
     again = tuple(repetitions)
-    for row in range(table.num_rows) if rows is None else rows:
+    wanted = range(table.num_rows) if rows is None else rows
+    if node.spec.vectors is not None and vectors is not None:
+        from teachkit.build.vectors import nearest_of
+
+        wanted = nearest_of(run, node, task).prepare(wanted, keys, item_of, vectors)
+    for row in wanted:
         key = str(keys[row].as_py())
         whole = body(key, item_of(row))
         for repetition in again:
-            yield provider.request(whole, label=key, tag=row, repetition=repetition)
+            yield provider.request(whole, label=key, tag=row, repetition=repetition, api=node.spec.api)
 
 
 def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[str, Any]]:
@@ -93,8 +103,8 @@ def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[st
 
 def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
     """From an item's key and columns to the body of its request."""
-    from teachkit.llm import chat_body
-    from teachkit.voters.prompt import shown, shown_questions, shown_task
+    from teachkit.llm import chat_body, decision_body
+    from teachkit.voters.prompt import decision_question, shown, shown_questions, shown_task
     from teachkit.voters.prompt_answer import answer_schema
 
     spec: PromptSpec = node.spec
@@ -113,10 +123,16 @@ def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping
     def body(key: str, item: Mapping[str, Any]) -> dict[str, Any]:
         values = shown(item)
         examples = [shown(example) for example in choose(key, item)]
+        above, asked = (text(item=values, examples=examples).strip() for text in (system, user))
+        if spec.api == "decisions":
+            messages = [{"role": "system", "content": above}] if above else []
+            messages.append({"role": "user", "content": asked})
+            question = decision_question(config, task)
+            return decision_body(model=spec.model, input=messages, questions=[question], parameters=config.parameters)
         return chat_body(
             model=spec.model,
-            system=system(item=values, examples=examples).strip() or None,
-            user=user(item=values, examples=examples).strip(),
+            system=above or None,
+            user=asked,
             parameters=parameters,
             schema=schema,
             structured_output=spec.provider.structured_output,
@@ -131,12 +147,16 @@ def mode_of(run: Executor) -> LlmMode:
 
 
 def provider_of(spec: PromptSpec) -> Provider:
-    """The provider as the executor of requests knows it."""
+    """The provider of a prompt as the executor of requests knows it."""
+    return as_provider(spec.provider_name, spec.provider)
+
+
+def as_provider(name: str, said: LlmProvider) -> Provider:
+    """A provider of ``profiles.yml`` as the executor of requests knows it."""
     from teachkit.llm import Provider
 
-    said = spec.provider
     return Provider(
-        name=spec.provider_name,
+        name=name,
         base_url=said.base_url,
         api_key_env=said.api_key_env,
         requests_per_minute=said.requests_per_minute,
@@ -207,12 +227,12 @@ def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
     return within if own is None else run.budgets.setdefault(node.id, Budget(float(own) * USD, within=within))
 
 
-def recording_of(run: Executor, node: Node) -> Recording:
-    """The file of recorded answers: one for each file of prompts."""
+def recording_of(run: Executor, node: Node, kind: str = "") -> Recording:
+    """The file of recorded answers: one for each file of prompts, and one of its vectors (``.embeddings``)."""
     from teachkit.llm import Recording
 
     folder = run.files.root / run.files.config.paths.recordings
-    return Recording(folder / (node.task or "") / f"{file_name(node)}.jsonl")
+    return Recording(folder / (node.task or "") / f"{file_name(node)}{kind}.jsonl")
 
 
 def file_name(node: Node) -> str:

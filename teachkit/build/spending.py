@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.prompting import prices, prompt_rows, requests, response_store
-from teachkit.errors import BadOption
+from teachkit.build.vectors import Forecast
+from teachkit.errors import BadOption, NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.build.workspace import Workspace
     from teachkit.graph import Node
-    from teachkit.llm import Request
+    from teachkit.graph.node import PromptSpec
+    from teachkit.llm import Price, Prices, Request, ResponseStore, TokenEstimate
 
 _CHUNK = 1000
 
@@ -26,6 +28,9 @@ class Spending:
     ``minutes`` is the least time at the provider's limit of requests, None without one. What an earlier prompt of the
     same plan asks anyway (another question of the same file) is counted as answered. ``more``: with repeats, a second
     question that every item may need, or a strong model, the most requests that may come on top; ``high`` holds them.
+    ``vectors`` and ``vectors_missing``: requests for the vectors that choose examples, all and those to be asked; they
+    are among tokens and money. ``unknown`` of the missing requests show examples that are not known before these
+    vectors are; those nearest in words stand in for them.
     ``too_long``: requests that do not fit into the model's context by the estimate, and ``longest`` the tokens of the
     longest one with its answer, None where ``prices.yml`` gives no ``context``.
     """
@@ -43,6 +48,9 @@ class Spending:
     more: int = 0
     too_long: int | None = None
     longest: int | None = None
+    vectors: int = 0
+    vectors_missing: int = 0
+    unknown: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -65,6 +73,7 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
 
     Raises:
         BadOption: there is no such item.
+        NodeFailed: its examples are not known yet.
     """
     import pyarrow.compute as pc
 
@@ -73,7 +82,13 @@ def request_of(work: Workspace, node: Node, item: str) -> Request:
         for table in prompt_rows(run, node):
             chosen = table.filter(pc.equal(table.column("__key"), item))
             if chosen.num_rows:
-                return next(requests(run, node, chosen, task))
+                forecast = Forecast(run)
+                request = next(requests(run, node, chosen, task, vectors=forecast))
+                if forecast.unknown:
+                    problem = f"the vectors that choose the examples of '{item}' are not there yet"
+                    advice = f"a build asks for them, and so does 'teachkit llm try {node.name}'"
+                    raise NodeFailed(node.where, problem=problem, advice=advice)
+                return request
         problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"
         raise BadOption(None, option="ITEM", problem=problem, advice="'teachkit show' lists some items")
 
@@ -86,16 +101,22 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
     first, most = _asks(spec)
     context = _context(run, spec.model)
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
+    unknown = 0
     with response_store(run) as store:
         size, count = store.usage(spec.model)
         estimate = TokenEstimate(bytes_seen=size, tokens_seen=count)
+        vectors = _vector_spending(spec, table, store)
         for part in prompt_rows(run, node):
             rows += part.num_rows
             for start in range(0, part.num_rows, _CHUNK):
                 chunk = part.slice(start, _CHUNK)
-                made = requests(run, node, chunk, task, repetitions=range(first))
+                forecast = Forecast(run)
+                made = requests(run, node, chunk, task, repetitions=range(first), vectors=forecast)
                 asked = {r.key: r for r in made if r.key not in seen}
-                known = store.get_many(list(asked)).keys() | (asked.keys() & asked_before)
+                vectors.add(forecast, asked_before)
+                guessed = {key for key, r in asked.items() if r.tag in forecast.unknown} - asked_before
+                known = store.get_many(list(asked.keys() - guessed)).keys() | (asked.keys() & asked_before)
+                unknown += len(guessed)
                 seen |= asked.keys()
                 answered += len(known)
                 for key, request in asked.items():
@@ -106,7 +127,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
                         tokens += needed
                         low += needed * price.input if price else 0
                         high += price.worst(request) if price else 0
-    asked_before |= seen
+    asked_before |= seen | vectors.asked
     missing = len(seen) - answered
     items = len(seen) // first
     more = items * (most - first)
@@ -115,6 +136,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
         more += items
         dear = table.models.get(spec.strong.model) if table is not None else None
         high += tokens * (dear.input if dear else 0) + items * spec.config.max_tokens * (dear.output if dear else 0)
+    priced = price is not None and (vectors.price is not None or not vectors.missing)
     limit = spec.provider.requests_per_minute
     return Spending(
         node.id,
@@ -123,14 +145,60 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
         len(seen),
         answered,
         missing,
-        tokens,
-        low / 1e12 if price else None,
-        high / 1e12 if price else None,
-        missing / limit if limit else None,
+        tokens + vectors.tokens,
+        (low + vectors.low) / 1e12 if priced else None,
+        (high + vectors.high) / 1e12 if priced else None,
+        missing / limit + vectors.minutes if limit else None,
         more,
         None if context is None else long,
         None if context is None else longest,
+        len(vectors.asked),
+        vectors.missing,
+        unknown,
     )
+
+
+@dataclass(slots=True)
+class _VectorSpending:
+    """What the vectors of a prompt's items and examples take; money in picos."""
+
+    price: Price | None
+    estimate: TokenEstimate
+    limit: float | None
+    asked: set[str] = field(default_factory=set)
+    missing: int = 0
+    tokens: int = 0
+    low: int = 0
+    high: int = 0
+
+    @property
+    def minutes(self) -> float:
+        """The least time at the provider's limit; vectors are asked for before anything else."""
+        return self.missing / self.limit if self.limit else 0.0
+
+    def add(self, forecast: Forecast, asked_before: set[str]) -> None:
+        """Count requests that were not met before."""
+        for key in forecast.requests.keys() - self.asked:
+            self.asked.add(key)
+            if key in asked_before or (request := forecast.missing.get(key)) is None:
+                continue
+            needed = self.estimate.tokens(len(request.wire))
+            self.missing += 1
+            self.tokens += needed
+            if self.price is not None:
+                self.low += needed * self.price.input
+                self.high += self.price.worst(request)
+
+
+def _vector_spending(spec: PromptSpec, table: Prices | None, store: ResponseStore) -> _VectorSpending:
+    from teachkit.llm import TokenEstimate
+
+    if spec.vectors is None:
+        return _VectorSpending(None, TokenEstimate(), None)
+    size, count = store.usage(spec.vectors.model)
+    price = table.models.get(spec.vectors.model) if table is not None else None
+    limit = spec.vectors.provider.requests_per_minute
+    return _VectorSpending(price, TokenEstimate(bytes_seen=size, tokens_seen=count), limit)
 
 
 def _asks(spec: Any) -> tuple[int, int]:

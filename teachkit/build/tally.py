@@ -72,6 +72,14 @@ class Tally:
             self._reasons[row] = data.get("reason")
         self.read(row, data, answer)
 
+    def beside(self, answer: Answer) -> None:
+        """Take in what the request about a row needs first, a vector: its cost; where there is none, its status."""
+        if answer.status != "ok":
+            self.add(answer)
+        else:
+            row = int(answer.request.tag)  # type: ignore[call-overload]
+            self.cost[row] += (answer.cost or 0.0) / USD / self._shares
+
     def skip(self, row: int) -> None:
         """Note that a row has nothing to ask about."""
         self._set(row, EMPTY)
@@ -313,6 +321,8 @@ def _shares(answer: Answer, spec: PromptSpec, task: TaskInfo) -> Mapping[str, fl
     confidence = spec.config.confidence
     if confidence is None or confidence.by == "repeats" or answer.reply is None:
         return None
+    if confidence.by == "decisions":
+        return answer.reply.probabilities.get(spec.asks)
     from teachkit.llm import label_scores
 
     allowed = [*task.labels, *([ABSTAIN] if spec.config.output.abstain else [])]

@@ -100,8 +100,8 @@ class VoterSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class StrongModel:
-    """The model that a cascade asks where the first is not sure enough."""
+class OtherModel:
+    """A model that a prompt asks beside its own: a cascade's strong one, or one for vectors."""
 
     model: str
     provider_name: str
@@ -117,7 +117,7 @@ class PromptSpec:
 
     ``asks`` is the property of the answer that the vote is read from, ``means`` what each of its values votes for (an
     empty label: of a multichoice task, that the other one does not hold; no ``means``: the labels themselves).
-    ``shares``: so many nodes read the same answers.
+    ``shares``: so many nodes read the same answers. ``vectors``: the model whose vectors choose examples.
     """
 
     config: PromptConfig
@@ -134,7 +134,8 @@ class PromptSpec:
     asks: str = "label"
     means: Mapping[str, str] = field(default_factory=dict)
     redaction: Any = None
-    strong: StrongModel | None = None
+    strong: OtherModel | None = None
+    vectors: OtherModel | None = None
     shares: int = 1
 
     def reading(self, asks: str, means: Mapping[str, str] | None = None) -> PromptSpec:
@@ -148,6 +149,11 @@ class PromptSpec:
         model, name, provider = self.strong.model, self.strong.provider_name, self.strong.provider
         config = self.config.model_copy(update={"confidence": None, "cascade": None})
         return replace(self, config=config, model=model, provider_name=name, provider=provider, strong=None)
+
+    @property
+    def api(self) -> str:
+        """The kind of API that is asked."""
+        return "decisions" if self.config.confidence and self.config.confidence.by == "decisions" else "chat"
 
     @property
     def scored(self) -> bool:

@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from teachkit.llm.apis import parse_reply
     from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
-    from teachkit.llm.chat import ChatReply, StructuredOutput, TokenChoice, Usage, chat_body, parse_chat
+    from teachkit.llm.chat import StructuredOutput, chat_body, parse_chat
     from teachkit.llm.confidence import LabelScores, label_scores, repeat_scores
+    from teachkit.llm.decisions import ChoiceQuestion, decision_body
+    from teachkit.llm.embeddings import embedding_body
     from teachkit.llm.money import Budget, Price, Prices, TokenEstimate, microdollars
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
     from teachkit.llm.recordings import Recording
+    from teachkit.llm.replies import ModelReply, TokenChoice, Usage
     from teachkit.llm.request import Endpoint, Request, request_key
     from teachkit.llm.responses import Recovery, Response, ResponseStore
     from teachkit.llm.safety import check_way
@@ -25,12 +29,13 @@ __all__ = [
     "Answer",
     "Asking",
     "Budget",
-    "ChatReply",
+    "ChoiceQuestion",
     "Decision",
     "Endpoint",
     "FastTransport",
     "LabelScores",
     "Mode",
+    "ModelReply",
     "NoReply",
     "OpenAITransport",
     "Policy",
@@ -56,11 +61,14 @@ __all__ = [
     "check_schema",
     "check_way",
     "decide",
+    "decision_body",
+    "embedding_body",
     "label_schema",
     "label_scores",
     "make_transport",
     "microdollars",
     "parse_chat",
+    "parse_reply",
     "repeat_scores",
     "request_key",
 ]
@@ -68,12 +76,16 @@ __getattr__ = lazy_names(
     __name__,
     {
         "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
-        "chat": ("ChatReply", "StructuredOutput", "TokenChoice", "Usage", "chat_body", "parse_chat"),
+        "apis": ("parse_reply",),
+        "chat": ("StructuredOutput", "chat_body", "parse_chat"),
         "confidence": ("LabelScores", "label_scores", "repeat_scores"),
+        "decisions": ("ChoiceQuestion", "decision_body"),
+        "embeddings": ("embedding_body",),
         "money": ("Budget", "Price", "Prices", "TokenEstimate", "microdollars"),
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),
         "recordings": ("Recording",),
+        "replies": ("ModelReply", "TokenChoice", "Usage"),
         "request": ("Endpoint", "Request", "request_key"),
         "responses": ("Recovery", "Response", "ResponseStore"),
         "safety": ("check_way",),

@@ -67,9 +67,11 @@ class Provider:
         """
         return Endpoint.parse(self.base_url)
 
-    def request(self, body: Mapping[str, Any], *, repetition: int = 0, label: str = "", tag: object = None) -> Request:
+    def request(
+        self, body: Mapping[str, Any], *, api: str = "chat", repetition: int = 0, label: str = "", tag: object = None
+    ) -> Request:
         """Make a request to this provider; see ``Request``."""
-        return Request(self.endpoint, body, repetition=repetition, label=label, tag=tag)
+        return Request(self.endpoint, body, api=api, repetition=repetition, label=label, tag=tag)
 
 
 def ask(
@@ -270,7 +272,8 @@ class Asking:
                 raise BadMode(problem=problem, advice="ask each provider by itself")
             if request.key not in self._waiting:
                 first.setdefault(request.key, request)
-        known = {key: read_all(answers) for key, answers in self._source.find(first.values()).items()} if first else {}
+        found = self._source.find(first.values()) if first else {}
+        known = {key: read_all(first[key], answers) for key, answers in found.items()}
         verdicts = {key: self._verdict(Job(first[key], answers)) for key, answers in known.items()}
         given: set[str] = set()
         jobs: list[Job] = []

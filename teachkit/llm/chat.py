@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from teachkit.llm import schema as schemas
 from teachkit.llm.errors import BadRequestBody
+from teachkit.llm.replies import ModelReply, TokenChoice, Usage, count, loads, read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,57 +18,6 @@ StructuredOutput = Literal["json_schema", "json_object", "tool", "none"]
 _OURS: Final = frozenset({"model", "messages", "response_format", "tools", "tool_choice", "stream", "n"})
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 _TOLD: Final = "Answer with one JSON object and nothing else. It must fit this JSON Schema:\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the provider counts them; ``cached`` are among ``input``, ``reasoning`` among ``output``."""
-
-    input: int
-    output: int
-    cached: int = 0
-    reasoning: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TokenChoice:
-    """One token of the answer, its log-probability, and those of its rivals (itself included), best first.
-
-    Of a token that ends within a character, the bytes that are none are lone surrogates (``surrogateescape``), if the
-    provider says which bytes they are: so tokens put together are the answer.
-    """
-
-    token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChatReply:
-    """A reply, parsed. ``data`` is the JSON in the answer; ``not_json`` says why there is none.
-
-    ``problem`` says why this is no chat completion at all.
-    """
-
-    text: str = ""
-    data: Any = None
-    finish_reason: str = ""
-    refusal: str | None = None
-    usage: Usage | None = None
-    model: str = ""
-    system_fingerprint: str | None = None
-    tokens: tuple[TokenChoice, ...] = ()
-    not_json: str | None = None
-    problem: str | None = None
-
-    @property
-    def status(self) -> Literal["answered", "refusal", "content_filter", "truncated"]:
-        """What the model says of its own answer, before anybody looks into it."""
-        if self.refusal is not None:
-            return "refusal"
-        if self.finish_reason == "content_filter":
-            return "content_filter"
-        return "truncated" if self.finish_reason == "length" else "answered"
 
 
 def chat_body(
@@ -145,19 +94,12 @@ def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def parse_chat(raw: bytes) -> ChatReply:
+def parse_chat(raw: bytes) -> ModelReply:
     """Read the body of a reply with status 200. Never raises: what is wrong stands in ``problem``."""
-    try:
-        whole = _loads(raw.decode())
-    except (ValueError, RecursionError):
-        return ChatReply(problem="the reply is not JSON")
-    try:
-        return _parse(whole)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
-        return ChatReply(problem="the reply is not a chat completion")
+    return read_reply(raw, _parse, "a chat completion")
 
 
-def _parse(whole: dict[str, Any]) -> ChatReply:
+def _parse(whole: dict[str, Any]) -> ModelReply:
     choice = whole["choices"][0]
     message = choice["message"]
     text = _text(message)
@@ -165,7 +107,7 @@ def _parse(whole: dict[str, Any]) -> ChatReply:
     finish = choice.get("finish_reason") or ""
     data, not_json = (None, None) if refusal or finish in ("length", "content_filter") else _answer(text)
     usage = whole.get("usage")
-    return ChatReply(
+    return ModelReply(
         text=text,
         data=data,
         finish_reason=str(finish),
@@ -200,7 +142,7 @@ def json_in(text: str) -> tuple[Any, int] | None:
     """
     for candidate, start in ((text, 0), *_only([(match[1], match.start(1)) for match in _FENCE.finditer(text)])):
         try:
-            return _loads(candidate), start
+            return loads(candidate), start
         except (ValueError, RecursionError):
             continue
     return None
@@ -210,27 +152,15 @@ def _only(found: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return found if len(found) == 1 else []
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _usage(usage: Mapping[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details") or {}
     more = usage.get("completion_tokens_details") or {}
     return Usage(
-        input=_count(usage.get("prompt_tokens")),
-        output=_count(usage.get("completion_tokens")),
-        cached=_count(details.get("cached_tokens")),
-        reasoning=_count(more.get("reasoning_tokens")),
+        input=count(usage.get("prompt_tokens")),
+        output=count(usage.get("completion_tokens")),
+        cached=count(details.get("cached_tokens")),
+        reasoning=count(more.get("reasoning_tokens")),
     )
-
-
-def _count(value: object) -> int:
-    return max(0, value) if isinstance(value, int) else 0
 
 
 def _tokens(logprobs: Any) -> tuple[TokenChoice, ...]:

@@ -21,7 +21,7 @@ from teachkit.llm.chat import json_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from teachkit.llm.chat import ChatReply, TokenChoice
+    from teachkit.llm.replies import ModelReply, TokenChoice
 
     Spelling = Sequence[Sequence[bytes]]
     """Of each character of a label, the ways to write it in JSON; none of them begins with another."""
@@ -46,7 +46,7 @@ class LabelScores:
     mass_seen: float
 
 
-def label_scores(reply: ChatReply, name: str, allowed: Iterable[str]) -> LabelScores | None:
+def label_scores(reply: ModelReply, name: str, allowed: Iterable[str]) -> LabelScores | None:
     """Group the log-probabilities of an answer by label.
 
     Probabilities are conditional on what the model wrote before the label (a reason, white space). ``mass_seen`` is the
@@ -131,7 +131,7 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _start(reply: ChatReply) -> int | None:
+def _start(reply: ModelReply) -> int | None:
     """The byte of all tokens put together at which the reply's text begins; ``None`` if they are not that text.
 
     A server may strip the white space in front, and may list marks of the end among the tokens.

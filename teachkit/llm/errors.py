@@ -130,7 +130,7 @@ class UnboundedRequest(LlmSetupError):
 
     slug = "llm-unbounded-request"
     what = "the request {label} names no limit of output tokens, so its cost has no bound and a budget cannot hold"
-    instead = "set max_completion_tokens (or max_tokens), or 'max_output' for model '{model}' in the price table"
+    instead = "set {ways}'max_output' for model '{model}' in the price table"
 
 
 class BadRecording(LlmSetupError):

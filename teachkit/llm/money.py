@@ -12,19 +12,21 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from teachkit.errors import did_you_mean, listing
+from teachkit.llm.apis import count_parts, output_limit
 from teachkit.llm.errors import BadPrices, UnboundedRequest, UnknownPrice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from teachkit.llm.chat import Usage
+    from teachkit.llm.replies import Usage
     from teachkit.llm.request import Request
 
 PICO: Final = 10**12  # of a dollar
 _PER_MICRO: Final = 10**6
 
 _KNOWN: Final = ("input", "output", "cached", "max_output")
-_OVERHEAD: Final = 64  # tokens that a provider may wrap around a request, besides 16 a message
+_OVERHEAD: Final = 64  # tokens that a provider may wrap around a request
+_WRAPPING: Final = 16  # and around each message, question and option
 
 
 def microdollars(picos: int) -> float:
@@ -52,11 +54,12 @@ class Price:
         Raises:
             UnboundedRequest: neither the request nor the price table limits the output.
         """
-        limits = [request.body.get(name) for name in ("max_completion_tokens", "max_tokens")]
-        output = max((limit for limit in limits if isinstance(limit, int)), default=self.max_output)
+        limit = output_limit(request)
+        output = self.max_output if limit is None else limit
         if output is None:
-            raise UnboundedRequest(label=request.name, model=request.model)
-        most = len(request.wire) + _OVERHEAD + 16 * len(request.body.get("messages", ()))
+            ways = "max_completion_tokens (or max_tokens), or " if request.api == "chat" else ""
+            raise UnboundedRequest(label=request.name, model=request.model, ways=ways)
+        most = len(request.wire) + _OVERHEAD + _WRAPPING * count_parts(request)
         return most * max(self.input, self.cached) + output * self.output
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from teachkit.llm import schema
-from teachkit.llm.chat import ChatReply, parse_chat, schema_of
+from teachkit.llm.apis import parse_reply
+from teachkit.llm.chat import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from teachkit.llm.replies import ModelReply
     from teachkit.llm.request import Request
     from teachkit.llm.responses import Response
 
@@ -30,7 +32,7 @@ STATUSES: Final[tuple[Status, ...]] = (
 )  # fmt: skip
 
 # given a request and its parsed reply: what is wrong with it, or None
-Validate: TypeAlias = "Callable[[Request, ChatReply], str | None]"
+Validate: TypeAlias = "Callable[[Request, ModelReply], str | None]"
 
 Source = Literal["asked", "stored", "recorded", "duplicate"]
 
@@ -49,7 +51,7 @@ class Answer:
     request: Request
     status: Status
     source: Source
-    reply: ChatReply | None = None
+    reply: ModelReply | None = None
     raw: bytes | None = None
     detail: str = ""
     asks: int = 0
@@ -63,7 +65,7 @@ class Decision:
     status: Status
     detail: str = ""
     response: Response | None = None
-    reply: ChatReply | None = None
+    reply: ModelReply | None = None
 
 
 @dataclass(slots=True)
@@ -114,14 +116,14 @@ class Summary:
         }
 
 
-def read_all(responses: Iterable[Response]) -> list[tuple[Response, ChatReply]]:
-    """Parse answers."""
-    return [(response, parse_chat(response.body)) for response in responses]
+def read_all(request: Request, responses: Iterable[Response]) -> list[tuple[Response, ModelReply]]:
+    """Parse the answers to a request."""
+    return [(response, parse_reply(request.api, request.body, response.body)) for response in responses]
 
 
 def decide(
     request: Request,
-    answers: Sequence[tuple[Response, ChatReply]],
+    answers: Sequence[tuple[Response, ModelReply]],
     validate: Validate | None,
     *,
     max_asks: int = MAX_ASKS,
@@ -141,7 +143,7 @@ def decide(
     return invalid if len(answers) >= max_asks else None
 
 
-def find_problem(request: Request, reply: ChatReply, validate: Validate | None) -> str | None:
+def find_problem(request: Request, reply: ModelReply, validate: Validate | None) -> str | None:
     """Say what makes an output invalid: its envelope, the request's own schema, or the caller's ``validate``."""
     if reply.problem:
         return reply.problem
@@ -151,7 +153,7 @@ def find_problem(request: Request, reply: ChatReply, validate: Validate | None) 
     return validate(request, reply) if validate else None
 
 
-def _why(reply: ChatReply) -> str:
+def _why(reply: ModelReply) -> str:
     if reply.status == "truncated":
         return "the answer ran into its limit of tokens"
     return "the model declines" if reply.status == "refusal" else "the provider's content filter cut in"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from teachkit.errors import TeachkitError
-from teachkit.llm.chat import parse_chat
+from teachkit.llm.apis import output_limit, parse_reply
 from teachkit.llm.errors import AllRefused, Outage
 from teachkit.llm.limits import Pace, read_retry_after
 from teachkit.llm.outcome import MAX_ASKS, Decision
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
 
-    from teachkit.llm.chat import ChatReply
     from teachkit.llm.money import Budget, Price, Reservation, TokenEstimate
+    from teachkit.llm.replies import ModelReply
     from teachkit.llm.request import Request
     from teachkit.llm.transport import Reply, Transport
 
@@ -58,7 +58,7 @@ class Job:
     """A request on its way, and what came of it so far."""
 
     request: Request
-    answers: list[tuple[Response, ChatReply]] = field(default_factory=list)
+    answers: list[tuple[Response, ModelReply]] = field(default_factory=list)
     asked: int = 0  # answers of this run
     tries: int = 0  # since the last answer
     failures: int = 0
@@ -228,9 +228,8 @@ class Pool:
         pace.take(tokens, now())
 
     def _tokens(self, request: Request) -> float:
-        limits = [request.body.get(name) for name in ("max_completion_tokens", "max_tokens")]
-        output = next((limit for limit in limits if isinstance(limit, int)), _OUTPUT_TOKENS)
-        return self._estimate.tokens(len(request.wire)) + output
+        output = output_limit(request)
+        return self._estimate.tokens(len(request.wire)) + (_OUTPUT_TOKENS if output is None else output)
 
     async def _reserve(self, request: Request, price: Price | None) -> Reservation | None:
         """Set the worst case aside; while others may give some back, wait for them."""
@@ -288,7 +287,8 @@ class Pool:
 
     def _answer(self, job: Job, reply: Reply, price: Price | None, started: float) -> int | None:
         """Keep an answer; return its cost in picos."""
-        request, parsed = job.request, parse_chat(reply.body)
+        request = job.request
+        parsed = parse_reply(request.api, request.body, reply.body)
         usage = parsed.usage
         cost = price.cost(usage) if price and usage else None
         response = Response(

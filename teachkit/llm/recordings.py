@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MERGE_MARKS: Final = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _SHOWN: Final = 8  # differences
+_TEXTS: Final = ("request.messages[", "request.input", "request.questions[")
 _SHORT: Final = 40  # characters of a value that a message may show: parameters, never row text
 
 
@@ -246,7 +247,9 @@ def _change(path: str, before: Any, after: Any) -> str:
 
 
 def _is_text(path: str, value: str) -> bool:
-    return ("messages[" in path and not path.endswith(".role")) or len(value) > _SHORT
+    """Whether a value may be the text of a row; options are not, nor is what a message is."""
+    shown = path.startswith(_TEXTS) and not path.endswith((".role", ".type", ".name", ".value"))
+    return shown or len(value) > _SHORT
 
 
 def _shown(path: str, value: Any) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY_VERSION: Final = 1
-PATHS: Final = {"chat": "/chat/completions"}  # kind of API -> path below the base URL
+PATHS: Final = {"chat": "/chat/completions", "embeddings": "/embeddings", "decisions": "/decisions"}
+"""Kind of API -> path below the base URL; what else differs between them: ``teachkit.llm.apis``."""
 
 _EXACT: Final = 2**53  # integers up to here are the same number in every JSON parser
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}

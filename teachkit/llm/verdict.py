@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from teachkit.llm.apis import texts_of
 from teachkit.llm.errors import AuthRefused, ModelUnknown, ProviderError, QuotaSpent, RedirectRefused
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _error(body: bytes, request: Request) -> tuple[frozenset[str], str]:
 
 
 def _quotes(message: str, request: Request) -> bool:
-    texts = [text for each in request.body.get("messages", ()) if isinstance(text := each.get("content"), str) and text]
+    texts = [text for text in texts_of(request) if text]
     pieces = [message[at : at + _WINDOW] for at in range(max(0, len(message) - _WINDOW + 1))]
     whole = any(len(text) >= 4 and text in message for text in texts)
     return whole or any(piece in text for text in texts for piece in pieces)

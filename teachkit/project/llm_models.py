@@ -136,10 +136,25 @@ class PromptExamples(Model):
     """Examples chosen from the tune split's gold, for each item anew and never the item itself."""
 
     select: Literal["random", "nearest"] = Field(
-        description="'random': the labels in turn, the same for all items. 'nearest': the most alike in words (TF-IDF)."
+        description="'random': the labels in turn, the same for all items. 'nearest': those most alike."
     )
     k: Annotated[Count, Field(ge=1, le=100)] = Field(description="How many.")
     seed: int = Field(default=0, description="Another one gives another choice.")
+    by: Literal["words", "embedding"] = Field(
+        default="words", description="What makes the nearest alike: their words (TF-IDF), or vectors of a model."
+    )
+    embedding_model: str | None = Field(default=None, description="The model that gives the vectors.")
+    embedding_provider: str | None = Field(default=None, description="Its provider; default: the prompt's.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> PromptExamples:
+        if self.by == "embedding" and self.select != "nearest":
+            raise ValueError("'by: embedding' finds the nearest: write 'select: nearest'")
+        if self.by == "embedding" and not self.embedding_model:
+            raise ValueError("'by: embedding' needs 'embedding_model', the model that gives the vectors")
+        if self.by == "words" and (self.embedding_model or self.embedding_provider):
+            raise ValueError("without 'by: embedding' nothing asks for vectors: leave out 'embedding_model'")
+        return self
 
 
 class PromptConfig(Model):
@@ -206,6 +221,9 @@ class ModelPrice(Model):
     input: float | int = Field(ge=0)
     output: float | int = Field(ge=0)
     cached: float | int | None = Field(default=None, ge=0, description="Input read from the provider's cache.")
+    max_output: Annotated[Count, Field(gt=0)] | None = Field(
+        default=None, description="Most tokens that it answers with, for a budget where a request sets no limit."
+    )
     context: Annotated[Count, Field(gt=0)] | None = Field(
         default=None, description="Tokens that a request and its answer may have; 'llm plan' finds longer ones."
     )

@@ -16,13 +16,16 @@ from teachkit.errors import BadTemplate, BadValue, ProjectError, UnknownLabel, W
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.known import known_column, known_label
 from teachkit.graph.names import fold
-from teachkit.graph.node import PromptSpec, StrongModel
+from teachkit.graph.node import OtherModel, PromptSpec
 from teachkit.graph.prompts import models_asked, table_columns
 from teachkit.graph.sql import ROWS
 from teachkit.hashing import canonical_json
 from teachkit.llm.chat import chat_body
+from teachkit.llm.decisions import ChoiceQuestion, decision_body
 from teachkit.llm.errors import LlmSetupError
 from teachkit.llm.request import Endpoint
+from teachkit.llm.schema import ABSTAIN
+from teachkit.project.llm_models import PromptExamples
 from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns
 from teachkit.voters.prompt_template import columns_shown, read_messages
 from teachkit.voters.redaction import Redaction, compile_redaction
@@ -83,10 +86,19 @@ def _voters(
     strong = None
     if config.cascade:
         other, of = _provider(definition, context, config.cascade.provider or name, ("cascade", "provider"))
-        strong = StrongModel(config.cascade.to, other, of)
+        strong = OtherModel(config.cascade.to, other, of)
+    vectors = None
+    if isinstance(config.examples, PromptExamples) and config.examples.embedding_model:
+        at = ("examples", "embedding_provider")
+        other, of = _provider(definition, context, config.examples.embedding_provider or name, at)
+        vectors = OtherModel(config.examples.embedding_model, other, of)
     try:
         schema = answer_schema(config, context.task)
-        chat_body(model=model, user="", parameters=config.parameters, schema=schema)
+        if config.confidence and config.confidence.by == "decisions":
+            asks = [decision_question(config, context.task)]
+            decision_body(model=model, input="", questions=asks, parameters=config.parameters)
+        else:
+            chat_body(model=model, user="", parameters=config.parameters, schema=schema)
     except LlmSetupError as error:
         place = definition.at("parameters")
         raise BadValue(place, key="parameters", problem=error.message, advice=error.advice) from error
@@ -103,6 +115,7 @@ def _voters(
         config.abstain or context.defaults.abstain or _abstain(config),
         redaction=redaction,
         strong=strong,
+        vectors=vectors,
         shares=(config.output.labels == "task") + len(config.output.questions) + bool(config.output.columns),
     )
     canonical = _canonical(definition, context, whole, schema, messages)
@@ -174,7 +187,7 @@ def _canonical(
         "schema": schema,
         "templates": {section: _without_comments(message.text) for section, message in messages.items()},
         "sees": _seen("\n".join(message.text for message in messages.values()), context),
-        "examples": config.examples if isinstance(config.examples, list) else config.examples.model_dump(),
+        "examples": _examples(spec),
         "max_error_rate": config.max_error_rate,
         "unvalidated": config.unvalidated,
     }
@@ -189,12 +202,29 @@ def _canonical(
     return found
 
 
+def _examples(spec: PromptSpec) -> Any:
+    given = spec.config.examples
+    if isinstance(given, list):
+        return given
+    found = given.model_dump(include={"select", "k", "seed"})
+    if spec.vectors is not None:
+        found["vectors"] = [str(Endpoint.parse(spec.vectors.provider.base_url)), spec.vectors.model]
+    return found
+
+
 def shown_task(task: TaskInfo) -> SimpleNamespace:
     """The task as templates see it."""
     labels = [SimpleNamespace(name=n, description=task.label_descriptions.get(n, "")) for n in task.labels]
     return SimpleNamespace(
         name=task.name, description=task.description, guideline=task.guideline.strip(), labels=labels
     )
+
+
+def decision_question(config: PromptConfig, task: TaskInfo) -> ChoiceQuestion:
+    """The question that ``decisions`` answers: which label, or none of them."""
+    options = [*task.labels, *([ABSTAIN] if config.output.abstain else [])]
+    asked = task.description.strip() or "Which label fits?"
+    return ChoiceQuestion("label", asked, options, task.label_descriptions)
 
 
 def shown_questions(config: PromptConfig) -> list[SimpleNamespace]:
@@ -269,6 +299,9 @@ def _check_output(definition: Definition, context: VoterContext, columns: Sequen
     if config.confidence and task.multi:
         problem, advice = "an answer with several labels has no one score", "leave out 'confidence'"
         raise BadValue(definition.at("confidence"), key="confidence", problem=problem, advice=advice)
+    if config.confidence and config.confidence.by == "decisions" and (config.output.reason or config.output.columns):
+        problem, advice = "decisions are labels alone, without reason or columns", "ask for these in another prompt"
+        raise BadValue(definition.at("confidence", "by"), key="confidence", problem=problem, advice=advice)
 
 
 def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:

@@ -294,3 +294,36 @@ def test_scores_replay(tmp_path: Path) -> None:
     shutil.rmtree(fresh.root / ".teachkit")
     fresh("build", "--select", "+ask", "--llm", "replay")
     assert votes(fresh) == before
+
+
+# ---------------------------------------------------------------------------- decisions
+
+
+def test_decisions_are_votes_with_probabilities(tmp_path: Path) -> None:
+    def decide(body: dict[str, Any], question: dict[str, Any]) -> dict[str, float] | None:
+        text = body["input"][-1]["content"]
+        if "number 7 " in text:
+            return None
+        good = 0.9 if int(text.split("number ")[1].split()[0]) % 2 == 0 else 0.2
+        return {"good": good, "bad": 0.95 - good, "ABSTAIN": 0.05}
+
+    with Server(decide=decide) as server:
+        front = "max_error_rate: 0.1\nconfidence: {by: decisions, calibrate: none}\n"
+        sandbox = made(tmp_path, server, front, rows=120, splits=["tune", "test"])
+        sandbox("build", "--select", "+ask")
+        assert {seen.path for seen in server.seen} == {"/v1/decisions"}
+        (question,) = server.seen[0].body["questions"]
+        assert [choice["value"] for choice in question["choices"]] == ["good", "bad", "ABSTAIN"]
+        found = {row["id"]: row for row in votes(sandbox)}
+        assert (found["n7"]["label"], found["n7"]["status"]) == (None, "refusal")
+        assert (found["n2"]["label"], found["n2"]["raw_score"]) == ("good", pytest.approx(0.9))
+        assert (found["n3"]["label"], found["n3"]["raw_score"]) == ("bad", pytest.approx(0.75))
+        total = server.total
+        sandbox("build", "--select", "+ask", "--full-refresh")
+        assert server.total == total
+
+
+def test_decisions_give_no_reasons(tmp_path: Path) -> None:
+    with Server() as server:
+        sandbox = made(tmp_path, server, "confidence: {by: decisions}\noutput: {reason: true}\n", rows=20)
+        assert "decisions are labels alone" in sandbox("parse", code=2).err

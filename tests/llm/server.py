@@ -1,4 +1,4 @@
-"""A server that speaks ``/v1/chat/completions``, and fails in every way that a provider can, as it is told to.
+"""A server that speaks ``/v1/chat/completions``, ``/v1/embeddings`` and ``/v1/decisions``, and fails as it is told to.
 
 In a test::
 
@@ -10,6 +10,9 @@ What to do with a request stands in the request: ``{"metadata": {"faults": ["429
 sendings. Or ``Server(script=...)`` decides: a function of the body, how often this body came before, and how many
 requests came in all.
 
+A vector counts the words of its text, so texts that share words are near each other. ``Server(decide=...)`` says how
+likely each option of a question is, or None to decline it.
+
 By itself, for benchmarks: ``python -m tests.llm.server --mode faulty --latency 0.05`` prints its port; ``GET /stats``
 counts.
 """
@@ -18,9 +21,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import hashlib
 import json
 import math
+import re
+import struct
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 
     Script = Callable[[dict[str, Any], int, int], str]
 
+PATHS: Final = ("/chat/completions", "/embeddings", "/decisions")
+DIMENSIONS: Final = 96
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
@@ -49,7 +57,7 @@ def faulty(body: dict[str, Any], nth: int, total: int) -> str:
     """A bad day: 3 % 429, 2 % 500, 0.5 % hang, 0.5 % no JSON, at the first sending of a request."""
     if nth:
         return "ok"
-    share = int(_digest(body["messages"])[:8], 16) / 2**32
+    share = int(_digest(body.get("messages", body.get("input")))[:8], 16) / 2**32
     for limit, fault in ((0.03, "429"), (0.05, "500"), (0.055, "hang"), (0.06, "garbage")):
         if share < limit:
             return fault
@@ -111,9 +119,15 @@ class Server:
         port: int = 0,
         answer: Callable[[dict[str, Any]], Any] = lambda body: None,
         shares: Callable[[dict[str, Any]], dict[str, float]] | None = None,
+        decide: Callable[[dict[str, Any], dict[str, Any]], dict[str, float] | None] | None = None,
+        vector: Callable[[str, int], list[float]] | None = None,
     ) -> None:
-        """``answer``: what to say to a body, None: anything that fits. ``shares``: how likely each label is to it."""
-        self.answer_to, self.shares = answer, shares
+        """``answer``: what to say to a body, None: anything that fits. ``shares``: how likely each label is to it.
+
+        ``decide``: how likely each option is, from a body of decisions and one of its questions. ``vector``: that of a
+        text, of so many numbers.
+        """
+        self.answer_to, self.shares, self.decide, self.vector = answer, shares, decide or chance, vector or vector_of
         self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
         self.port = port
         self.seen: list[Seen] = []
@@ -158,7 +172,15 @@ class Server:
             connection.abort()
         await asyncio.sleep(0)
 
-    def completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+    def asked(self, path: str) -> list[dict[str, Any]]:
+        """The bodies that came to a path, such as ``/embeddings``."""
+        return [seen.body for seen in self.seen if seen.path.endswith(path)]
+
+    def reply_to(self, path: str, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        if path.endswith("/embeddings"):
+            return embedding(body, fault, self.vector)
+        if path.endswith("/decisions"):
+            return decision(body, fault, self.decide)
         return completion(body, fault, self.answer_to(body), self.shares(body) if self.shares else None)
 
     def stats(self) -> dict[str, Any]:
@@ -196,7 +218,7 @@ class _Connection(asyncio.Protocol):
         if path == "/stats":
             self.write(200, server.stats())
             return
-        if method != "POST" or not path.endswith("/chat/completions"):
+        if method != "POST" or not path.endswith(PATHS):
             self.write(404, _error("no such path", "invalid_request_error", "unknown_url"))
             return
         body = json.loads(raw)
@@ -215,15 +237,15 @@ class _Connection(asyncio.Protocol):
         server.on_request(server.total)
         delay = server.latency * (0.2 if fault.startswith("429") else 1)
         if delay:
-            self.loop.call_later(delay, self.reply, fault, body, headers, more)
+            self.loop.call_later(delay, self.reply, path, fault, body, headers, more)
         else:
-            self.reply(fault, body, headers, more)
+            self.reply(path, fault, body, headers, more)
 
-    def reply(self, fault: str, body: dict[str, Any], headers: dict[str, str], more: dict[str, str]) -> None:
+    def reply(self, path: str, fault: str, body: dict[str, Any], headers: dict[str, str], more: dict[str, str]) -> None:
         if self.transport.is_closing() or fault == "hang":
             return
         if fault == "slow":
-            self.loop.call_later(0.05, self.reply, "ok", body, headers, more)
+            self.loop.call_later(0.05, self.reply, path, "ok", body, headers, more)
         elif fault == "cut":
             self.transport.write(
                 b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{"id"'
@@ -237,7 +259,8 @@ class _Connection(asyncio.Protocol):
         elif fault == "echo-key":
             self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
         else:
-            self.write(200, self.server.completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
+            whole = self.server.reply_to(path, body, fault)
+            self.write(200, whole, more | {"x-request-id": f"req-{self.server.total}"})
 
     def write(self, status: int, whole: object, more: dict[str, str] | None = None) -> None:
         data = whole if isinstance(whole, bytes) else json.dumps(whole).encode()
@@ -311,6 +334,79 @@ def completion(
     if fault == "no-usage":
         del whole["usage"]
     return whole
+
+
+def embedding(
+    body: dict[str, Any], fault: str = "ok", vector: Callable[[str, int], list[float]] | None = None
+) -> dict[str, Any]:
+    """The vector of a text, or with the fault ``schema`` an empty one."""
+    size = body.get("dimensions") or DIMENSIONS
+    numbers = [] if fault == "schema" else (vector or vector_of)(body["input"], size)
+    packed = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+    given = packed if body.get("encoding_format") == "base64" else numbers
+    tokens = 1_000_000 if fault == "costly" else len(body["input"]) // 4 + 1
+    whole = {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": given}],
+        "model": f"{body['model']}-2026-01-01",
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+    if fault == "no-usage":
+        del whole["usage"]
+    return whole
+
+
+def vector_of(text: str, dimensions: int = DIMENSIONS) -> list[float]:
+    """How often each word stands in a text, by a hash of it; the length is 1."""
+    counts = [0.0] * dimensions
+    for word in re.findall(r"\w+", text.lower()):
+        counts[int(_digest(word)[:8], 16) % dimensions] += 1
+    length = math.hypot(*counts)
+    return [number / length for number in counts] if length else counts
+
+
+def decision(body: dict[str, Any], fault: str, decide: Callable[..., dict[str, float] | None]) -> dict[str, Any]:
+    """The answers to all questions; with the fault ``schema`` no option of theirs, with ``refusal`` none at all."""
+    answers: list[dict[str, Any]] = []
+    for question in body["questions"]:
+        shares = None if fault == "refusal" else decide(body, question)
+        if shares is None:
+            answers.append({"type": "refusal", "name": question.get("name")})
+            continue
+        best = max(shares, key=lambda option: shares[option])
+        answers.append(
+            {
+                "type": "choice",
+                "name": question.get("name"),
+                "choice": "none of these" if fault == "schema" else best,
+                "confidence": shares[best],
+                "probabilities": [{"value": option, "probability": share} for option, share in shares.items()],
+            }
+        )
+    size = len(json.dumps(body)) // 4
+    written = 1_000_000 if fault == "costly" else 4 * len(answers)
+    whole = {
+        "answers": answers,
+        "model": f"{body['model']}-2026-01-01",
+        "usage": {
+            "input_tokens": size,
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 3},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": 1},
+            "total_tokens": size + written,
+        },
+    }
+    if fault == "no-usage":
+        del whole["usage"]
+    return whole
+
+
+def chance(body: dict[str, Any], question: dict[str, Any]) -> dict[str, float]:
+    """Shares by a hash of input and question; the first option of some order takes most."""
+    options = [choice["value"] for choice in question["choices"]]
+    first = int(_digest([body["input"], question])[:8], 16) % len(options)
+    rest = 0.2 / max(1, len(options) - 1)
+    return {option: 0.8 if number == first else rest for number, option in enumerate(options)}
 
 
 def _tokens(shares: dict[str, float]) -> list[Any]:

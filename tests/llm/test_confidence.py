@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.llm import ABSTAIN, ChatReply, TokenChoice, label_scores, parse_chat, repeat_scores
+from teachkit.llm import ABSTAIN, ModelReply, TokenChoice, label_scores, parse_chat, repeat_scores
 
 LABELS = ["ham", "spam", "spam bot", "spit", ABSTAIN]
 
 
-def said(*tokens: str | tuple[str, dict[str, float]], text: str | None = None) -> ChatReply:
+def said(*tokens: str | tuple[str, dict[str, float]], text: str | None = None) -> ModelReply:
     """A reply of tokens, each sure, or with the probabilities of itself and its rivals."""
     choices = []
     for each in tokens:
         token, shares = each if isinstance(each, tuple) else (each, {each: 1.0})
         top = tuple((name, math.log(share) if share else -9999.0) for name, share in shares.items())
         choices.append(TokenChoice(token, dict(top)[token], top))
-    return ChatReply(text="".join(c.token for c in choices) if text is None else text, tokens=tuple(choices))
+    return ModelReply(text="".join(c.token for c in choices) if text is None else text, tokens=tuple(choices))
 
 
-def shares(reply: ChatReply, labels: list[str] = LABELS, name: str = "label") -> tuple[dict[str, float], float]:
+def shares(reply: ModelReply, labels: list[str] = LABELS, name: str = "label") -> tuple[dict[str, float], float]:
     """Probabilities above 0, rounded, and the mass seen."""
     found = label_scores(reply, name, labels)
     assert found is not None
@@ -162,13 +162,13 @@ def test_an_answer_whose_tokens_cannot_be_read_is_an_answer(content: Any) -> Non
 def test_the_floor_is_nothing_and_equal_tokens_are_one() -> None:
     top = (("ham", math.log(0.5)), ("spit", -9999.0), ("AB", math.log(0.25)), ("AB", -9999.0))
     choice = TokenChoice("ham", math.log(0.5), top)
-    reply = ChatReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
+    reply = ModelReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
     assert shares(reply) == ({"ham": 0.666667, ABSTAIN: 0.333333}, 0.75)
 
 
 def test_what_sums_to_more_than_one_by_rounding_is_one() -> None:
     choice = TokenChoice("ham", 1e9, (("ham", 1e9), ("spit", math.log(0.25))))
-    reply = ChatReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
+    reply = ModelReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
     assert shares(reply) == ({"ham": 0.8, "spit": 0.2}, 1.0)
 
 
@@ -179,7 +179,7 @@ def test_what_cannot_stand_in_json_is_no_label() -> None:
 
 def test_a_token_that_was_taken_counts_though_it_is_not_among_the_best() -> None:
     choice = TokenChoice("ham", math.log(0.25), (("spit", math.log(0.75)),))
-    reply = ChatReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
+    reply = ModelReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
     assert shares(reply) == ({"ham": 0.25, "spit": 0.75}, 1.0)
 
 
@@ -190,28 +190,28 @@ def sure(label: str = "ham") -> tuple[TokenChoice, ...]:
 @pytest.mark.parametrize(
     "reply",
     [
-        ChatReply(text='{"label": "ham"}'),
-        ChatReply(text='{"label": "ham" }', tokens=sure()),
-        ChatReply(text='{"label": "ham', tokens=sure()),
-        ChatReply(text=' {"label": "ham"}', tokens=sure()),
-        ChatReply(text='{"label": "Ham"}', tokens=sure("Ham")),
-        ChatReply(text="{}", tokens=said("{}").tokens),
-        ChatReply(text='["label", "ham"]', tokens=said('["label", "ham"]').tokens),
-        ChatReply(text='{"label": ["ham"]}', tokens=said('{"label": ["', "ham", '"]}').tokens),
-        ChatReply(text='{"label": "ham', tokens=said('{"label": "', "ham").tokens),
-        ChatReply(text='{"label": "ham"}', tokens=tuple(TokenChoice(c.token, c.logprob, ()) for c in sure())),
-        ChatReply(text='{"label": "ham"}', tokens=tuple(TokenChoice(c.token, math.nan, c.top) for c in sure())),
-        ChatReply(text='{"label": "ham"}', tokens=said('{"label": "', ("ham", {"ham": 0.0, "x": 1.0}), '"}').tokens),
-        ChatReply(text='{"label": "ham"}\ud83d', tokens=(*sure(), TokenChoice("\ud83d", 0.0, ()))),
+        ModelReply(text='{"label": "ham"}'),
+        ModelReply(text='{"label": "ham" }', tokens=sure()),
+        ModelReply(text='{"label": "ham', tokens=sure()),
+        ModelReply(text=' {"label": "ham"}', tokens=sure()),
+        ModelReply(text='{"label": "Ham"}', tokens=sure("Ham")),
+        ModelReply(text="{}", tokens=said("{}").tokens),
+        ModelReply(text='["label", "ham"]', tokens=said('["label", "ham"]').tokens),
+        ModelReply(text='{"label": ["ham"]}', tokens=said('{"label": ["', "ham", '"]}').tokens),
+        ModelReply(text='{"label": "ham', tokens=said('{"label": "', "ham").tokens),
+        ModelReply(text='{"label": "ham"}', tokens=tuple(TokenChoice(c.token, c.logprob, ()) for c in sure())),
+        ModelReply(text='{"label": "ham"}', tokens=tuple(TokenChoice(c.token, math.nan, c.top) for c in sure())),
+        ModelReply(text='{"label": "ham"}', tokens=said('{"label": "', ("ham", {"ham": 0.0, "x": 1.0}), '"}').tokens),
+        ModelReply(text='{"label": "ham"}\ud83d', tokens=(*sure(), TokenChoice("\ud83d", 0.0, ()))),
     ],
 )  # fmt: skip
-def test_what_cannot_be_told_is_no_score(reply: ChatReply) -> None:
+def test_what_cannot_be_told_is_no_score(reply: ModelReply) -> None:
     assert label_scores(reply, "label", LABELS) is None
 
 
 def test_an_alternative_that_is_no_text_is_not_seen() -> None:
     choice = TokenChoice("ham", math.log(0.5), (("ham", math.log(0.5)), ("\ud83d", math.log(0.5))))
-    reply = ChatReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
+    reply = ModelReply(text='{"label": "ham"}', tokens=(*said('{"label": "').tokens, choice, *said('"}').tokens))
     assert shares(reply) == ({"ham": 1.0}, 0.5)
 
 
@@ -241,7 +241,7 @@ def trees(draw: st.DrawFn, *, spellings: int) -> tuple[list[str], dict[tuple[byt
     return labels, ways, before
 
 
-def greedy(ways: dict[tuple[bytes, ...], tuple[str, int]], before: str) -> tuple[ChatReply, tuple[bytes, ...]]:
+def greedy(ways: dict[tuple[bytes, ...], tuple[str, int]], before: str) -> tuple[ModelReply, tuple[bytes, ...]]:
     """The reply that takes the most probable token each time, and shows all alternatives."""
     taken: tuple[bytes, ...] = ()
     choices = [*said(before).tokens]
@@ -255,7 +255,7 @@ def greedy(ways: dict[tuple[bytes, ...], tuple[str, int]], before: str) -> tuple
         best = max(top, key=lambda each: each[1])
         choices.append(TokenChoice(*best, tuple(top)))
         taken = (*taken, best[0].encode(errors="surrogateescape"))
-    return ChatReply(text=before + b"".join(taken).decode(), tokens=tuple(choices)), taken
+    return ModelReply(text=before + b"".join(taken).decode(), tokens=tuple(choices)), taken
 
 
 def may_begin(shown: bytes, label: str) -> bool:
@@ -305,7 +305,7 @@ def test_no_label_gets_more_than_its_own(tree: Any, best: int) -> None:
     labels, ways, before = tree
     reply, taken = greedy(ways, before)
     tokens = [TokenChoice(c.token, c.logprob, tuple(sorted(c.top, key=lambda t: -t[1])[:best])) for c in reply.tokens]
-    found = label_scores(ChatReply(text=reply.text, tokens=tuple(tokens)), "label", labels)
+    found = label_scores(ModelReply(text=reply.text, tokens=tuple(tokens)), "label", labels)
     assert found is not None
     total = sum(weight for _, weight in ways.values())
     assert 0 < found.mass_seen <= 1
@@ -331,7 +331,7 @@ def test_no_reply_makes_it_fail(tokens: Any, text: str | None, labels: list[str]
     choices = [TokenChoice(token, logprob, tuple(top)) for token, logprob, top in tokens]
     for lead in ([], list(said('{"label": "', "h").tokens)):
         whole = "".join(c.token for c in [*lead, *choices]) if text is None else text
-        found = label_scores(ChatReply(text=whole, tokens=(*lead, *choices)), "label", labels)
+        found = label_scores(ModelReply(text=whole, tokens=(*lead, *choices)), "label", labels)
         assert found is None or sum(found.probabilities.values()) == pytest.approx(1)
 
 

@@ -14,7 +14,7 @@ from tests.llm.server import Bucket, faulty
 from tests.llm.simulated import Provider, make_request, simulate
 
 if TYPE_CHECKING:
-    from teachkit.llm import ChatReply, Request
+    from teachkit.llm import ModelReply, Request
 
 
 def test_workers_are_kept_busy() -> None:
@@ -146,7 +146,7 @@ def test_every_end_has_a_status_and_every_answer_is_kept(faults: list[str], stat
 
 
 def test_validate_decides_and_is_told_of_the_request() -> None:
-    def validate(request: Request, reply: ChatReply) -> str | None:
+    def validate(request: Request, reply: ModelReply) -> str | None:
         return "a bad one" if request.label == "2" else None
 
     outcome = simulate(Provider(), [make_request(n) for n in range(4)], validate=validate)

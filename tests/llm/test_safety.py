@@ -182,7 +182,7 @@ def test_an_edited_base_url_sends_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         list(ask([provider.request(chat_body(model="m", user=ROW_TEXT))], provider=provider, store=store))
 
 
-@pytest.mark.parametrize("module", ["request", "chat", "money", "asking", "safety", "recordings", "responses"])
+@pytest.mark.parametrize("module", ["request", "apis", "money", "asking", "safety", "recordings", "responses"])
 def test_heavy_packages_are_imported_on_use(module: str) -> None:
     import subprocess
     import sys

@@ -75,6 +75,9 @@ def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
     head = ["prompt", "model", "rows", "requests", "answered", "to ask", "tokens in", "USD from", "up to", "minutes"]
     print_table(head, [_row(one) for one in found], settings, numeric=[False, False, *[True] * 8])
     for one in found:
+        if one.vectors_missing:
+            said = f"{count(one.vectors_missing, 'vector')} to ask for first, to choose examples by"
+            click.echo(f"{one.id}: {said}; {count(one.unknown, 'request')} cannot be looked up before")
         if one.more:
             click.echo(f"{one.id}: up to {count(one.more, 'request')} more, of items that it is not sure of")
         if one.too_long:
