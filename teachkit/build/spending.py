@@ -83,7 +83,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
 
     task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
     price = table.models.get(spec.model) if table is not None else None
-    first, most = _asks(spec)
+    first, most = asks(spec)
     context = _context(run, spec.model)
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     with response_store(run) as store:
@@ -133,7 +133,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
     )
 
 
-def _asks(spec: Any) -> tuple[int, int]:
+def asks(spec: Any) -> tuple[int, int]:
     """How often every item is asked, and how often at most."""
     confidence = spec.config.confidence
     if confidence is None:

@@ -206,6 +206,9 @@ class ModelPrice(Model):
     input: float | int = Field(ge=0)
     output: float | int = Field(ge=0)
     cached: float | int | None = Field(default=None, ge=0, description="Input read from the provider's cache.")
+    batch: float | int | None = Field(
+        default=None, ge=0, le=1, description="The share of these prices that a batch costs; default: the full price."
+    )
     context: Annotated[Count, Field(gt=0)] | None = Field(
         default=None, description="Tokens that a request and its answer may have; 'llm plan' finds longer ones."
     )

@@ -1,0 +1,506 @@
+"""Prompts in batches: what no answer is there for is bought for less, and answered within a day."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.execute import looking_at
+from teachkit.build.prompting import (
+    asking_alone,
+    batch_folder,
+    budget_of,
+    check_gold,
+    file_name,
+    is_empty,
+    mode_of,
+    prices,
+    prompt_rows,
+    requests,
+    response_store,
+)
+from teachkit.build.run import quiet
+from teachkit.build.spending import asks
+from teachkit.build.tally import USD
+from teachkit.errors import BadOption, TeachkitError, did_you_mean, listing
+from teachkit.llm.errors import (
+    BadBatchState,
+    BadMode,
+    BatchMissing,
+    BatchProviderGone,
+    BatchRefused,
+    BatchTooDear,
+    LlmSetupError,
+    ProviderError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from teachkit.build.execute import Executor
+    from teachkit.build.run import Reporter
+    from teachkit.build.workspace import Workspace
+    from teachkit.graph import Node
+    from teachkit.llm import Prices, Request, ResponseStore
+    from teachkit.llm.batch_api import BatchApi
+    from teachkit.llm.batch_input import Lot, Prepared
+    from teachkit.llm.batch_state import Batch
+    from teachkit.llm.money import Price
+    from teachkit.project.llm_models import LlmProvider
+
+_CHUNK = 1000
+_PICOS = 1e12  # of a dollar
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedPrompt:
+    """One prompt; see ``Lot`` for the counts. ``low`` and ``high``: USD at the price of a batch, None without one."""
+
+    id: str
+    model: str
+    requests: int
+    answered: int
+    waiting: int
+    submitted: int
+    low: float | None
+    high: float | None
+
+
+@dataclass(slots=True)
+class Submission:
+    """What was submitted, or would be; ``error`` is what kept the rest from it."""
+
+    prompts: list[SubmittedPrompt]
+    batches: list[Batch] = field(default_factory=list)
+    error: TeachkitError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "prompts": [asdict(one) for one in self.prompts],
+            "batches": [batch_dict(batch) for batch in self.batches],
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+@dataclass(slots=True)
+class Looked:
+    """Batches as they are now, and what kept some from being looked at, stopped or collected.
+
+    ``notes`` say what else should be known. Of ``dropped`` nothing is known here any more. ``first`` tells of a
+    request without an answer, ``already`` counts answers that an earlier, broken-off collection had kept.
+    """
+
+    batches: list[Batch] = field(default_factory=list)
+    errors: list[TeachkitError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    first: str = ""
+    already: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "batches": [batch_dict(batch) for batch in self.batches],
+            "dropped": self.dropped,
+            "notes": self.notes,
+            "errors": [error.as_dict() for error in self.errors],
+        }
+
+
+def batch_dict(batch: Batch) -> dict[str, Any]:
+    """A batch as plain values: money in USD, times in ISO 8601."""
+    return {
+        "batch": batch.shown_id,
+        "id": batch.id,
+        "prompts": dict(batch.names),
+        "model": batch.model,
+        "endpoint": batch.endpoint,
+        "status": status_of(batch),
+        "said": batch.said,
+        "requests": batch.requests,
+        "completed": batch.completed,
+        "failed": batch.failed,
+        "submitted": _iso(batch.created or batch.tried),
+        "expires": _iso(batch.expires),
+        "collected": _iso(batch.collected),
+        "kept": batch.kept,
+        "failures": dict(batch.failures),
+        "worst": None if batch.worst is None else batch.worst / USD,
+        "cost": None if batch.cost is None else batch.cost / USD,
+    }
+
+
+def status_of(batch: Batch) -> str:
+    """The provider's word, or ours where there is none."""
+    return batch.status if batch.batch_id else batch.phase
+
+
+# ---------------------------------------------------------------------------- submit
+
+
+def submit(
+    work: Workspace,
+    nodes: Sequence[Node],
+    *,
+    max_cost: float | None = None,
+    dry_run: bool = False,
+    report: Reporter = quiet,
+) -> Submission:
+    """Buy answers to all requests of some prompts that have none and are in no open batch.
+
+    Args:
+        work: the project.
+        nodes: prompts.
+        max_cost: USD that all may cost at most, beside the budgets of prompts and target.
+        dry_run: send nothing: work out what would be submitted.
+        report: is told what takes long.
+
+    Raises:
+        NodeFailed: too little gold to know what answers are worth; a budget without prices.
+        LlmSetupError: the provider cannot be used, a price is missing, or it would cost more than is allowed.
+        BatchUnclear: it cannot be found out what an earlier, broken-off submission bought.
+        NotBuilt: the items of a prompt's task have not been built.
+    """
+    with looking_at(work, report=report) as run, ExitStack() as held:
+        known = _check(run, nodes, max_cost)
+        if not nodes:
+            return Submission([])
+        from teachkit.llm.batch_input import drop, drop_unsent
+        from teachkit.llm.batch_state import load_batches, open_keys, remove_leftovers
+        from teachkit.llm.batches import settle, working_on
+
+        folder = batch_folder(run)
+        held.enter_context(working_on(folder, run.note))
+        for node in {(node.task, file_name(node)): node for node in nodes}.values():
+            held.enter_context(asking_alone(run, node))
+        store = held.enter_context(response_store(run))
+        apis = {way: held.enter_context(_api(said)) for way, said in _ways(nodes).items()}
+        drop_unsent(folder)
+        remove_leftovers(folder)
+        for batch in () if dry_run else load_batches(folder):
+            api = next((api for (endpoint, _), api in apis.items() if endpoint == batch.endpoint), None)
+            if batch.phase == "unclear" and api is not None and settle(folder, batch, api, run.note) is None:
+                drop(folder, [batch])
+        prepared = _prepare(run, nodes, apis, store, open_keys(folder), known)
+        batches = [(api, batch) for api, found in prepared for batch in found.batches]
+        try:
+            found = Submission(_prompts(nodes, prepared, store, known))
+            _check_cost(run, nodes, prepared, max_cost)
+        except BaseException:
+            drop(folder, [batch for _, batch in batches])
+            raise
+        if dry_run:
+            drop(folder, [batch for _, batch in batches])
+            found.batches = [batch for _, batch in batches]
+            return found
+        _send(run, batches, found)
+        return found
+
+
+def _send(run: Executor, batches: Sequence[tuple[BatchApi, Batch]], found: Submission) -> None:
+    """Buy one after the other; the first that is refused ends it."""
+    from teachkit.llm.batch_input import drop
+    from teachkit.llm.batches import send
+
+    folder = batch_folder(run)
+    for number, (api, batch) in enumerate(batches):
+        if len(batches) > 1:
+            run.note(f"batch {number + 1} of {len(batches)}: {batch.requests:,} requests")
+        try:
+            found.batches.append(send(folder, batch, api, run.note))
+        except ProviderError as error:
+            drop(folder, [batch for _, batch in batches[number + 1 :]])
+            found.error = error
+            return
+
+
+def _check(run: Executor, nodes: Sequence[Node], max_cost: float | None) -> Prices | None:
+    """What must hold before anything is looked at; the prices."""
+    if mode_of(run) == "replay":
+        problem = f"target '{run.files.target_name}' replays recordings and asks nobody"
+        raise BadMode(problem=problem, advice="choose another target (--target)")
+    known = prices(run)
+    if max_cost is not None and known is None:
+        advice = "write prices.yml beside teachkit.yml: as_of, models"
+        raise BadOption(None, option="--max-cost", problem="there is no prices.yml to count with", advice=advice)
+    for node in nodes:
+        budget_of(run, node, "live")
+        if known is not None and node.spec.config.unpriced == "refuse":
+            known.of(node.spec.model)
+        task = run.graph.tasks[node.task or ""]
+        run.resolve_upstream(task.dataset)
+        run.resolve(run.graph[task.dataset])
+        if node.kind == "prompt":
+            check_gold(run, node, task)
+    return known
+
+
+def _prepare(
+    run: Executor,
+    nodes: Sequence[Node],
+    apis: Mapping[tuple[str, str | None], BatchApi],
+    store: ResponseStore,
+    waiting: set[str],
+    known: Prices | None,
+) -> list[tuple[BatchApi, Prepared]]:
+    """Write the requests of each provider's prompts."""
+    from teachkit.llm.batch_input import drop, prepare
+
+    found: list[tuple[BatchApi, Prepared]] = []
+    try:
+        for way, api in apis.items():
+            asked = {node.id: _requests(run, node) for node in nodes if _way(node.spec.provider) == way}
+            prepared = prepare(
+                batch_folder(run),
+                asked,
+                way=api.way,
+                store=store,
+                waiting=waiting,
+                price=_price(known),
+                clock=api.patience.clock,
+            )
+            found.append((api, prepared))
+    except BaseException:
+        for _, prepared in found:
+            drop(batch_folder(run), prepared.batches)
+        raise
+    return found
+
+
+def _requests(run: Executor, node: Node) -> Iterator[Request]:
+    """All requests of a prompt that a build would make at first; those about nothing are left out."""
+    task = run.graph.tasks[node.task or ""]
+    again = range(asks(node.spec)[0])
+    for table in prompt_rows(run, node):
+        for start in range(0, table.num_rows, _CHUNK):
+            part = table.slice(start, _CHUNK)
+            empty = is_empty(part, node.spec)
+            rows = (row for row in range(part.num_rows) if not empty(row))
+            yield from requests(run, node, part, task, rows=rows, repetitions=again)
+
+
+def _price(known: Prices | None) -> Callable[[Request], Price | None]:
+    """A model without a price is refused before, where it is not allowed."""
+    return lambda request: known.models.get(request.model) if known is not None else None
+
+
+def _prompts(
+    nodes: Sequence[Node], prepared: Iterable[tuple[BatchApi, Prepared]], store: ResponseStore, known: Prices | None
+) -> list[SubmittedPrompt]:
+    from teachkit.llm import TokenEstimate
+
+    lots = _lots(prepared)
+    found = []
+    for node in nodes:
+        lot, price = lots[node.id], known.models.get(node.spec.model) if known is not None else None
+        size, count = store.usage(node.spec.model)
+        tokens = TokenEstimate(bytes_seen=size, tokens_seen=count).tokens(lot.size)
+        low = price.in_batch(tokens * price.input) / _PICOS if price else None
+        high = lot.worst / _PICOS if price else None
+        counts = (lot.requests, lot.answered, lot.waiting, lot.missing)
+        found.append(SubmittedPrompt(node.id, node.spec.model, *counts, low, high))
+    return found
+
+
+def _check_cost(
+    run: Executor, nodes: Sequence[Node], prepared: Iterable[tuple[BatchApi, Prepared]], max_cost: float | None
+) -> None:
+    """Refuse what may cost more than a prompt's budget, the target's or ``max_cost``."""
+    lots = _lots(prepared)
+    for node in nodes:
+        advice = f"raise 'budget' in {node.where.path}, or submit fewer prompts"
+        _check_limit([lots[node.id]], node.spec.config.budget, f"of '{node.id}'", "of its budget", advice)
+    target = run.files.target.llm.budget
+    advice = "raise 'budget' of the target in profiles.yml, or submit fewer prompts"
+    _check_limit(lots.values(), target, "of all prompts", f"of the budget of target '{run.files.target_name}'", advice)
+    advice = "raise --max-cost, or submit fewer prompts"
+    _check_limit(lots.values(), max_cost, "of all prompts", "of --max-cost", advice)
+
+
+def _check_limit(lots: Iterable[Lot], limit: float | None, of: str, allowed: str, advice: str) -> None:
+    chosen = list(lots)
+    worst = sum(lot.worst for lot in chosen)
+    if limit is None or worst <= int(float(limit) * USD) * USD:
+        return
+    count = f"{sum(lot.missing for lot in chosen):,}"
+    shown = f"{worst / _PICOS:.6f}"
+    raise BatchTooDear(count=count, of=of, worst=shown, limit=f"{limit:g}", allowed=allowed, advice=advice)
+
+
+def _lots(prepared: Iterable[tuple[BatchApi, Prepared]]) -> dict[str, Lot]:
+    return {name: lot for _, found in prepared for name, lot in found.lots.items()}
+
+
+# ---------------------------------------------------------------------------- status, collect, cancel
+
+
+def status(work: Workspace, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
+    """Look at batches, those named by id or prompt or all; one that is collected is not looked at again."""
+    from teachkit.llm.batches import refresh
+
+    with looking_at(work, report=report) as run:
+        found = Looked()
+        folder = batch_folder(run)
+
+        def look(batch: Batch, api: BatchApi) -> None:
+            found.batches.append(refresh(folder, batch, api, run.note))
+
+        _with_each(run, names, found, look, unless="collected")
+        return found
+
+
+def collect(work: Workspace, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
+    """Keep the answers of batches that are at their end; one that is not is shown as it is."""
+    from teachkit.llm import batches
+
+    with looking_at(work, report=report) as run, response_store(run) as store:
+        found = Looked()
+        folder = batch_folder(run)
+        known = prices(run)
+
+        def take(batch: Batch, api: BatchApi) -> None:
+            came = batches.collect(folder, batch, api, run.note, store=store, price=_price(known))
+            found.batches.append(came.batch)
+            found.notes += [f"batch {batch.shown_id}: {note}" for note in came.notes]
+            if came.outputs is not None:
+                found.first = found.first or came.outputs.first
+                found.already += came.outputs.already
+                if came.outputs.unpriced and known is not None:
+                    found.notes.append(f"batch {batch.shown_id}: {came.outputs.unpriced:,} answers have no price")
+
+        _with_each(run, names, found, take)
+        if store.recovery is not None:
+            found.notes.append(str(store.recovery))
+        return found
+
+
+def cancel(work: Workspace, names: Sequence[str], *, forget: bool = False, report: Reporter = quiet) -> Looked:
+    """Stop batches, named by id or prompt; ``forget``: know nothing of them here any more, whatever they are answered.
+
+    Raises:
+        BadOption: none is named.
+    """
+    from teachkit.llm import batches
+    from teachkit.llm.batch_state import forget as forget_batch
+
+    if not names:
+        advice = "name a batch or a prompt: 'teachkit llm batch status' shows them"
+        raise BadOption(None, option="NAMES", problem="which batches are to be cancelled is not said", advice=advice)
+    with looking_at(work, report=report) as run:
+        found = Looked()
+        folder = batch_folder(run)
+
+        def stop(batch: Batch, api: BatchApi) -> None:
+            left = batches.cancel(folder, batch, api, run.note, forgetting=forget)
+            if left is None:
+                found.dropped.append(batch.shown_id)
+            else:
+                found.batches.append(left)
+
+        def gone(batch: Batch) -> bool:
+            if forget:
+                forget_batch(folder, batch)
+                found.dropped.append(batch.shown_id)
+            return forget
+
+        _with_each(run, names, found, stop, gone=gone)
+        return found
+
+
+def _with_each(
+    run: Executor,
+    names: Sequence[str],
+    found: Looked,
+    action: Callable[[Batch, BatchApi], None],
+    *,
+    unless: str | None = None,
+    gone: Callable[[Batch], bool] = lambda batch: False,
+) -> None:
+    """Do something with each chosen batch that is not collected; a provider that cannot be asked is asked once."""
+    from teachkit.llm.batch_state import load_batches
+    from teachkit.llm.batches import working_on
+
+    folder = batch_folder(run)
+    if not load_batches(folder) and not names:
+        return
+    with ExitStack() as held:
+        held.enter_context(working_on(folder, run.note))
+        apis: dict[str, BatchApi | TeachkitError | None] = {}
+        for batch in _chosen(load_batches(folder), names):
+            if batch.phase == "collected":
+                if unless:
+                    found.batches.append(batch)
+                continue
+            if batch.endpoint not in apis:
+                apis[batch.endpoint] = _open_api(run, batch.endpoint, held)
+            api = apis[batch.endpoint]
+            if api is None and gone(batch):
+                continue
+            try:
+                if api is None:
+                    target = run.files.target_name
+                    raise BatchProviderGone(batch=batch.shown_id, endpoint=batch.endpoint, target=target)
+                if isinstance(api, TeachkitError):
+                    raise api
+                action(batch, api)
+            except (ProviderError, LlmSetupError) as error:
+                found.batches.append(batch)
+                if error not in found.errors:
+                    found.errors.append(error)
+                if api is not None and not isinstance(error, BatchMissing | BatchRefused | BadBatchState):
+                    apis[batch.endpoint] = error
+
+
+def _chosen(batches: Sequence[Batch], names: Sequence[str]) -> list[Batch]:
+    chosen: dict[str, Batch] = {}
+    for name in names:
+        found = [batch for batch in batches if name in (batch.batch_id, batch.id) or _is_of(batch, name)]
+        if not found:
+            known = [batch.shown_id for batch in batches if batch.phase != "collected"]
+            advice = f"known: {listing(known)}.{did_you_mean(name, known)}"
+            raise BadOption(None, option="NAMES", problem=f"no batch is called '{name}', nor of it", advice=advice)
+        chosen |= {batch.id: batch for batch in found}
+    return [batch for batch in batches if batch.id in chosen] if names else list(batches)
+
+
+def _is_of(batch: Batch, name: str) -> bool:
+    """Whether a batch holds requests of a prompt, by its id, name, or task and name."""
+    return any(node == name or node.endswith(f".{name}") for node in batch.names)
+
+
+# ---------------------------------------------------------------------------- providers
+
+
+def _ways(nodes: Iterable[Node]) -> dict[tuple[str, str | None], LlmProvider]:
+    """The providers of some prompts, each once."""
+    return {_way(node.spec.provider): node.spec.provider for node in nodes}
+
+
+def _way(said: LlmProvider) -> tuple[str, str | None]:
+    """What tells providers apart: the endpoint, and the variable of the key."""
+    from teachkit.llm import Endpoint
+
+    return str(Endpoint.parse(said.base_url)), said.api_key_env
+
+
+def _api(said: LlmProvider) -> BatchApi:
+    from teachkit.llm import Endpoint, check_way
+    from teachkit.llm.batch_api import BatchApi
+
+    return BatchApi(check_way(Endpoint.parse(said.base_url), said.api_key_env), timeout=said.timeout)
+
+
+def _open_api(run: Executor, endpoint: str, held: ExitStack) -> BatchApi | LlmSetupError | None:
+    """The target's provider at an endpoint, None if it has none; or why it cannot be used."""
+    said = next((said for said in run.files.target.llm.providers.values() if _way(said)[0] == endpoint), None)
+    try:
+        return held.enter_context(_api(said)) if said is not None else None
+    except LlmSetupError as error:
+        return error
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

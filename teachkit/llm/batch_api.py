@@ -1,0 +1,421 @@
+"""Files and batches at a provider: few calls, made with patience; the one that buys is never repeated blindly.
+
+Safe as ``teachkit.llm.transport`` is: a checked way, our own headers, no redirects, nothing from the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+from teachkit.llm.errors import BatchOutage, BatchRefused, NoBatches
+from teachkit.llm.limits import read_retry_after
+from teachkit.llm.request import PATHS, Request
+from teachkit.llm.transport import CONNECT_TIMEOUT, TIMEOUT, NoReply, Reply, headers_of, read_reply
+from teachkit.llm.verdict import judge_reply
+from teachkit.store.atomic import sync, temporary_path, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import httpx2
+    from openai import OpenAI
+
+    from teachkit.llm.safety import Way
+
+T = TypeVar("T")
+
+METADATA: Final = "teachkit"  # the key of our id in a batch's metadata
+URL: Final = f"/v1{PATHS['chat']}"  # as providers want it in a batch, wherever their base URL ends
+
+_PAGE: Final = 100  # batches of a list
+_WORD: Final = re.compile(r"[\w.:\-]{1,100}", re.ASCII)
+_LONGEST: Final = 300  # characters of a provider's message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for a provider; seconds.
+
+    A call that fails is made ``tries`` times in all, with waits that double from ``backoff`` to ``backoff_cap``, or as
+    long as the provider says, up to ``told_cap``. ``file_timeout`` is for the silence of a file's transfer. ``settle``
+    is how long after a call that may have made a batch a list is sure to show it.
+    """
+
+    tries: int = 8
+    backoff: float = 1.0
+    backoff_cap: float = 60.0
+    told_cap: float = 600.0
+    file_timeout: float = 600.0
+    settle: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.time
+
+    def wait(self, attempt: int, told: float | None) -> None:
+        """Wait after a failed try, counted from 0."""
+        own = min(self.backoff_cap, self.backoff * 2**attempt)
+        self.sleep(own if told is None else min(told, self.told_cap))
+
+
+PATIENT = Patience()
+
+
+class Unclear(Exception):
+    """A call may have made a batch, or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteBatch:
+    """A batch as a provider describes it. ``errors``: code, message, and line of the upload if it is about one."""
+
+    id: str
+    status: str
+    run_id: str | None
+    input_file_id: str | None
+    output_file_id: str | None
+    error_file_id: str | None
+    total: int
+    completed: int
+    failed: int
+    created: float | None
+    expires: float | None
+    ended: float | None
+    errors: tuple[tuple[str, str, int | None], ...]
+
+
+class BatchApi:
+    """The batches of one provider. Use as a context manager."""
+
+    def __init__(self, way: Way, *, timeout: float = TIMEOUT, patience: Patience | None = None) -> None:
+        """Take a checked way; ``timeout`` in seconds for the silence of a call."""
+        self.way = way
+        self.patience = patience or PATIENT
+        self._timeout = timeout
+        self._open: OpenAI | None = None
+        self._about = Request(way.endpoint, {}, label="batch")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    # ------------------------------------------------------------------ calls
+
+    def upload(self, path: Path, name: str) -> str:
+        """Upload a file of requests, as a stream; its id. Nothing is bought by it."""
+        found: str = self._patiently("/files", lambda: self._send_file(path, name), _id)
+        return found
+
+    def create(self, file_id: str, run_id: str) -> RemoteBatch:
+        """Buy: have an uploaded file answered within a day. ``run_id`` goes into the metadata.
+
+        Raises:
+            Unclear: the provider may have taken it, or not.
+            ProviderError: it has not.
+        """
+        body = {"input_file_id": file_id, "endpoint": URL, "completion_window": "24h", "metadata": {METADATA: run_id}}
+        made: RemoteBatch = self._patiently("/batches", lambda: self._post("/batches", body), read_batch, buys=True)
+        return made
+
+    def find(self, run_id: str, file_id: str | None) -> list[RemoteBatch]:
+        """The batches that were made for a run or of its file, the oldest first; every page of the list is read.
+
+        Raises:
+            ProviderError: the list cannot be read to its end, so nobody knows.
+        """
+        found: list[RemoteBatch] = []
+        after: str | None = None
+        seen: set[str] = set()
+        while True:
+            query = {"limit": _PAGE} | ({"after": after} if after else {})
+            page: _Page = self._patiently("/batches", partial(self._get, "/batches", query), _page)
+            found += [b for b in page.batches if b.run_id == run_id or (file_id and b.input_file_id == file_id)]
+            if not page.more:
+                return sorted(found, key=lambda batch: (batch.created or 0.0, batch.id))
+            after = page.last
+            if after is None or after in seen:
+                said = "its list of batches does not come to an end"
+                raise BatchOutage(host=self.way.endpoint.netloc, tries=1, path="/batches", said=said)
+            seen.add(after)
+
+    def get(self, batch_id: str) -> RemoteBatch | None:
+        """A batch as it is now; None if the provider does not know it."""
+        path = f"/batches/{quote(batch_id, safe='')}"
+        found: RemoteBatch | None = self._patiently(path, lambda: self._get(path), read_batch, may_miss=True)
+        return found
+
+    def cancel(self, batch_id: str) -> RemoteBatch | None:
+        """Have a batch stopped; what is answered by then stays. None if the provider does not know it."""
+        path = f"/batches/{quote(batch_id, safe='')}/cancel"
+        found: RemoteBatch | None = self._patiently(path, lambda: self._post(path, {}), read_batch, may_miss=True)
+        return found
+
+    def download(self, file_id: str, to: Path) -> bool:
+        """Write a file of a batch to ``to``, whole or not at all; False if the provider does not have it (any more).
+
+        Raises:
+            StoreUnwritable: the disk is full or cannot be written.
+        """
+        temporary = temporary_path(to.parent, f".{to.name}")
+        try:
+            path = f"/files/{quote(file_id, safe='')}/content"
+            found = self._patiently(path, lambda: self._take_file(file_id, temporary), lambda _: True, may_miss=True)
+            if found:
+                with writing(to):
+                    sync(temporary)
+                    temporary.replace(to)
+            return found is not None
+        finally:
+            with writing(temporary):
+                temporary.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ patience
+
+    def _patiently(
+        self,
+        path: str,
+        send: Callable[[], Reply],
+        read: Callable[[bytes], T],
+        *,
+        buys: bool = False,
+        may_miss: bool = False,
+    ) -> Any:
+        """Call until a reply can be read; where it ``buys``, only while it is certain that nothing was bought."""
+        host, said = self.way.endpoint.netloc, ""
+        for attempt in range(self.patience.tries):
+            told = None
+            try:
+                reply = send()
+                verdict = judge_reply(reply, self._about, self.way.key.name if self.way.key else None)
+                if verdict.kind == "answered":
+                    return read(reply.body)
+                if reply.status in (404, 405, 501):
+                    if may_miss and reply.status == 404:
+                        return None
+                    if buys and reply.status == 404:
+                        raise BatchRefused(host=host, what_for="a batch", status=404, said=verdict.said)
+                    raise NoBatches(host=host, status=reply.status, path=path)
+                if verdict.fatal is not None:
+                    raise verdict.fatal
+                if verdict.kind not in ("transient", "throttled"):
+                    what_for = "a file" if path == "/files" else "a batch"
+                    raise BatchRefused(host=host, what_for=what_for, status=reply.status, said=verdict.said)
+                unclear, said, told = verdict.kind == "transient", verdict.said, read_retry_after(reply.headers)
+            except NoReply as error:
+                unclear, said = error.maybe_paid, error.reason
+            except ValueError as error:
+                unclear, said = True, f"its reply cannot be read: {error}"
+            if buys and unclear:
+                raise Unclear(said)
+            if attempt + 1 < self.patience.tries:
+                self.patience.wait(attempt, told)
+        raise BatchOutage(host=host, tries=self.patience.tries, path=path, said=said)
+
+    # ------------------------------------------------------------------ one exchange
+
+    def _get(self, path: str, query: Mapping[str, object] | None = None) -> Reply:
+        options: Any = {"params": query} if query else {}
+        return self._exchange(lambda client, kind: client.get(path, cast_to=kind, options=options))
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Reply:
+        return self._exchange(lambda client, kind: client.post(path, cast_to=kind, body=body))
+
+    def _send_file(self, path: Path, name: str) -> Reply:
+        options: Any = {"headers": {"Content-Type": "multipart/form-data"}, "timeout": self._file_timeout()}
+        with path.open("rb") as file:
+            files = {"file": (name, file, "application/jsonl")}
+            body = {"purpose": "batch"}
+            return self._exchange(
+                lambda client, kind: client.post("/files", cast_to=kind, body=body, files=files, options=options)
+            )
+
+    def _take_file(self, file_id: str, to: Path) -> Reply:
+        """Write the content of a file line by line, without the key should a server put it there."""
+
+        def take(client: OpenAI, kind: type[httpx2.Response]) -> httpx2.Response:
+            content = client.files.with_streaming_response.content(file_id, timeout=self._file_timeout())
+            with content as response, writing(to), to.open("wb") as file:
+                for piece in _lines(response.iter_bytes()):
+                    file.write(self.way.key.scrub(piece) if self.way.key else piece)
+            return kind(200)
+
+        return self._exchange(take)
+
+    def _exchange(self, call: Callable[[OpenAI, type[httpx2.Response]], httpx2.Response]) -> Reply:
+        """Call once and return whatever reply came, of any status.
+
+        Raises:
+            NoReply: none came: timeout, refused or cut connection.
+        """
+        import httpx2
+        from openai import APIConnectionError, APIStatusError
+
+        try:
+            response = call(self._client(), httpx2.Response)
+        except APIStatusError as error:
+            response = error.response
+        except (APIConnectionError, httpx2.RequestError) as error:
+            cause = error.__cause__ if isinstance(error, APIConnectionError) else error
+            certain = isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
+            raise NoReply(f"the connection failed ({type(cause or error).__name__})", maybe_paid=not certain) from None
+        return read_reply(self.way, response.status_code, response.headers, response.content)
+
+    def _file_timeout(self) -> httpx2.Timeout:
+        import httpx2
+
+        return httpx2.Timeout(self.patience.file_timeout, connect=min(self._timeout, CONNECT_TIMEOUT))
+
+    def _client(self) -> OpenAI:
+        if self._open is None:
+            self._open = _make_client(self.way, self._timeout)
+        return self._open
+
+
+def _make_client(way: Way, timeout: float) -> OpenAI:
+    """The client of ``openai`` without its retries, redirects, models and environment; see ``OpenAITransport``."""
+    import httpx2
+    from openai import OpenAI
+
+    waits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+    only = headers_of(way) | {"accept": "*/*"}
+
+    class Client(httpx2.Client):
+        """Sends our headers and no others, whatever the layers above gathered from the environment."""
+
+        def build_request(self, *args: Any, **given: Any) -> httpx2.Request:
+            of_form = ("content-type",) if given.get("files") else ()  # the form names its own, with its boundary
+            given["headers"] = {name: value for name, value in only.items() if name not in of_form}
+            request = super().build_request(*args, **given)
+            for name in ("accept-encoding", "connection"):  # of the client, not from outside
+                request.headers.setdefault(name, self.headers[name])
+            return request
+
+    return OpenAI(
+        api_key="held-by-teachkit",  # the real one is in our own headers only
+        admin_api_key="",
+        organization="",
+        project="",
+        webhook_secret="",
+        base_url=str(way.endpoint),
+        max_retries=0,
+        timeout=waits,
+        http_client=Client(
+            timeout=waits, follow_redirects=False, trust_env=False, proxy=way.proxy, verify=httpx2.create_ssl_context()
+        ),
+    )
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    batches: list[RemoteBatch]
+    last: str | None
+    more: bool
+
+
+def read_batch(body: bytes) -> RemoteBatch:
+    """Read a batch.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _batch(_object(body))
+
+
+def _batch(found: dict[str, Any]) -> RemoteBatch:
+    counts, metadata = found.get("request_counts"), found.get("metadata")
+    counts = counts if isinstance(counts, dict) else {}
+    metadata = metadata if isinstance(metadata, dict) else {}
+    ended = [found.get(f"{status}_at") for status in ("completed", "expired", "cancelled", "failed")]
+    return RemoteBatch(
+        id=read_word(found.get("id")) or _raise("it has no id"),
+        status=read_word(found.get("status")) or _raise("it has no status"),
+        run_id=read_word(metadata.get(METADATA)),
+        input_file_id=read_word(found.get("input_file_id")),
+        output_file_id=read_word(found.get("output_file_id")),
+        error_file_id=read_word(found.get("error_file_id")),
+        total=_count(counts.get("total")),
+        completed=_count(counts.get("completed")),
+        failed=_count(counts.get("failed")),
+        created=_time(found.get("created_at")),
+        expires=_time(found.get("expires_at")),
+        ended=next((_time(at) for at in ended if at is not None), None),
+        errors=_errors(found.get("errors")),
+    )
+
+
+def _page(body: bytes) -> _Page:
+    found = _object(body)
+    data = found.get("data")
+    if not isinstance(data, list):
+        raise ValueError("it is no list")
+    batches = [_batch(each) for each in data if isinstance(each, dict)]
+    last = read_word(found.get("last_id")) or (batches[-1].id if batches else None)
+    return _Page(batches, last, found.get("has_more") is True)
+
+
+def _errors(found: object) -> tuple[tuple[str, str, int | None], ...]:
+    data = found.get("data") if isinstance(found, dict) else None
+    return tuple(
+        (
+            read_word(each.get("code")) or "error",
+            str(each.get("message") or "")[:_LONGEST],
+            line if isinstance(line := each.get("line"), int) else None,
+        )
+        for each in (data if isinstance(data, list) else [])
+        if isinstance(each, dict)
+    )
+
+
+def _id(body: bytes) -> str:
+    return read_word(_object(body).get("id")) or _raise("it has no id")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
+def _raise(problem: str) -> str:
+    raise ValueError(problem)
+
+
+def read_word(value: object) -> str | None:
+    """An id, a status or a code: nothing that a message or a path could not take."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _time(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < 2**40 else None
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut at the ends of lines."""
+    rest: list[bytes] = []
+    for piece in pieces:
+        head, found, tail = piece.rpartition(b"\n")
+        if found:
+            yield b"".join([*rest, head, found])
+            rest = []
+        rest.append(tail)
+    yield b"".join(rest)
