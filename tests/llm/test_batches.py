@@ -274,16 +274,14 @@ def test_a_request_that_cannot_be_in_a_batch_leaves_nothing_behind(desk: Desk, m
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = batch_input.os.fsync
-
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(batch_input.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreUnwritable, match="No space"):
         desk.prepare([desk.make(1)])
     assert desk.files() == []
-    monkeypatch.setattr(batch_input.os, "fsync", real)
+    monkeypatch.undo()
     desk.root.joinpath("llm").mkdir(exist_ok=True)
     desk.folder.rmdir()
     desk.folder.write_text("a file")
@@ -383,7 +381,7 @@ def test_a_list_that_cannot_be_read_to_its_end_says_nothing(
 
 
 def test_a_provider_that_drops_metadata_is_known_by_the_file(desk: Desk, server: BatchServer) -> None:
-    server.on_call = lambda kind, nth, moment: [b.whole.update(metadata=None) for b in server.batches.values()]  # type: ignore[assignment,func-returns-value]
+    server.on_call = lambda kind, nth, moment: [b.whole.update(metadata=None) for b in server.batches.values()]  # type: ignore[assignment]
     server.call_faults["create"] = ["cut-after"]
     (batch,) = desk.submit([desk.make(1)])
     assert batch.batch_id == "batch_0"
