@@ -177,12 +177,12 @@ def submit(
         for node in {(node.task, file_name(node)): node for node in nodes}.values():
             held.enter_context(asking_alone(run, node))
         store = held.enter_context(response_store(run))
-        apis = {way: held.enter_context(_api(said)) for way, said in _ways(nodes).items()}
+        apis = {way: held.enter_context(_api(said, run)) for way, said in _ways(nodes).items()}
         drop_unsent(folder)
         remove_leftovers(folder)
         for batch in () if dry_run else load_batches(folder):
             api = next((api for (endpoint, _), api in apis.items() if endpoint == batch.endpoint), None)
-            if batch.phase == "unclear" and api is not None and settle(folder, batch, api, run.note) is None:
+            if batch.phase == "unclear" and api is not None and settle(folder, batch, api) is None:
                 drop(folder, [batch])
         prepared = _prepare(run, nodes, apis, store, open_keys(folder), known)
         batches = [(api, batch) for api, found in prepared for batch in found.batches]
@@ -210,7 +210,7 @@ def _send(run: Executor, batches: Sequence[tuple[BatchApi, Batch]], found: Submi
         if len(batches) > 1:
             run.note(f"batch {number + 1} of {len(batches)}: {batch.requests:,} requests")
         try:
-            found.batches.append(send(folder, batch, api, run.note))
+            found.batches.append(send(folder, batch, api))
         except ProviderError as error:
             drop(folder, [batch for _, batch in batches[number + 1 :]])
             found.error = error
@@ -346,7 +346,7 @@ def status(work: Workspace, names: Sequence[str] = (), *, report: Reporter = qui
         folder = batch_folder(run)
 
         def look(batch: Batch, api: BatchApi) -> None:
-            found.batches.append(refresh(folder, batch, api, run.note))
+            found.batches.append(refresh(folder, batch, api))
 
         _with_each(run, names, found, look, unless="collected")
         return found
@@ -362,7 +362,7 @@ def collect(work: Workspace, names: Sequence[str] = (), *, report: Reporter = qu
         known = prices(run)
 
         def take(batch: Batch, api: BatchApi) -> None:
-            came = batches.collect(folder, batch, api, run.note, store=store, price=_price(known))
+            came = batches.collect(folder, batch, api, store=store, price=_price(known))
             found.batches.append(came.batch)
             found.notes += [f"batch {batch.shown_id}: {note}" for note in came.notes]
             if came.outputs is not None:
@@ -394,7 +394,7 @@ def cancel(work: Workspace, names: Sequence[str], *, forget: bool = False, repor
         folder = batch_folder(run)
 
         def stop(batch: Batch, api: BatchApi) -> None:
-            left = batches.cancel(folder, batch, api, run.note, forgetting=forget)
+            left = batches.cancel(folder, batch, api, forgetting=forget)
             if left is None:
                 found.dropped.append(batch.shown_id)
             else:
@@ -486,18 +486,18 @@ def _way(said: LlmProvider) -> tuple[str, str | None]:
     return str(Endpoint.parse(said.base_url)), said.api_key_env
 
 
-def _api(said: LlmProvider) -> BatchApi:
+def _api(said: LlmProvider, run: Executor) -> BatchApi:
     from teachkit.llm import Endpoint, check_way
     from teachkit.llm.batch_api import BatchApi
 
-    return BatchApi(check_way(Endpoint.parse(said.base_url), said.api_key_env), timeout=said.timeout)
+    return BatchApi(check_way(Endpoint.parse(said.base_url), said.api_key_env), timeout=said.timeout, say=run.note)
 
 
 def _open_api(run: Executor, endpoint: str, held: ExitStack) -> BatchApi | LlmSetupError | None:
     """The target's provider at an endpoint, None if it has none; or why it cannot be used."""
     said = next((said for said in run.files.target.llm.providers.values() if _way(said)[0] == endpoint), None)
     try:
-        return held.enter_context(_api(said)) if said is not None else None
+        return held.enter_context(_api(said, run)) if said is not None else None
     except LlmSetupError as error:
         return error
 

@@ -36,6 +36,7 @@ URL: Final = f"/v1{PATHS['chat']}"  # as providers want it in a batch, wherever 
 
 _PAGE: Final = 100  # batches of a list
 _WORD: Final = re.compile(r"[\w.:\-]{1,100}", re.ASCII)
+_SILENT: Final = 1.5  # seconds that nobody is told to wait
 _LONGEST: Final = 300  # characters of a provider's message
 
 
@@ -48,7 +49,7 @@ class Patience:
     is how long after a call that may have made a batch a list is sure to show it.
     """
 
-    tries: int = 8
+    tries: int = 6
     backoff: float = 1.0
     backoff_cap: float = 60.0
     told_cap: float = 600.0
@@ -57,10 +58,10 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
 
-    def wait(self, attempt: int, told: float | None) -> None:
-        """Wait after a failed try, counted from 0."""
+    def pause(self, attempt: int, told: float | None) -> float:
+        """How long to wait after a failed try, counted from 0."""
         own = min(self.backoff_cap, self.backoff * 2**attempt)
-        self.sleep(own if told is None else min(told, self.told_cap))
+        return own if told is None else min(told, self.told_cap)
 
 
 PATIENT = Patience()
@@ -92,9 +93,17 @@ class RemoteBatch:
 class BatchApi:
     """The batches of one provider. Use as a context manager."""
 
-    def __init__(self, way: Way, *, timeout: float = TIMEOUT, patience: Patience | None = None) -> None:
-        """Take a checked way; ``timeout`` in seconds for the silence of a call."""
+    def __init__(
+        self,
+        way: Way,
+        *,
+        timeout: float = TIMEOUT,
+        patience: Patience | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Take a checked way; ``timeout`` in seconds for the silence of a call; ``say`` is told what is waited for."""
         self.way = way
+        self.say = say
         self.patience = patience or PATIENT
         self._timeout = timeout
         self._open: OpenAI | None = None
@@ -115,15 +124,22 @@ class BatchApi:
         found: str = self._patiently("/files", lambda: self._send_file(path, name), _id)
         return found
 
-    def create(self, file_id: str, run_id: str) -> RemoteBatch:
+    def create(self, file_id: str, run_id: str, before: Callable[[], None]) -> RemoteBatch:
         """Buy: have an uploaded file answered within a day. ``run_id`` goes into the metadata.
+
+        ``before`` is called before each try, and must write down that there is one.
 
         Raises:
             Unclear: the provider may have taken it, or not.
             ProviderError: it has not.
         """
         body = {"input_file_id": file_id, "endpoint": URL, "completion_window": "24h", "metadata": {METADATA: run_id}}
-        made: RemoteBatch = self._patiently("/batches", lambda: self._post("/batches", body), read_batch, buys=True)
+
+        def send() -> Reply:
+            before()
+            return self._post("/batches", body)
+
+        made: RemoteBatch = self._patiently("/batches", send, read_batch, buys=True)
         return made
 
     def find(self, run_id: str, file_id: str | None) -> list[RemoteBatch]:
@@ -217,7 +233,10 @@ class BatchApi:
             if buys and unclear:
                 raise Unclear(said)
             if attempt + 1 < self.patience.tries:
-                self.patience.wait(attempt, told)
+                wait = self.patience.pause(attempt, told)
+                if wait > _SILENT:
+                    self.say(f"{host}: {said or 'no reply'}; trying again in {wait:.0f} s")
+                self.patience.sleep(wait)
         raise BatchOutage(host=host, tries=self.patience.tries, path=path, said=said)
 
     # ------------------------------------------------------------------ one exchange

@@ -62,7 +62,7 @@ def working_on(folder: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def send(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
+def send(folder: Path, batch: Batch, api: BatchApi) -> Batch:
     """Upload a prepared batch and buy it.
 
     Raises:
@@ -72,7 +72,7 @@ def send(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
     """
     try:
         batch = keep(folder, batch, file_id=api.upload(upload_path(folder, batch.id), f"teachkit-{batch.id}.jsonl"))
-        return _buy(folder, batch, api, say)
+        return _buy(folder, batch, api)
     except BatchUnclear:
         raise
     except ProviderError:
@@ -80,51 +80,56 @@ def send(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
         raise
 
 
-def _buy(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
+def _buy(folder: Path, batch: Batch, api: BatchApi) -> Batch:
     said = ""
+
+    def note_try() -> None:  # from here on it may be bought
+        nonlocal batch
+        batch = keep(folder, batch, tried=api.patience.clock())
+
     for _ in range(_CREATIONS):
-        batch = keep(folder, batch, tried=api.patience.clock())  # from here on it may be bought
         try:
-            return _note(folder, batch, api.create(batch.file_id or "", batch.id))
+            found = api.create(batch.file_id or "", batch.id, note_try)
+            return _note(folder, batch, found)
         except Unclear as unclear:
             said = str(unclear)
-        found = settle(folder, batch, api, say, said)
-        if found is not None:
-            return found
+        settled = settle(folder, batch, api, said)
+        if settled is not None:
+            return settled
     raise BatchUnclear(host=api.way.endpoint.netloc, batch=batch.id, said=said)
 
 
-def settle(folder: Path, batch: Batch, api: BatchApi, say: Say, said: str = "") -> Batch | None:
+def settle(folder: Path, batch: Batch, api: BatchApi, said: str = "") -> Batch | None:
     """An unclear batch as the provider's list shows it; None if it is certain that there is none.
 
     Raises:
         BatchUnclear: the list cannot be read, so it stays unclear.
     """
     try:
-        found = look_for(folder, batch, api, say)
+        found = look_for(folder, batch, api)
         wait = min(api.patience.settle, (batch.tried or 0.0) + api.patience.settle - api.patience.clock())
         if found is not None or wait <= 0:
             return found
         why = f" ({said})" if said else ""
-        say(f"it is not known whether the provider took batch {batch.id}{why}: looking again in {wait:.0f} s")
+        api.say(f"it is not known whether the provider took batch {batch.id}{why}: looking again in {wait:.0f} s")
         api.patience.sleep(wait)
-        return look_for(folder, batch, api, say)
+        return look_for(folder, batch, api)
     except ProviderError as error:
         raise BatchUnclear(host=api.way.endpoint.netloc, batch=batch.id, said=error.message) from error
 
 
-def look_for(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch | None:
+def look_for(folder: Path, batch: Batch, api: BatchApi) -> Batch | None:
     """An unclear batch as the provider's list shows it; None if it shows none now."""
     found = api.find(batch.id, batch.file_id)
     if not found:
         return None
     if len(found) > 1:
         others = ", ".join(other.id for other in found[1:])
-        say(f"the provider has batch {found[0].id} more than once: cancel {others} there")
+        api.say(f"the provider has batch {found[0].id} more than once: cancel {others} there")
     return _note(folder, batch, found[0])
 
 
-def refresh(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
+def refresh(folder: Path, batch: Batch, api: BatchApi) -> Batch:
     """Look at a batch at the provider. One that is unclear stays so where the list does not show it.
 
     Raises:
@@ -132,13 +137,13 @@ def refresh(folder: Path, batch: Batch, api: BatchApi, say: Say) -> Batch:
         ProviderError: the provider cannot be asked.
     """
     if batch.phase == "unclear":
-        return look_for(folder, batch, api, say) or batch
+        return look_for(folder, batch, api) or batch
     if batch.phase != "sent" or batch.status in TERMINAL:
         return batch
     return _look(folder, batch, api)
 
 
-def cancel(folder: Path, batch: Batch, api: BatchApi, say: Say, *, forgetting: bool) -> Batch | None:
+def cancel(folder: Path, batch: Batch, api: BatchApi, *, forgetting: bool) -> Batch | None:
     """Stop a batch; what it has answered by then can be collected. None: nothing is known of it here any more.
 
     That is so for one that was never bought. ``forgetting`` also drops one that the provider has, or does not know.
@@ -148,7 +153,7 @@ def cancel(folder: Path, batch: Batch, api: BatchApi, say: Say, *, forgetting: b
         ProviderError: the provider cannot be asked; nothing is dropped.
     """
     if batch.phase == "unclear":
-        batch = settle(folder, batch, api, say) or replace(batch, tried=None)
+        batch = settle(folder, batch, api) or replace(batch, tried=None)
     if batch.phase == "sent":
         try:
             batch = _look(folder, batch, api)
@@ -173,13 +178,7 @@ class Collected:
 
 
 def collect(
-    folder: Path,
-    batch: Batch,
-    api: BatchApi,
-    say: Say,
-    *,
-    store: ResponseStore,
-    price: Callable[[Request], Price | None],
+    folder: Path, batch: Batch, api: BatchApi, *, store: ResponseStore, price: Callable[[Request], Price | None]
 ) -> Collected:
     """Keep what a batch at its end was answered, whatever that end is; a second time adds nothing.
 
@@ -188,9 +187,11 @@ def collect(
         ProviderError: the provider cannot be asked; what is kept stays.
         StoreUnwritable: answers cannot be kept; the batch can be collected again.
     """
-    batch = _look(folder, batch, api) if batch.phase == "sent" else refresh(folder, batch, api, say)
+    batch = _look(folder, batch, api) if batch.phase == "sent" else refresh(folder, batch, api)
     if batch.phase != "sent" or batch.status not in TERMINAL:
         return Collected(batch)
+    if batch.status == "completed" and batch.completed and batch.output_file_id is None:
+        return Collected(batch, notes=["the provider has not named the file with its answers yet: collect it later"])
     notes: list[str] = []
     files: list[Path] = []
     for file_id, ending in ((batch.output_file_id, "output"), (batch.error_file_id, "errors")):

@@ -105,7 +105,9 @@ class Desk:
     def api(self) -> BatchApi:
         patience = Patience(tries=self.tries, sleep=self.clock.sleep, clock=self.clock.time)
         way = check_way(Endpoint.parse(self.server.url), self.key)
-        return BatchApi(way, timeout=0.3 if self.server.call_faults["create"] else 30, patience=patience)
+        return BatchApi(
+            way, timeout=0.3 if self.server.call_faults["create"] else 30, patience=patience, say=self.said.append
+        )
 
     def make(self, text: object, model: str = "m", **given: Any) -> Request:
         parameters = {"max_completion_tokens": 20}
@@ -127,25 +129,23 @@ class Desk:
     def submit(self, requests: Iterable[Request]) -> list[Batch]:
         with self.api() as api:
             found = self.prepare(requests).batches
-            return [batches.send(self.folder, batch, api, self.said.append) for batch in found]
+            return [batches.send(self.folder, batch, api) for batch in found]
 
     def collect(self) -> list[batches.Collected]:
         with self.api() as api, self.store as store:
             return [
-                batches.collect(
-                    self.folder, batch, api, self.said.append, store=store, price=lambda r: PRICES.models.get(r.model)
-                )
+                batches.collect(self.folder, batch, api, store=store, price=lambda r: PRICES.models.get(r.model))
                 for batch in load_batches(self.folder)
                 if batch.phase != "collected"
             ]
 
     def settle(self, batch: Batch) -> Batch | None:
         with self.api() as api:
-            return batches.settle(self.folder, batch, api, self.said.append)
+            return batches.settle(self.folder, batch, api)
 
     def cancel(self, batch: Batch, *, forgetting: bool = False) -> Batch | None:
         with self.api() as api:
-            return batches.cancel(self.folder, batch, api, self.said.append, forgetting=forgetting)
+            return batches.cancel(self.folder, batch, api, forgetting=forgetting)
 
     def answers(self, requests: Iterable[Request]) -> dict[str, list[Any]]:
         with self.store as store:
@@ -204,13 +204,13 @@ def test_only_what_has_no_answer_and_is_in_no_open_batch_is_bought(desk: Desk, s
     (lot,) = found.lots.values()
     assert (lot.requests, lot.answered, lot.waiting, lot.missing) == (6, 3, 0, 3)
     with desk.api() as api:
-        batches.send(desk.folder, found.batches[0], api, desk.said.append)
+        batches.send(desk.folder, found.batches[0], api)
     again = desk.prepare(asked)
     (lot,) = again.lots.values()
     assert (lot.requests, lot.answered, lot.waiting, lot.missing) == (12, 3, 3, 6)
     assert lot.worst == sum(-(-PRICES.of("m").worst(r) // 2) for r in asked[6:])
     with desk.api() as api:
-        batches.send(desk.folder, again.batches[0], api, desk.said.append)
+        batches.send(desk.folder, again.batches[0], api)
     assert server.bought == {r.key: 1 for r in asked[3:]}
     assert open_keys(desk.folder) == {r.key for r in asked[3:]}
 
@@ -354,6 +354,25 @@ def test_an_unclear_purchase_that_cannot_be_looked_up_stays_unclear(desk: Desk, 
     assert set(server.bought.values()) == {1}
 
 
+def test_the_last_try_counts_for_how_long_it_is_unclear(desk: Desk, server: BatchServer) -> None:
+    """After a long wait for its turn, a list may still lag behind the try that came through."""
+    server.call_faults |= {"create": ["429-long", "cut-after"], "list": ["auth"]}
+    with pytest.raises(BatchUnclear, match="refuses the key"):
+        desk.submit([desk.make(1)])
+    assert desk.clock.slept == [600.0]
+    server.hidden = {"batch_0"}
+    real = desk.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        server.hidden = set()
+        real(seconds)
+
+    desk.clock.sleep = sleep  # type: ignore[method-assign]
+    found = desk.settle(load_batches(desk.folder)[0])
+    assert found is not None
+    assert desk.clock.slept == [600.0, 60.0]
+
+
 def test_a_purchase_that_never_gets_clear_is_not_tried_for_ever(desk: Desk, server: BatchServer) -> None:
     server.call_faults["create"] = ["500"] * 9
     with pytest.raises(BatchUnclear, match="HTTP 500"):
@@ -443,6 +462,8 @@ def test_an_outage_ends_after_some_patience(desk: Desk, server: BatchServer) -> 
     with pytest.raises(BatchOutage, match="failed 4 times on /files: HTTP 500"):
         desk.submit([desk.make(1)])
     assert desk.clock.slept == [1.0, 2.0, 4.0]
+    host = desk.provider.endpoint.netloc
+    assert desk.said == [f"{host}: HTTP 500; trying again in {n} s" for n in (2, 4)]
     assert desk.files() == []
     with BatchServer() as other:
         gone = Desk(desk.root, other)
@@ -492,6 +513,20 @@ def test_an_answer_is_kept_as_one_that_was_asked_for_by_itself(desk: Desk, serve
     assert open_keys(desk.folder) == set()
 
 
+def test_completed_without_the_file_of_its_answers_is_looked_at_again(desk: Desk, server: BatchServer) -> None:
+    (batch,) = desk.submit([desk.make(1)])
+    server.finish()
+    whole = server.batches["batch_0"].whole
+    file_id, whole["output_file_id"] = whole["output_file_id"], None
+    with desk.api() as api:
+        assert batches.refresh(desk.folder, batch, api).status == "completed"
+    (came,) = desk.collect()
+    assert came.notes == ["the provider has not named the file with its answers yet: collect it later"]
+    assert came.batch.is_open
+    whole["output_file_id"] = file_id
+    assert desk.collect()[0].batch.kept == 1
+
+
 def test_what_failed_is_counted_and_missing_again(desk: Desk, server: BatchServer) -> None:
     outcomes = ["ok", "expired", "HTTP 429", "HTTP 400", "none", "refusal", "garbage-text", "ok"]
     asked = [desk.make(f"number {n} of the texts") for n in range(8)]
@@ -524,7 +559,7 @@ def test_a_batch_that_is_refused_as_a_whole_says_why_and_not_whom_it_quotes(desk
     asked = [desk.make("fine"), desk.make("a forbidden word in a long text")]
     desk.submit(asked)
     with desk.api() as api:
-        batch = batches.refresh(desk.folder, load_batches(desk.folder)[0], api, desk.said.append)
+        batch = batches.refresh(desk.folder, load_batches(desk.folder)[0], api)
     assert batch.said == "invalid_request: (its message quotes the request) (line 2)"
     assert batch.is_empty
     assert open_keys(desk.folder) == set()
@@ -782,9 +817,9 @@ def test_an_answer_of_an_api_that_is_no_batch_is_asked_for_again(desk: Desk, ser
     (batch,) = desk.submit([desk.make(1)])
     server.call_faults["retrieve"] = ["garbage-after", "no-id-after", "500", "429"]
     with desk.api() as api, pytest.raises(BatchOutage):
-        batches.refresh(desk.folder, batch, api, desk.said.append)
+        batches.refresh(desk.folder, batch, api)
     with desk.api() as api:
-        assert batches.refresh(desk.folder, batch, api, desk.said.append).status == "in_progress"
+        assert batches.refresh(desk.folder, batch, api).status == "in_progress"
 
 
 @pytest.mark.parametrize("module", ["batches", "batch_api", "batch_state", "batch_input", "batch_output"])
