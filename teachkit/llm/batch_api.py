@@ -107,15 +107,16 @@ class BatchApi:
         self.patience = patience or PATIENT
         self._timeout = timeout
         self._open: OpenAI | None = None
+        self._below: httpx2.Client | None = None
         self._about = Request(way.endpoint, {}, label="batch")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._below is not None:
+            self._below.close()
+            self._open = self._below = None
 
     # ------------------------------------------------------------------ calls
 
@@ -223,7 +224,7 @@ class BatchApi:
                 if verdict.fatal is not None:
                     raise verdict.fatal
                 if verdict.kind not in ("transient", "throttled"):
-                    what_for = "a file" if path == "/files" else "a batch"
+                    what_for = "a batch" if buys else "a file" if path == "/files" else path
                     raise BatchRefused(host=host, what_for=what_for, status=reply.status, said=verdict.said)
                 unclear, said, told = verdict.kind == "transient", verdict.said, read_retry_after(reply.headers)
             except NoReply as error:
@@ -261,10 +262,15 @@ class BatchApi:
         """Write the content of a file line by line, without the key should a server put it there."""
 
         def take(client: OpenAI, kind: type[httpx2.Response]) -> httpx2.Response:
-            content = client.files.with_streaming_response.content(file_id, timeout=self._file_timeout())
-            with content as response, writing(to), to.open("wb") as file:
-                for piece in _lines(response.iter_bytes()):
-                    file.write(self.way.key.scrub(piece) if self.way.key else piece)
+            url = f"{self.way.endpoint}/files/{quote(file_id, safe='')}/content"
+            # not through ``client``: it asks for a stream by a header, and we send none but our own
+            with self._http().stream("GET", url, timeout=self._file_timeout()) as response:
+                if not response.is_success:
+                    response.read()
+                    return response
+                with writing(to), to.open("wb") as file:
+                    for piece in _lines(response.iter_bytes()):
+                        file.write(self.way.key.scrub(piece) if self.way.key else piece)
             return kind(200)
 
         return self._exchange(take)
@@ -295,14 +301,18 @@ class BatchApi:
 
     def _client(self) -> OpenAI:
         if self._open is None:
-            self._open = _make_client(self.way, self._timeout)
+            self._open = _make_client(self.way, self._http())
         return self._open
 
+    def _http(self) -> httpx2.Client:
+        if self._below is None:
+            self._below = _make_http(self.way, self._timeout)
+        return self._below
 
-def _make_client(way: Way, timeout: float) -> OpenAI:
-    """The client of ``openai`` without its retries, redirects, models and environment; see ``OpenAITransport``."""
+
+def _make_http(way: Way, timeout: float) -> httpx2.Client:
+    """What sends requests: without redirects, and nothing from the environment."""
     import httpx2
-    from openai import OpenAI
 
     waits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
     only = headers_of(way) | {"accept": "*/*"}
@@ -318,6 +328,15 @@ def _make_client(way: Way, timeout: float) -> OpenAI:
                 request.headers.setdefault(name, self.headers[name])
             return request
 
+    return Client(
+        timeout=waits, follow_redirects=False, trust_env=False, proxy=way.proxy, verify=httpx2.create_ssl_context()
+    )
+
+
+def _make_client(way: Way, http: httpx2.Client) -> OpenAI:
+    """The client of ``openai`` without its retries, redirects, models and environment; see ``OpenAITransport``."""
+    from openai import OpenAI
+
     return OpenAI(
         api_key="held-by-teachkit",  # the real one is in our own headers only
         admin_api_key="",
@@ -326,10 +345,8 @@ def _make_client(way: Way, timeout: float) -> OpenAI:
         webhook_secret="",
         base_url=str(way.endpoint),
         max_retries=0,
-        timeout=waits,
-        http_client=Client(
-            timeout=waits, follow_redirects=False, trust_env=False, proxy=way.proxy, verify=httpx2.create_ssl_context()
-        ),
+        timeout=http.timeout,
+        http_client=http,
     )
 
 

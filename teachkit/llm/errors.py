@@ -240,11 +240,11 @@ class NoBatches(ProviderError):
 
 
 class BatchRefused(ProviderError):
-    """The provider refuses a file or a batch, not for lack of money, rights or speed."""
+    """The provider refuses a file, a batch or another call, and not for lack of money, rights or speed."""
 
     slug = "llm-batch-refused"
     what = "{host} refuses {what_for} (HTTP {status}): {said}"
-    instead = "correct what it says, then submit again; nothing was bought"
+    instead = "correct what it says, then run the command again: nothing is bought twice"
 
 
 class BatchOutage(ProviderError):
