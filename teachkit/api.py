@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Plan, Reporter, Run, Workspace
-    from teachkit.build.batching import Looked, Submission
+    from teachkit.build.batching import Submission
+    from teachkit.build.collecting import Looked
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
@@ -193,21 +194,21 @@ class Project:
 
     def llm_batch_status(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
         """How far batches are, those named by id or prompt, or all."""
-        from teachkit.build.batching import status
+        from teachkit.build.collecting import status
 
         with self.workspace() as work:
             return status(work, names, report=report)
 
     def llm_batch_collect(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
         """Keep the answers of batches that are done, those named by id or prompt, or all."""
-        from teachkit.build.batching import collect
+        from teachkit.build.collecting import collect
 
         with self.workspace() as work:
             return collect(work, names, report=report)
 
     def llm_batch_cancel(self, names: Sequence[str], *, forget: bool = False, report: Reporter = quiet) -> Looked:
         """Stop batches; what they have answered can be collected, unless they are to be forgotten here."""
-        from teachkit.build.batching import cancel
+        from teachkit.build.collecting import cancel
 
         with self.workspace() as work:
             return cancel(work, names, forget=forget, report=report)

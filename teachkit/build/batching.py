@@ -24,17 +24,8 @@ from teachkit.build.prompting import (
 from teachkit.build.run import quiet
 from teachkit.build.spending import asks
 from teachkit.build.tally import USD
-from teachkit.errors import BadOption, TeachkitError, did_you_mean, listing
-from teachkit.llm.errors import (
-    BadBatchState,
-    BadMode,
-    BatchMissing,
-    BatchProviderGone,
-    BatchRefused,
-    BatchTooDear,
-    LlmSetupError,
-    ProviderError,
-)
+from teachkit.errors import BadOption, TeachkitError
+from teachkit.llm.errors import BadMode, BatchTooDear, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -82,31 +73,6 @@ class Submission:
             "prompts": [asdict(one) for one in self.prompts],
             "batches": [batch_dict(batch) for batch in self.batches],
             "error": self.error.as_dict() if self.error else None,
-        }
-
-
-@dataclass(slots=True)
-class Looked:
-    """Batches as they are now, and what kept some from being looked at, stopped or collected.
-
-    ``notes`` say what else should be known. Of ``dropped`` nothing is known here any more. ``first`` tells of a
-    request without an answer, ``already`` counts answers that an earlier, broken-off collection had kept.
-    """
-
-    batches: list[Batch] = field(default_factory=list)
-    errors: list[TeachkitError] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    first: str = ""
-    already: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return {
-            "batches": [batch_dict(batch) for batch in self.batches],
-            "dropped": self.dropped,
-            "notes": self.notes,
-            "errors": [error.as_dict() for error in self.errors],
         }
 
 
@@ -177,11 +143,12 @@ def submit(
         for node in {(node.task, file_name(node)): node for node in nodes}.values():
             held.enter_context(asking_alone(run, node))
         store = held.enter_context(response_store(run))
-        apis = {way: held.enter_context(_api(said, run)) for way, said in _ways(nodes).items()}
+        apis = {way: held.enter_context(api_of(said, run)) for way, said in _ways(nodes).items()}
         drop_unsent(folder)
         remove_leftovers(folder)
         for batch in () if dry_run else load_batches(folder):
-            api = next((api for (endpoint, _), api in apis.items() if endpoint == batch.endpoint), None)
+            there = {key: api for (endpoint, key), api in apis.items() if endpoint == batch.endpoint}
+            api = there.get(batch.key_name) or next(iter(there.values()), None)
             if batch.phase == "unclear" and api is not None and settle(folder, batch, api) is None:
                 drop(folder, [batch])
         prepared = _prepare(run, nodes, apis, store, open_keys(folder), known)
@@ -252,14 +219,14 @@ def _prepare(
     found: list[tuple[BatchApi, Prepared]] = []
     try:
         for way, api in apis.items():
-            asked = {node.id: _requests(run, node) for node in nodes if _way(node.spec.provider) == way}
+            asked = {node.id: _requests(run, node) for node in nodes if way_of(node.spec.provider) == way}
             prepared = prepare(
                 batch_folder(run),
                 asked,
                 way=api.way,
                 store=store,
                 waiting=waiting,
-                price=_price(known),
+                price=batch_prices(known),
                 clock=api.patience.clock,
             )
             found.append((api, prepared))
@@ -282,7 +249,7 @@ def _requests(run: Executor, node: Node) -> Iterator[Request]:
             yield from requests(run, node, part, task, rows=rows, repetitions=again)
 
 
-def _price(known: Prices | None) -> Callable[[Request], Price | None]:
+def batch_prices(known: Prices | None) -> Callable[[Request], Price | None]:
     """A model without a price is refused before, where it is not allowed."""
     return lambda request: known.models.get(request.model) if known is not None else None
 
@@ -334,172 +301,26 @@ def _lots(prepared: Iterable[tuple[BatchApi, Prepared]]) -> dict[str, Lot]:
     return {name: lot for _, found in prepared for name, lot in found.lots.items()}
 
 
-# ---------------------------------------------------------------------------- status, collect, cancel
-
-
-def status(work: Workspace, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
-    """Look at batches, those named by id or prompt or all; one that is collected is not looked at again."""
-    from teachkit.llm.batches import refresh
-
-    with looking_at(work, report=report) as run:
-        found = Looked()
-        folder = batch_folder(run)
-
-        def look(batch: Batch, api: BatchApi) -> None:
-            found.batches.append(refresh(folder, batch, api))
-
-        _with_each(run, names, found, look, unless="collected")
-        return found
-
-
-def collect(work: Workspace, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
-    """Keep the answers of batches that are at their end; one that is not is shown as it is."""
-    from teachkit.llm import batches
-
-    with looking_at(work, report=report) as run, response_store(run) as store:
-        found = Looked()
-        folder = batch_folder(run)
-        known = prices(run)
-
-        def take(batch: Batch, api: BatchApi) -> None:
-            came = batches.collect(folder, batch, api, store=store, price=_price(known))
-            found.batches.append(came.batch)
-            found.notes += [f"batch {batch.shown_id}: {note}" for note in came.notes]
-            if came.outputs is not None:
-                found.first = found.first or came.outputs.first
-                found.already += came.outputs.already
-                if came.outputs.unpriced and known is not None:
-                    found.notes.append(f"batch {batch.shown_id}: {came.outputs.unpriced:,} answers have no price")
-
-        _with_each(run, names, found, take)
-        if store.recovery is not None:
-            found.notes.append(str(store.recovery))
-        return found
-
-
-def cancel(work: Workspace, names: Sequence[str], *, forget: bool = False, report: Reporter = quiet) -> Looked:
-    """Stop batches, named by id or prompt; ``forget``: know nothing of them here any more, whatever they are answered.
-
-    Raises:
-        BadOption: none is named.
-    """
-    from teachkit.llm import batches
-    from teachkit.llm.batch_state import forget as forget_batch
-
-    if not names:
-        advice = "name a batch or a prompt: 'teachkit llm batch status' shows them"
-        raise BadOption(None, option="NAMES", problem="which batches are to be cancelled is not said", advice=advice)
-    with looking_at(work, report=report) as run:
-        found = Looked()
-        folder = batch_folder(run)
-
-        def stop(batch: Batch, api: BatchApi) -> None:
-            left = batches.cancel(folder, batch, api, forgetting=forget)
-            if left is None:
-                found.dropped.append(batch.shown_id)
-            else:
-                found.batches.append(left)
-
-        def gone(batch: Batch) -> bool:
-            if forget:
-                forget_batch(folder, batch)
-                found.dropped.append(batch.shown_id)
-            return forget
-
-        _with_each(run, names, found, stop, gone=gone)
-        return found
-
-
-def _with_each(
-    run: Executor,
-    names: Sequence[str],
-    found: Looked,
-    action: Callable[[Batch, BatchApi], None],
-    *,
-    unless: str | None = None,
-    gone: Callable[[Batch], bool] = lambda batch: False,
-) -> None:
-    """Do something with each chosen batch that is not collected; a provider that cannot be asked is asked once."""
-    from teachkit.llm.batch_state import load_batches
-    from teachkit.llm.batches import working_on
-
-    folder = batch_folder(run)
-    if not load_batches(folder) and not names:
-        return
-    with ExitStack() as held:
-        held.enter_context(working_on(folder, run.note))
-        apis: dict[str, BatchApi | TeachkitError | None] = {}
-        for batch in _chosen(load_batches(folder), names):
-            if batch.phase == "collected":
-                if unless:
-                    found.batches.append(batch)
-                continue
-            if batch.endpoint not in apis:
-                apis[batch.endpoint] = _open_api(run, batch.endpoint, held)
-            api = apis[batch.endpoint]
-            if api is None and gone(batch):
-                continue
-            try:
-                if api is None:
-                    target = run.files.target_name
-                    raise BatchProviderGone(batch=batch.shown_id, endpoint=batch.endpoint, target=target)
-                if isinstance(api, TeachkitError):
-                    raise api
-                action(batch, api)
-            except (ProviderError, LlmSetupError) as error:
-                found.batches.append(batch)
-                if error not in found.errors:
-                    found.errors.append(error)
-                if api is not None and not isinstance(error, BatchMissing | BatchRefused | BadBatchState):
-                    apis[batch.endpoint] = error
-
-
-def _chosen(batches: Sequence[Batch], names: Sequence[str]) -> list[Batch]:
-    chosen: dict[str, Batch] = {}
-    for name in names:
-        found = [batch for batch in batches if name in (batch.batch_id, batch.id) or _is_of(batch, name)]
-        if not found:
-            known = [batch.shown_id for batch in batches if batch.phase != "collected"]
-            advice = f"known: {listing(known)}.{did_you_mean(name, known)}"
-            raise BadOption(None, option="NAMES", problem=f"no batch is called '{name}', nor of it", advice=advice)
-        chosen |= {batch.id: batch for batch in found}
-    return [batch for batch in batches if batch.id in chosen] if names else list(batches)
-
-
-def _is_of(batch: Batch, name: str) -> bool:
-    """Whether a batch holds requests of a prompt, by its id, name, or task and name."""
-    return any(node == name or node.endswith(f".{name}") for node in batch.names)
-
-
 # ---------------------------------------------------------------------------- providers
 
 
 def _ways(nodes: Iterable[Node]) -> dict[tuple[str, str | None], LlmProvider]:
     """The providers of some prompts, each once."""
-    return {_way(node.spec.provider): node.spec.provider for node in nodes}
+    return {way_of(node.spec.provider): node.spec.provider for node in nodes}
 
 
-def _way(said: LlmProvider) -> tuple[str, str | None]:
+def way_of(said: LlmProvider) -> tuple[str, str | None]:
     """What tells providers apart: the endpoint, and the variable of the key."""
     from teachkit.llm import Endpoint
 
     return str(Endpoint.parse(said.base_url)), said.api_key_env
 
 
-def _api(said: LlmProvider, run: Executor) -> BatchApi:
+def api_of(said: LlmProvider, run: Executor) -> BatchApi:
     from teachkit.llm import Endpoint, check_way
     from teachkit.llm.batch_api import BatchApi
 
     return BatchApi(check_way(Endpoint.parse(said.base_url), said.api_key_env), timeout=said.timeout, say=run.note)
-
-
-def _open_api(run: Executor, endpoint: str, held: ExitStack) -> BatchApi | LlmSetupError | None:
-    """The target's provider at an endpoint, None if it has none; or why it cannot be used."""
-    said = next((said for said in run.files.target.llm.providers.values() if _way(said)[0] == endpoint), None)
-    try:
-        return held.enter_context(_api(said, run)) if said is not None else None
-    except LlmSetupError as error:
-        return error
 
 
 def _iso(at: float | None) -> str | None:

@@ -5,14 +5,13 @@ Safe as ``teachkit.llm.transport`` is: a checked way, our own headers, no redire
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote
 
+from teachkit.llm.batch_reply import METADATA, Page, read_batch, read_id, read_page
 from teachkit.llm.errors import BatchOutage, BatchRefused, NoBatches
 from teachkit.llm.limits import read_retry_after
 from teachkit.llm.request import PATHS, Request
@@ -27,17 +26,15 @@ if TYPE_CHECKING:
     import httpx2
     from openai import OpenAI
 
+    from teachkit.llm.batch_reply import RemoteBatch
     from teachkit.llm.safety import Way
 
 T = TypeVar("T")
 
-METADATA: Final = "teachkit"  # the key of our id in a batch's metadata
 URL: Final = f"/v1{PATHS['chat']}"  # as providers want it in a batch, wherever their base URL ends
 
 _PAGE: Final = 100  # batches of a list
-_WORD: Final = re.compile(r"[\w.:\-]{1,100}", re.ASCII)
 _SILENT: Final = 1.5  # seconds that nobody is told to wait
-_LONGEST: Final = 300  # characters of a provider's message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +66,6 @@ PATIENT = Patience()
 
 class Unclear(Exception):
     """A call may have made a batch, or not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteBatch:
-    """A batch as a provider describes it. ``errors``: code, message, and line of the upload if it is about one."""
-
-    id: str
-    status: str
-    run_id: str | None
-    input_file_id: str | None
-    output_file_id: str | None
-    error_file_id: str | None
-    total: int
-    completed: int
-    failed: int
-    created: float | None
-    expires: float | None
-    ended: float | None
-    errors: tuple[tuple[str, str, int | None], ...]
 
 
 class BatchApi:
@@ -122,7 +100,7 @@ class BatchApi:
 
     def upload(self, path: Path, name: str) -> str:
         """Upload a file of requests, as a stream; its id. Nothing is bought by it."""
-        found: str = self._patiently("/files", lambda: self._send_file(path, name), _id)
+        found: str = self._patiently("/files", lambda: self._send_file(path, name), read_id)
         return found
 
     def create(self, file_id: str, run_id: str, before: Callable[[], None]) -> RemoteBatch:
@@ -154,7 +132,7 @@ class BatchApi:
         seen: set[str] = set()
         while True:
             query = {"limit": _PAGE} | ({"after": after} if after else {})
-            page: _Page = self._patiently("/batches", partial(self._get, "/batches", query), _page)
+            page: Page = self._patiently("/batches", partial(self._get, "/batches", query), read_page)
             found += [b for b in page.batches if b.run_id == run_id or (file_id and b.input_file_id == file_id)]
             if not page.more:
                 return sorted(found, key=lambda batch: (batch.created or 0.0, batch.id))
@@ -169,6 +147,11 @@ class BatchApi:
         path = f"/batches/{quote(batch_id, safe='')}"
         found: RemoteBatch | None = self._patiently(path, lambda: self._get(path), read_batch, may_miss=True)
         return found
+
+    def sees(self, file_id: str) -> bool:
+        """Whether the provider knows a file with this key: then its list of batches is the one that counts."""
+        path = f"/files/{quote(file_id, safe='')}"
+        return self._patiently(path, lambda: self._get(path), read_id, may_miss=True) is not None
 
     def cancel(self, batch_id: str) -> RemoteBatch | None:
         """Have a batch stopped; what is answered by then stays. None if the provider does not know it."""
@@ -348,101 +331,6 @@ def _make_client(way: Way, http: httpx2.Client) -> OpenAI:
         timeout=http.timeout,
         http_client=http,
     )
-
-
-# ---------------------------------------------------------------------------- reading
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    batches: list[RemoteBatch]
-    last: str | None
-    more: bool
-
-
-def read_batch(body: bytes) -> RemoteBatch:
-    """Read a batch.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _batch(_object(body))
-
-
-def _batch(found: dict[str, Any]) -> RemoteBatch:
-    counts, metadata = found.get("request_counts"), found.get("metadata")
-    counts = counts if isinstance(counts, dict) else {}
-    metadata = metadata if isinstance(metadata, dict) else {}
-    ended = [found.get(f"{status}_at") for status in ("completed", "expired", "cancelled", "failed")]
-    return RemoteBatch(
-        id=read_word(found.get("id")) or _raise("it has no id"),
-        status=read_word(found.get("status")) or _raise("it has no status"),
-        run_id=read_word(metadata.get(METADATA)),
-        input_file_id=read_word(found.get("input_file_id")),
-        output_file_id=read_word(found.get("output_file_id")),
-        error_file_id=read_word(found.get("error_file_id")),
-        total=_count(counts.get("total")),
-        completed=_count(counts.get("completed")),
-        failed=_count(counts.get("failed")),
-        created=_time(found.get("created_at")),
-        expires=_time(found.get("expires_at")),
-        ended=next((_time(at) for at in ended if at is not None), None),
-        errors=_errors(found.get("errors")),
-    )
-
-
-def _page(body: bytes) -> _Page:
-    found = _object(body)
-    data = found.get("data")
-    if not isinstance(data, list):
-        raise ValueError("it is no list")
-    batches = [_batch(each) for each in data if isinstance(each, dict)]
-    last = read_word(found.get("last_id")) or (batches[-1].id if batches else None)
-    return _Page(batches, last, found.get("has_more") is True)
-
-
-def _errors(found: object) -> tuple[tuple[str, str, int | None], ...]:
-    data = found.get("data") if isinstance(found, dict) else None
-    return tuple(
-        (
-            read_word(each.get("code")) or "error",
-            str(each.get("message") or "")[:_LONGEST],
-            line if isinstance(line := each.get("line"), int) else None,
-        )
-        for each in (data if isinstance(data, list) else [])
-        if isinstance(each, dict)
-    )
-
-
-def _id(body: bytes) -> str:
-    return read_word(_object(body).get("id")) or _raise("it has no id")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError("it is no object")
-    return found
-
-
-def _raise(problem: str) -> str:
-    raise ValueError(problem)
-
-
-def read_word(value: object) -> str | None:
-    """An id, a status or a code: nothing that a message or a path could not take."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
-
-
-def _time(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and 0 <= value < 2**40 else None
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

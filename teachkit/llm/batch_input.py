@@ -118,7 +118,7 @@ def prepare(
                     if model in writers and not writers[model].has_room(line):
                         found.batches.append(writers.pop(model).finish())
                     if model not in writers:
-                        writers[model] = _Writer(folder, request, clock())
+                        writers[model] = _Writer(folder, request, way, clock())
                     writers[model].add(name, request, line, worst)
                     waiting.add(key)
         while writers:
@@ -179,9 +179,10 @@ def _count(lot: Lot, request: Request, worst: int | None) -> None:
 class _Writer:
     """The files of one batch, while they are written."""
 
-    def __init__(self, folder: Path, first: Request, now: float) -> None:
+    def __init__(self, folder: Path, first: Request, way: Way, now: float) -> None:
         self._folder, self._id, self._now = folder, new_id(), now
         self._endpoint, self._model = str(first.endpoint), first.model
+        self._key_name = way.key.name if way.key else None
         self._names: dict[str, int] = {}
         self._count = self._size = 0
         self._worst: int | None = 0
@@ -223,6 +224,7 @@ class _Writer:
         batch = Batch(
             id=self._id,
             endpoint=self._endpoint,
+            key_name=self._key_name,
             model=self._model,
             names=self._names,
             requests=self._count,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from teachkit.llm.batch_api import read_word
+from teachkit.llm.batch_reply import read_word
 from teachkit.llm.batch_state import open_upload, read_request, read_rows
 from teachkit.llm.chat import parse_chat
 from teachkit.llm.responses import Response

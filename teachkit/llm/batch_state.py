@@ -44,14 +44,15 @@ TERMINAL: Final = frozenset({"completed", "failed", "expired", "cancelled"})  # 
 class Batch:
     """A batch at a provider, as it was when it was last looked at.
 
-    ``names`` counts its requests by who asked them. ``worst`` is the most that it can cost in micro-dollars, ``cost``
-    what its answers cost (``None``: not priced, or not known yet). ``status`` and what follows are the provider's own
-    words and counts; times are Unix time in seconds. ``kept`` counts the answers that came of it, ``failures`` the
-    requests without one by kind.
+    ``key_name`` is the variable whose key sees it, ``names`` counts its requests by who asked them. ``worst`` is the
+    most that it can cost in micro-dollars, ``cost`` what its answers cost (``None``: not priced, or not known yet).
+    ``status`` and what follows are the provider's own words and counts; times are Unix time in seconds. ``kept``
+    counts the answers that came of it, ``failures`` the requests without one by kind.
     """
 
     id: str
     endpoint: str
+    key_name: str | None
     model: str
     names: Mapping[str, int]
     requests: int

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from teachkit.llm.batch_api import BatchApi, RemoteBatch
+    from teachkit.llm.batch_api import BatchApi
+    from teachkit.llm.batch_reply import RemoteBatch
     from teachkit.llm.money import Price
     from teachkit.llm.request import Request
     from teachkit.llm.responses import ResponseStore
@@ -73,7 +74,7 @@ def send(folder: Path, batch: Batch, api: BatchApi) -> Batch:
     try:
         batch = keep(folder, batch, file_id=api.upload(upload_path(folder, batch.id), f"teachkit-{batch.id}.jsonl"))
         return _buy(folder, batch, api)
-    except BatchUnclear:
+    except (BatchUnclear, BatchMissing):
         raise
     except ProviderError:
         forget(folder, batch)
@@ -104,18 +105,29 @@ def settle(folder: Path, batch: Batch, api: BatchApi, said: str = "") -> Batch |
 
     Raises:
         BatchUnclear: the list cannot be read, so it stays unclear.
+        BatchMissing: the file that it is of is not known with this key, so that the list may be another one.
     """
     try:
-        found = look_for(folder, batch, api)
-        wait = min(api.patience.settle, (batch.tried or 0.0) + api.patience.settle - api.patience.clock())
-        if found is not None or wait <= 0:
-            return found
-        why = f" ({said})" if said else ""
-        api.say(f"it is not known whether the provider took batch {batch.id}{why}: looking again in {wait:.0f} s")
-        api.patience.sleep(wait)
-        return look_for(folder, batch, api)
+        found, seen = _found_or_waited(folder, batch, api, said), True
+        if found is None and batch.file_id is not None:
+            seen = api.sees(batch.file_id)
     except ProviderError as error:
         raise BatchUnclear(host=api.way.endpoint.netloc, batch=batch.id, said=error.message) from error
+    if not seen:
+        raise BatchMissing(host=api.way.endpoint.netloc, batch=batch.id)
+    return found
+
+
+def _found_or_waited(folder: Path, batch: Batch, api: BatchApi, said: str) -> Batch | None:
+    """What a list shows that is read when all that was asked for must have come through."""
+    found = look_for(folder, batch, api)
+    wait = min(api.patience.settle, (batch.tried or 0.0) + api.patience.settle - api.patience.clock())
+    if found is not None or wait <= 0:
+        return found
+    why = f" ({said})" if said else ""
+    api.say(f"it is not known whether the provider took batch {batch.id}{why}: looking again in {wait:.0f} s")
+    api.patience.sleep(wait)
+    return look_for(folder, batch, api)
 
 
 def look_for(folder: Path, batch: Batch, api: BatchApi) -> Batch | None:
@@ -152,18 +164,18 @@ def cancel(folder: Path, batch: Batch, api: BatchApi, *, forgetting: bool) -> Ba
         BatchMissing: the provider does not know it, and ``forgetting`` is not given.
         ProviderError: the provider cannot be asked; nothing is dropped.
     """
-    if batch.phase == "unclear":
-        batch = settle(folder, batch, api) or replace(batch, tried=None)
-    if batch.phase == "sent":
-        try:
+    try:
+        if batch.phase == "unclear":
+            batch = settle(folder, batch, api) or replace(batch, tried=None)
+        if batch.phase == "sent":
             batch = _look(folder, batch, api)
             if batch.status not in TERMINAL and batch.status != "cancelling":
                 batch = _note(folder, batch, _there(batch, api, api.cancel(batch.batch_id or "")))
-        except BatchMissing:
             if not forgetting:
-                raise
+                return batch
+    except BatchMissing:
         if not forgetting:
-            return batch
+            raise
     forget(folder, batch)
     return None
 

@@ -443,6 +443,28 @@ def test_a_batch_whose_provider_left_the_profile(tmp_path: Path, server: BatchSe
     assert batch(sandbox, "cancel", "ask", "--forget")["dropped"] == ["batch_0"]
 
 
+def test_a_batch_is_looked_at_with_the_key_that_bought_it(tmp_path: Path, server: BatchServer) -> None:
+    """Two accounts at one address: equal requests are bought once, and each batch is asked after with its own key."""
+    sandbox = prepared(tmp_path, server)
+    keys = {"FIRST_KEY": "sk-first-012345", "OTHER_KEY": "sk-other-012345"}
+    one = f'base_url: "{server.url}", model: tiny, api_key_env:'
+    two = "".join(f"\n    {name.lower()}: {{{one} {name}}}" for name in keys)
+    target = f"memory: 500MB\n  llm:\n   provider: other_key\n   providers:{two}\n"
+    first = PROMPT.replace("max_tokens: 30", "max_tokens: 30\nprovider: first_key")
+    sandbox.write({"profiles.yml": f"default: dev\ntargets:\n dev:\n  {target}", "prompts/mood/first.md": first})
+    found = batch(sandbox, "submit", env=keys)
+    assert sorted(p["waiting"] for p in found["prompts"]) == [0, texts(sandbox)]
+    sandbox.replace("prompts/mood/first.md", "Review:", "The review:")
+    batch(sandbox, "submit", env=keys)
+    server.headers.clear()
+    server.finish()
+    batch(sandbox, "collect", env=keys)
+    assert {headers["authorization"] for headers in server.headers} == {f"Bearer {key}" for key in keys.values()}
+    assert set(server.bought.values()) == {1}
+    sandbox("build", env=keys)
+    assert server.total == 0
+
+
 def test_a_state_that_cannot_be_read_stops_build_and_batch(tmp_path: Path, server: BatchServer) -> None:
     sandbox = prepared(tmp_path, server)
     batch(sandbox, "submit")

@@ -81,11 +81,12 @@ def test_every_option_of_batches_is_on_its_page() -> None:
 def test_every_field_of_batches_is_on_their_page() -> None:
     from dataclasses import fields
 
-    from teachkit.build.batching import Looked, Submission, SubmittedPrompt, batch_dict
+    from teachkit.build.batching import Submission, SubmittedPrompt, batch_dict
+    from teachkit.build.collecting import Looked
     from teachkit.llm.batch_state import Batch
 
     section = _page("commands/llm").partition("\n## batch\n")[2]
-    batch = Batch(id="x", endpoint="e", model="m", names={}, requests=1, worst=None, made=0.0)
+    batch = Batch(id="x", endpoint="e", key_name=None, model="m", names={}, requests=1, worst=None, made=0.0)
     names = {field.name for field in fields(SubmittedPrompt)}
     for name in [*names, *Submission([]).as_dict(), *Looked().as_dict(), *batch_dict(batch)]:
         assert f"`{name}`" in section, name

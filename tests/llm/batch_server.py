@@ -8,7 +8,8 @@ In a test::
         server.finish()                                  # every batch is answered
         server.bought                                    # how often each custom_id was bought
 
-Kinds of calls: ``upload``, ``create``, ``list``, ``retrieve``, ``cancel``, ``content``. ``-after`` faults do what was
+Kinds of calls: ``upload``, ``create``, ``list``, ``retrieve``, ``cancel``, ``file``,
+``content``. ``-after`` faults do what was
 asked before they fail, the others do not.
 """
 
@@ -147,6 +148,11 @@ class BatchServer(Server):
         self.names[file_id] = shown
         return 200, {"id": file_id, "object": "file", "purpose": "batch", "bytes": len(found["file"])}
 
+    def _file(self, ident: str, query: Any, headers: dict[str, str], raw: bytes) -> tuple[int, Any]:
+        if ident not in self.files:
+            return 404, error(f"No such File object: {ident}", "invalid")
+        return 200, {"id": ident, "object": "file", "purpose": "batch"}
+
     def _create(self, ident: str, query: Any, headers: dict[str, str], raw: bytes) -> tuple[int, Any]:
         asked = json.loads(raw)
         data = self.files.get(asked["input_file_id"])
@@ -252,6 +258,7 @@ def _kind(method: str, path: str) -> tuple[str | None, str]:
     for wanted, pattern, kind in (
         ("POST", r"/v1/files", "upload"),
         ("GET", r"/v1/files/([^/]+)/content", "content"),
+        ("GET", r"/v1/files/([^/]+)", "file"),
         ("POST", r"/v1/batches", "create"),
         ("GET", r"/v1/batches", "list"),
         ("GET", r"/v1/batches/([^/]+)", "retrieve"),

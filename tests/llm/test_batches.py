@@ -373,6 +373,36 @@ def test_the_last_try_counts_for_how_long_it_is_unclear(desk: Desk, server: Batc
     assert desk.clock.slept == [600.0, 60.0]
 
 
+def test_a_list_of_another_account_does_not_count(desk: Desk, server: BatchServer) -> None:
+    """A key of another project sees neither batch nor file: that is no proof that it was not bought."""
+    asked = [desk.make(1)]
+    server.call_faults |= {"create": ["cut-after"], "list": ["auth"]}
+    with pytest.raises(BatchUnclear):
+        desk.submit(asked)
+    (batch,) = load_batches(desk.folder)
+    server.hidden, files, server.files = {"batch_0"}, server.files, {}
+    with pytest.raises(BatchMissing, match=f"does not know batch {batch.id}"):
+        desk.settle(batch)
+    with pytest.raises(BatchMissing):
+        desk.cancel(batch)
+    assert load_batches(desk.folder) == [batch]
+    server.call_faults["file"] = ["500"] * 4
+    with pytest.raises(BatchUnclear):
+        desk.settle(batch)
+    server.hidden, server.files = set(), files
+    assert desk.settle(batch) is not None
+    assert set(server.bought.values()) == {1}
+
+
+def test_an_unclear_batch_of_another_account_can_be_forgotten(desk: Desk, server: BatchServer) -> None:
+    server.call_faults |= {"create": ["cut"], "list": ["auth"]}
+    with pytest.raises(BatchUnclear):
+        desk.submit([desk.make(1)])
+    server.files.clear()
+    assert desk.cancel(load_batches(desk.folder)[0], forgetting=True) is None
+    assert desk.files() == []
+
+
 def test_a_purchase_that_never_gets_clear_is_not_tried_for_ever(desk: Desk, server: BatchServer) -> None:
     server.call_faults["create"] = ["500"] * 9
     with pytest.raises(BatchUnclear, match="HTTP 500"):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from teachkit.api import Project
-    from teachkit.build.batching import Looked, Submission
+    from teachkit.build.batching import Submission
+    from teachkit.build.collecting import Looked
     from teachkit.build.run import Reporter
     from teachkit.cli.settings import Settings
     from teachkit.errors import TeachkitError
