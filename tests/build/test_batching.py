@@ -455,7 +455,12 @@ def test_a_batch_is_looked_at_with_the_key_that_bought_it(tmp_path: Path, server
     found = batch(sandbox, "submit", env=keys)
     assert sorted(p["waiting"] for p in found["prompts"]) == [0, texts(sandbox)]
     sandbox.replace("prompts/mood/first.md", "Review:", "The review:")
+    server.call_faults |= {"create": ["cut-after"], "list": ["bad-request"]}
+    assert batch(sandbox, "submit", code=1, env=keys)["error"]["slug"] == "llm-batch-unclear"
+    server.headers.clear()
+    server.kinds.clear()
     batch(sandbox, "submit", env=keys)
+    assert (server.kinds[0], server.headers[0]["authorization"]) == ("list", f"Bearer {keys['FIRST_KEY']}")
     server.headers.clear()
     server.finish()
     batch(sandbox, "collect", env=keys)

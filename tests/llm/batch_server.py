@@ -52,6 +52,7 @@ class BatchServer(Server):
         self.call_faults: defaultdict[str, list[str]] = defaultdict(list)
         self.calls: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []
+        self.kinds: list[str] = []  # of the same calls
         self.on_call: Callable[[str, int, str], None] = lambda kind, nth, moment: None
         self.files: dict[str, bytes] = {}
         self.names: dict[str, str] = {}
@@ -98,6 +99,7 @@ class BatchServer(Server):
             return False
         nth, self.calls[kind] = self.calls[kind], self.calls[kind] + 1
         self.headers.append(headers)
+        self.kinds.append(kind)
         self.on_call(kind, nth, "before")
         fault = self.call_faults[kind].pop(0) if self.call_faults[kind] else "ok"
         if fault in ERRORS:

@@ -394,6 +394,15 @@ def test_a_list_of_another_account_does_not_count(desk: Desk, server: BatchServe
     assert set(server.bought.values()) == {1}
 
 
+def test_a_file_that_goes_while_it_is_bought_leaves_it_unclear(desk: Desk, server: BatchServer) -> None:
+    server.call_faults |= {"create": ["cut-after"]}
+    server.hidden = {"batch_0"}
+    server.on_call = lambda kind, nth, moment: server.files.clear() if kind == "list" else None
+    with pytest.raises(BatchMissing):
+        desk.submit([desk.make(1)])
+    assert load_batches(desk.folder)[0].phase == "unclear"
+
+
 def test_an_unclear_batch_of_another_account_can_be_forgotten(desk: Desk, server: BatchServer) -> None:
     server.call_faults |= {"create": ["cut"], "list": ["auth"]}
     with pytest.raises(BatchUnclear):
