@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Plan, Reporter, Run, Workspace
+    from teachkit.build.batching import Submission
+    from teachkit.build.collecting import Looked
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
@@ -172,6 +174,44 @@ class Project:
 
         with self._compiled() as work:
             return try_prompt(work, find_node(work.graph, prompt, ("prompt",)), limit, mode)
+
+    def llm_batch_submit(
+        self,
+        select: Selection = (),
+        exclude: Selection = (),
+        *,
+        max_cost: float | None = None,
+        dry_run: bool = False,
+        report: Reporter = quiet,
+    ) -> Submission:
+        """Buy, in batches, what the selected prompts would ask; ``max_cost`` in USD, ``dry_run`` sends nothing."""
+        from teachkit.build.batching import submit
+
+        with self._compiled() as work:
+            found = _selected(work, select, exclude)
+            nodes = [n for n in work.graph.of("prompt", "enrichment") if n.id in found]
+            return submit(work, nodes, max_cost=max_cost, dry_run=dry_run, report=report)
+
+    def llm_batch_status(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
+        """How far batches are, those named by id or prompt, or all."""
+        from teachkit.build.collecting import status
+
+        with self.workspace() as work:
+            return status(work, names, report=report)
+
+    def llm_batch_collect(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
+        """Keep the answers of batches that are done, those named by id or prompt, or all."""
+        from teachkit.build.collecting import collect
+
+        with self.workspace() as work:
+            return collect(work, names, report=report)
+
+    def llm_batch_cancel(self, names: Sequence[str], *, forget: bool = False, report: Reporter = quiet) -> Looked:
+        """Stop batches; what they have answered can be collected, unless they are to be forgotten here."""
+        from teachkit.build.collecting import cancel
+
+        with self.workspace() as work:
+            return cancel(work, names, forget=forget, report=report)
 
     # -- results
 

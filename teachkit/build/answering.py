@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from teachkit.build.prompting import (
     asking_alone,
     budget_of,
     check_recordable,
+    is_empty,
     items,
     mode_of,
     prices,
@@ -18,6 +20,7 @@ from teachkit.build.prompting import (
     recording_of,
     requests,
     response_store,
+    without_batch,
 )
 from teachkit.build.run import NodeProgress
 from teachkit.build.tally import FINE, UNFINISHED, USD, Tally, VoteTally
@@ -86,19 +89,16 @@ def ask_rows(
     mode = mode_of(run)
     if mode == "record":
         check_recordable(run, node, task)
+    made = partial(requests, run, node, table, task, rows=rows, repetitions=repetitions)
     known = prices(run)
     said, count = time.monotonic(), table.num_rows if rows is None else len(rows)
     with (
         nullcontext() if mode == "replay" else asking_alone(run, node),
         response_store(run) as store,
+        nullcontext() if mode == "replay" or spec.vectors is not None else without_batch(run, node, made(), store),
         ask(
-            requests(
-                run,
-                node,
-                table,
-                task,
+            made(
                 rows=_not_empty(table, spec, tally, rows),
-                repetitions=repetitions,
                 vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
             ),
             provider=provider_of(spec),
@@ -126,10 +126,9 @@ def ask_rows(
 
 def _not_empty(table: pa.Table, spec: PromptSpec, tally: Tally, rows: Sequence[int] | None) -> Iterable[int]:
     """The rows that show something: nothing can be said of an item whose columns are all NULL or white space."""
-    columns = [table.column(name) for name in spec.columns]
+    empty = is_empty(table, spec)
     for row in range(table.num_rows) if rows is None else rows:
-        values = (column[row].as_py() for column in columns)
-        if columns and all(value is None or (isinstance(value, str) and not value.strip()) for value in values):
+        if empty(row):
             tally.skip(row)
         else:
             yield row

@@ -317,9 +317,9 @@ class Executor:
 
 
 @contextmanager
-def looking_at(work: Workspace, *, llm: LlmMode | None = None) -> Iterator[Executor]:
+def looking_at(work: Workspace, *, llm: LlmMode | None = None, report: Reporter = quiet) -> Iterator[Executor]:
     """An executor for what looks at results and builds nothing; DuckDB is let go of at the end."""
-    run = Executor(work.files, work.graph, work.store, BuildOptions(llm=llm), quiet)
+    run = Executor(work.files, work.graph, work.store, BuildOptions(llm=llm), report)
     try:
         yield run
     finally:

@@ -12,6 +12,7 @@ from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -68,6 +69,17 @@ def requests(
         whole = body(key, item_of(row))
         for repetition in again:
             yield provider.request(whole, label=key, tag=row, repetition=repetition, api=node.spec.api)
+
+
+def is_empty(table: pa.Table, spec: PromptSpec) -> Callable[[int], bool]:
+    """Whether a row shows nothing: nothing can be said of an item whose columns are all NULL or white space."""
+    columns = [table.column(name) for name in spec.columns]
+
+    def empty(row: int) -> bool:
+        values = (column[row].as_py() for column in columns)
+        return bool(columns) and all(v is None or (isinstance(v, str) and not v.strip()) for v in values)
+
+    return empty
 
 
 def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[str, Any]]:
@@ -175,6 +187,11 @@ def response_store(run: Executor) -> ResponseStore:
     return ResponseStore(run.store.root / "llm" / "responses.sqlite")
 
 
+def batch_folder(run: Executor) -> Path:
+    """What is known of batches at providers."""
+    return run.store.root / "llm" / "batches"
+
+
 def prices(run: Executor) -> Prices | None:
     """``prices.yml``, if there is one."""
     from teachkit.llm import Prices
@@ -255,6 +272,25 @@ def asking_alone(run: Executor, node: Node) -> Iterator[None]:
         run.note(f"another build is asking prompt '{node.name}'; this one waits for it")
     with locked(path):
         yield
+
+
+@contextmanager
+def without_batch(run: Executor, node: Node, asked: Iterable[Request], store: ResponseStore) -> Iterator[None]:
+    """What a batch was bought for is not asked beside it: it would be paid twice.
+
+    Raises:
+        NodeFailed: some of the requests have no answer yet and are in a batch that may bring one.
+    """
+    from teachkit.llm.batch_state import open_keys
+
+    waiting = open_keys(batch_folder(run))
+    keys = sorted({request.key for request in asked if request.key in waiting}) if waiting else []
+    found = sum(len(keys[at : at + 256]) - len(store.get_many(keys[at : at + 256])) for at in range(0, len(keys), 256))
+    if found:
+        problem = f"a batch was bought for {found:,} requests of prompt '{node.name}', and is not collected"
+        advice = "run 'teachkit llm batch collect' when it is done, or stop it with 'teachkit llm batch cancel'"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
+    yield
 
 
 # ---------------------------------------------------------------------------- what must hold

@@ -98,7 +98,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
 
     task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
     price = table.models.get(spec.model) if table is not None else None
-    first, most = _asks(spec)
+    first, most = asks(spec)
     context = _context(run, spec.model)
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     unknown = 0
@@ -201,7 +201,7 @@ def _vector_spending(spec: PromptSpec, table: Prices | None, store: ResponseStor
     return _VectorSpending(price, TokenEstimate(bytes_seen=size, tokens_seen=count), limit)
 
 
-def _asks(spec: Any) -> tuple[int, int]:
+def asks(spec: Any) -> tuple[int, int]:
     """How often every item is asked, and how often at most."""
     confidence = spec.config.confidence
     if confidence is None:

@@ -170,9 +170,7 @@ def _disk_problem(error: OSError) -> TeachkitError:
     return StoreUnwritable(None, path=error.filename or "a file", problem=error.strerror or str(error), advice=advice)
 
 
-def as_command(function: Callable[..., int | None]) -> click.Command:
+def as_command(function: Callable[..., int | None], kind: type[SettingsCommand] = SettingsCommand) -> click.Command:
     """Make a command of a function that takes the settings, then its own options; its docstring is the help."""
-    made: click.Command = click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})(
-        function
-    )
+    made: click.Command = click.command(cls=kind, context_settings={"help_option_names": ["-h", "--help"]})(function)
     return made

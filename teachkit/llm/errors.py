@@ -202,3 +202,73 @@ class Outage(ProviderError):
     slug = "llm-outage"
     what = "{host} failed on {count} requests in a row, each tried {tries} times: {said}"
     instead = "wait and build again: requests that were answered are kept and not asked again"
+
+
+class BadBatchState(LlmSetupError):
+    """What was written about a batch cannot be read, so nobody knows what was bought."""
+
+    slug = "llm-bad-batch-state"
+    what = "{path} cannot be used: {problem}"
+    instead = (
+        "put it back from a copy of the store. If its batch does not matter any more, remove the files that share "
+        "its name: the answers that are still out are then lost, and asked again"
+    )
+
+
+class BatchTooDear(LlmSetupError):
+    """What would be submitted may cost more than is allowed."""
+
+    slug = "llm-batch-too-dear"
+    what = "the {count} requests {of} may cost up to {worst} USD, more than the {limit} USD {allowed}"
+    instead = "{advice}"
+
+
+class BatchProviderGone(LlmSetupError):
+    """No provider of the target has the address that a batch was sent to."""
+
+    slug = "llm-batch-provider-gone"
+    what = "batch {batch} is at {endpoint}, and target '{target}' has no provider with this address"
+    instead = "name a provider with 'base_url: {endpoint}' in profiles.yml, or another target (--target)"
+
+
+class NoBatches(ProviderError):
+    """The provider takes no batches at this address."""
+
+    slug = "llm-no-batches"
+    what = "{host} takes no batches: HTTP {status} for {path}"
+    instead = "check 'base_url'; with a provider that has no batch API, build in mode 'live'"
+
+
+class BatchRefused(ProviderError):
+    """The provider refuses a file, a batch or another call, and not for lack of money, rights or speed."""
+
+    slug = "llm-batch-refused"
+    what = "{host} refuses {what_for} (HTTP {status}): {said}"
+    instead = "correct what it says, then run the command again: nothing is bought twice"
+
+
+class BatchOutage(ProviderError):
+    """The provider fails on one call after another."""
+
+    slug = "llm-batch-outage"
+    what = "{host} failed {tries} times on {path}: {said}"
+    instead = "wait, then run the command again: what was bought is known, and nothing is bought twice"
+
+
+class BatchUnclear(ProviderError):
+    """A batch was asked for, and the provider neither took nor refused it."""
+
+    slug = "llm-batch-unclear"
+    what = "it is not known whether {host} took batch {batch}: {said}"
+    instead = "run 'teachkit llm batch status' later: it looks whether the batch is there. Nothing is bought twice"
+
+
+class BatchMissing(ProviderError):
+    """The provider does not know a batch that was sent to it, at least not with this key."""
+
+    slug = "llm-batch-missing"
+    what = "{host} does not know batch {batch}"
+    instead = (
+        "a key of another project does not see it: check 'api_key_env'. If it is gone for good, "
+        "'teachkit llm batch cancel --forget {batch}' drops it here, and its requests can be asked anew"
+    )

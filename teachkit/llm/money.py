@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PICO: Final = 10**12  # of a dollar
 _PER_MICRO: Final = 10**6
 
-_KNOWN: Final = ("input", "output", "cached", "max_output")
+_KNOWN: Final = ("input", "output", "cached", "max_output", "batch")
 _OVERHEAD: Final = 64  # tokens that a provider may wrap around a request
 _WRAPPING: Final = 16  # and around each message, question and option
 
@@ -36,12 +36,16 @@ def microdollars(picos: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Micro-dollars for a million tokens, and the most tokens that the model writes (``None``: not known)."""
+    """Micro-dollars for a million tokens, and the most tokens that the model writes (``None``: not known).
+
+    ``batch`` is the share of the price that a request costs in a batch, in millionths.
+    """
 
     input: int
     output: int
     cached: int
     max_output: int | None = None
+    batch: int = _PER_MICRO
 
     def cost(self, usage: Usage) -> int:
         """The exact cost of a usage, in picos."""
@@ -62,6 +66,10 @@ class Price:
         most = len(request.wire) + _OVERHEAD + _WRAPPING * count_parts(request)
         return most * max(self.input, self.cached) + output * self.output
 
+    def in_batch(self, amount: int) -> int:
+        """What costs ``amount`` picos by itself, in a batch; rounded up to a whole pico."""
+        return -(-amount * self.batch // _PER_MICRO)
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -75,7 +83,7 @@ class Prices:
         """Read ``{"as_of": "2026-11-01", "models": {"MODEL": {"input": 0.15, "output": 0.6, "cached": 0.075}}}``.
 
         Prices are dollars for a million tokens; ``cached`` is ``input`` where it is left out; ``max_output`` (tokens)
-        is optional.
+        and ``batch`` (the share of the price that a batch costs, 1 where it is left out) are optional.
 
         Raises:
             BadPrices: a key, a date or a price cannot be used.
@@ -118,7 +126,20 @@ def _price(model: str, entry: object) -> Price:
     most = fields.get("max_output")
     if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
         raise BadPrices(problem=f"max_output of '{model}' is not a number of tokens", advice="write a whole number")
-    return Price(cost["input"], cost["output"], cost.get("cached", cost["input"]), most)
+    return Price(
+        cost["input"], cost["output"], cost.get("cached", cost["input"]), most, _share(model, fields.get("batch", 1))
+    )
+
+
+def _share(model: str, value: object) -> int:
+    try:
+        share = Decimal(str(value)) * _PER_MICRO
+    except InvalidOperation:
+        share = Decimal(-1)
+    if isinstance(value, bool) or not share.is_finite() or not 0 <= share <= _PER_MICRO or share % 1:
+        advice = "write the share of the price that a batch costs, for example 0.5, with at most six decimals"
+        raise BadPrices(problem=f"'batch' of '{model}' is not a number from 0 to 1", advice=advice)
+    return int(share)
 
 
 def _micro(model: str, name: str, value: object) -> int:

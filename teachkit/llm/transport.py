@@ -1,7 +1,7 @@
 """How one request reaches a provider and one reply comes back. No retries, no redirects, nothing from the environment.
 
 Two ways, the same on the wire: through the client of ``openai`` (the default), or straight through ``aiohttp`` (extra
-``fast``, about a fifth of the CPU time). Both send exactly ``Request.wire`` and the few headers of ``_headers``: base
+``fast``, about a fifth of the CPU time). Both send exactly ``Request.wire`` and the few headers of ``headers_of``: base
 URLs, organisations, projects and extra headers that ``OPENAI_*`` variables name are not used.
 """
 
@@ -77,7 +77,8 @@ def make_transport(
     return kind(way, timeout=timeout, connections=connections)
 
 
-def _headers(way: Way) -> dict[str, str]:
+def headers_of(way: Way) -> dict[str, str]:
+    """The headers of every request, and no others."""
     headers = {
         "accept": "application/json",
         "content-type": "application/json",
@@ -104,7 +105,7 @@ class OpenAITransport:
         self._status_error, self._connection_error = APIStatusError, APIConnectionError
         self._not_connected = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
         waits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-        only = httpx2.Headers(_headers(way))
+        only = httpx2.Headers(headers_of(way))
 
         class Client(httpx2.AsyncClient):
             """Sends our headers and no others, whatever the layers above gathered from the environment."""
@@ -160,7 +161,7 @@ class OpenAITransport:
         finally:
             if taken:
                 self._free.append(taken)
-        return _reply(self._way, response.status_code, response.headers, response.content)
+        return read_reply(self._way, response.status_code, response.headers, response.content)
 
     def _no_reply(self, error: Exception) -> NoReply:
         cause = error.__cause__
@@ -202,7 +203,7 @@ class FastTransport:
             post = self._session.post(self._url[request.api], data=request.wire, allow_redirects=False)
             async with post as response:
                 body = await response.read()
-                return _reply(self._way, response.status, response.headers, body)
+                return read_reply(self._way, response.status, response.headers, body)
         except TimeoutError:
             raise NoReply(f"no whole reply within {self._timeout:g} s", maybe_paid=True) from None
         except self._failed as error:
@@ -214,7 +215,7 @@ class FastTransport:
 
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections),
-            headers=_headers(self._way),
+            headers=headers_of(self._way),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(self._timeout, CONNECT_TIMEOUT)),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -232,7 +233,8 @@ def _check_no_key(request: Request, way: Way) -> None:
         raise KeyInRequest(label=request.name, name=way.key.name)
 
 
-def _reply(way: Way, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+def read_reply(way: Way, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+    """A reply without the key, should a server send it back, and with the headers that are of use."""
     kept = {name.lower(): value for name, value in headers.items() if name.lower().startswith(_KEPT_HEADERS)}
     if way.key:
         body = way.key.scrub(body)

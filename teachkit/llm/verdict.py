@@ -36,7 +36,7 @@ def judge_reply(reply: Reply, request: Request, key_name: str | None) -> Verdict
     status, host = reply.status, request.endpoint.netloc
     if 200 <= status < 300:
         return Verdict("answered")
-    codes, said = _error(reply.body, request)
+    codes, said = read_error(reply.body, request)
     if 300 <= status < 400:
         return Verdict("fatal", said, RedirectRefused(host=host, status=status))
     if status == 402 or codes & _NO_MONEY:
@@ -54,7 +54,7 @@ def judge_reply(reply: Reply, request: Request, key_name: str | None) -> Verdict
     return Verdict("refused", said)
 
 
-def _error(body: bytes, request: Request) -> tuple[frozenset[str], str]:
+def read_error(body: bytes, request: Request) -> tuple[frozenset[str], str]:
     """The codes and the message of an error's body; no message that quotes the request."""
     try:
         whole: Any = json.loads(body)
@@ -65,14 +65,15 @@ def _error(body: bytes, request: Request) -> tuple[frozenset[str], str]:
     codes = [error.get(name) for name in ("code", "type", "param")]
     known = [str(code) for code in codes if code is not None]
     message = str(error.get("message") or "")[:_LONGEST]
-    if _quotes(message, request):
+    if quotes(message, request):
         message = "(its message quotes the request)"
     return frozenset(known), " ".join(
         filter(None, [message, f"({', '.join(known)})" if known else ""])
     ) or "(no message)"
 
 
-def _quotes(message: str, request: Request) -> bool:
+def quotes(message: str, request: Request) -> bool:
+    """Whether a message holds some of a request's text."""
     texts = [text for text in texts_of(request) if text]
     pieces = [message[at : at + _WINDOW] for at in range(max(0, len(message) - _WINDOW + 1))]
     whole = any(len(text) >= 4 and text in message for text in texts)

@@ -224,6 +224,9 @@ class ModelPrice(Model):
     max_output: Annotated[Count, Field(gt=0)] | None = Field(
         default=None, description="Most tokens that it answers with, for a budget where a request sets no limit."
     )
+    batch: float | int | None = Field(
+        default=None, ge=0, le=1, description="The share of these prices that a batch costs; default: the full price."
+    )
     context: Annotated[Count, Field(gt=0)] | None = Field(
         default=None, description="Tokens that a request and its answer may have; 'llm plan' finds longer ones."
     )

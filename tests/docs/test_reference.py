@@ -65,6 +65,33 @@ def test_every_option_is_on_the_page_of_its_command(command: str) -> None:
             assert f"`{name}`" in found[0].text
 
 
+def test_every_option_of_batches_is_on_its_page() -> None:
+    from teachkit.cli.commands.llm_batch import command
+
+    section = _page("commands/llm").partition("\n## batch\n")[2].partition("\n## ")[0]
+    own = [p for p in command.params if isinstance(p, click.Option)]
+    assert len(own) == 5
+    for parameter in own:
+        assert f"\n| `{parameter.opts[0]}`" in section
+    (action,) = [p.type for p in command.params if isinstance(p.type, click.Choice) and p.name == "action"]
+    for name in action.choices:
+        assert f"\n| `{name}" in section
+
+
+def test_every_field_of_batches_is_on_their_page() -> None:
+    from dataclasses import fields
+
+    from teachkit.build.batching import Submission, SubmittedPrompt, batch_dict
+    from teachkit.build.collecting import Looked
+    from teachkit.llm.batch_state import Batch
+
+    section = _page("commands/llm").partition("\n## batch\n")[2]
+    batch = Batch(id="x", endpoint="e", key_name=None, model="m", names={}, requests=1, worst=None, made=0.0)
+    names = {field.name for field in fields(SubmittedPrompt)}
+    for name in [*names, *Submission([]).as_dict(), *Looked().as_dict(), *batch_dict(batch)]:
+        assert f"`{name}`" in section, name
+
+
 def test_every_command_of_the_pages_is_there() -> None:
     there = {page.stem for page in (DOCS / "commands").glob("*.md")} - {"global-options", "artefacts"}
     assert there == set(COMMANDS)

@@ -30,7 +30,7 @@ import struct
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,7 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._started.wait()
         return self
@@ -162,7 +162,7 @@ class Server:
         self._stop = asyncio.Event()
         connections: set[asyncio.Transport] = set()
         server = await self._loop.create_server(
-            lambda: _Connection(self, connections), "127.0.0.1", self.port, backlog=512
+            lambda: Connection(self, connections), "127.0.0.1", self.port, backlog=512
         )
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
@@ -183,11 +183,15 @@ class Server:
             return decision(body, fault, self.decide)
         return completion(body, fault, self.answer_to(body), self.shares(body) if self.shares else None)
 
+    def serve_other(self, connection: Connection, method: str, path: str, headers: dict[str, str], raw: bytes) -> bool:
+        """Answer what is no chat completion, if it is known."""
+        return False
+
     def stats(self) -> dict[str, Any]:
         return {"total": self.total, "faults": dict(self.faults), "distinct": len(self.nth)}
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     def __init__(self, server: Server, connections: set[asyncio.Transport]) -> None:
         self.server, self.connections = server, connections
         self.buffer = b""
@@ -218,8 +222,10 @@ class _Connection(asyncio.Protocol):
         if path == "/stats":
             self.write(200, server.stats())
             return
+        if server.serve_other(self, method, path, headers, raw):
+            return
         if method != "POST" or not path.endswith(PATHS):
-            self.write(404, _error("no such path", "invalid_request_error", "unknown_url"))
+            self.write(404, error("no such path", "invalid_request_error", "unknown_url"))
             return
         body = json.loads(raw)
         name = hashlib.sha256(raw).hexdigest()
@@ -257,7 +263,7 @@ class _Connection(asyncio.Protocol):
             status, whole, own = ERRORS[fault]
             self.write(status, whole, more | own)
         elif fault == "echo-key":
-            self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
+            self.write(401, error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
         else:
             whole = self.server.reply_to(path, body, fault)
             self.write(200, whole, more | {"x-request-id": f"req-{self.server.total}"})
@@ -269,25 +275,21 @@ class _Connection(asyncio.Protocol):
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + data)
 
 
-def _error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+def error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
-    "429": (429, _error("Rate limit reached", "requests", "rate_limit_exceeded"), {"retry-after-ms": "20"}),
-    "429-bare": (429, _error("slow down", "requests"), {}),
-    "429-long": (429, _error("slow down", "requests"), {"retry-after": "86400"}),
-    "500": (500, _error("The server had an error", "server_error"), {}),
-    "quota": (429, _error("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), {}),
-    "auth": (401, _error("Incorrect API key provided", "invalid_request_error", "invalid_api_key"), {}),
-    "model": (404, _error("The model does not exist", "invalid_request_error", "model_not_found"), {}),
+    "429": (429, error("Rate limit reached", "requests", "rate_limit_exceeded"), {"retry-after-ms": "20"}),
+    "429-bare": (429, error("slow down", "requests"), {}),
+    "429-long": (429, error("slow down", "requests"), {"retry-after": "86400"}),
+    "500": (500, error("The server had an error", "server_error"), {}),
+    "quota": (429, error("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), {}),
+    "auth": (401, error("Incorrect API key provided", "invalid_request_error", "invalid_api_key"), {}),
+    "model": (404, error("The model does not exist", "invalid_request_error", "model_not_found"), {}),
     "redirect": (307, b"", {"location": "http://127.0.0.1:9/v1/chat/completions"}),
-    "bad-request": (
-        400,
-        _error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"),
-        {},
-    ),
-    "filter-400": (400, _error("filtered", "invalid_request_error", "content_filter"), {}),
+    "bad-request": (400, error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"), {}),
+    "filter-400": (400, error("filtered", "invalid_request_error", "content_filter"), {}),
     "not-chat": (200, {"hello": "world"}, {}),
 }
 

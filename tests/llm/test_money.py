@@ -27,6 +27,14 @@ def test_a_cost_is_exact() -> None:
     assert PRICES.of("free").cost(Usage(10, 10)) == 0
 
 
+def test_a_batch_costs_its_share_and_never_less_than_that() -> None:
+    table = {"half": {"input": 1, "output": 1, "batch": 0.5}, "free": {"input": 1, "output": 1, "batch": 0}}
+    half, free = (Prices.from_mapping({"as_of": "x", "models": table}).of(name) for name in ("half", "free"))
+    assert [half.in_batch(picos) for picos in (0, 1, 2, 3)] == [0, 1, 1, 2]
+    assert free.in_batch(10**12) == 0
+    assert PRICES.of("small").in_batch(12_345) == 12_345
+
+
 def test_an_unknown_model_has_no_price() -> None:
     with pytest.raises(UnknownPrice, match="Did you mean 'small'"):
         PRICES.of("smal")
@@ -38,7 +46,9 @@ def test_an_unknown_model_has_no_price() -> None:
      *({"as_of": "x", "models": {"m": entry}} for entry in (
          {"input": 1}, {"input": -1, "output": 1}, {"input": "much", "output": 1}, {"input": float("nan"), "output": 1},
          {"input": True, "output": 1}, {"input": 1, "output": 1, "cache": 1}, {"input": 1e-9, "output": 1},
-         {"input": 1, "output": 1, "max_output": 0.5}))],
+         {"input": 1, "output": 1, "max_output": 0.5}, {"input": 1, "output": 1, "batch": 1.5},
+         {"input": 1, "output": 1, "batch": -0.1}, {"input": 1, "output": 1, "batch": "half"},
+         {"input": 1, "output": 1, "batch": True}, {"input": 1, "output": 1, "batch": 1e-7}))],
 )  # fmt: skip
 def test_a_table_that_cannot_be_read(table: dict[str, Any]) -> None:
     with pytest.raises(BadPrices):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from teachkit.cli.command import as_command
+from teachkit.cli.commands.llm_batch import with_batches
 from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
 from teachkit.errors import BadOption
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _MEASURES = {"ece_raw": "ECE", "ece": "ECE calibrated", "auroc": "AUROC"}
 
 
-@as_command
-@click.argument("action", type=click.Choice(["plan", "request", "try", "compare"]))
+@with_batches
+@click.argument("action", type=click.Choice(["plan", "request", "try", "compare", "batch"]))
 @click.argument("names", nargs=-1)
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Items that 'try' asks about.")
 @click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'try' is answered.")
@@ -44,6 +44,7 @@ def command(
     request PROMPT ITEM: the exact request about one item; nothing is sent.
     try PROMPT: ask about a few items outside the test split; what is answered is kept for the next build.
     compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
+    batch: have them answered in batches, for less, within a day; see 'teachkit llm batch --help'.
     """
     project = settings.project()
     if action == "compare":
