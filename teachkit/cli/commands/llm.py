@@ -7,58 +7,31 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
-from teachkit.errors import BadOption
+from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table
 
 if TYPE_CHECKING:
     from teachkit.build.spending import Spending
-    from teachkit.build.trying import Trial
     from teachkit.cli.settings import Settings
-    from teachkit.project.llm_models import LlmMode
     from teachkit.review.compare import Comparison
 
 
 @as_command
-@click.argument("action", type=click.Choice(["plan", "request", "try", "compare"]))
+@click.argument("action", type=click.Choice(["plan", "compare"]))
 @click.argument("names", nargs=-1)
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Items that 'try' asks about.")
-@click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'try' is answered.")
 @click.option("--gold", help="Gold that 'compare' measures on: train, tune, test or all; default: all but test.")
 @format_option
-def command(
-    settings: Settings,
-    action: str,
-    names: tuple[str, ...],
-    limit: int,
-    mode: LlmMode | None,
-    gold: str | None,
-    form: str,
-) -> int:
+def command(settings: Settings, action: str, names: tuple[str, ...], gold: str | None, form: str) -> int:
     """Look at prompts before a build asks them.
 
     plan [SELECTION]: rows, requests, answers that are there already, tokens, cost; nothing is sent.
-    request PROMPT ITEM: the exact request about one item; nothing is sent.
-    try PROMPT: ask about a few items outside the test split; what is answered is kept for the next build.
     compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
     """
     project = settings.project()
     if action == "compare":
         _show_comparison(project.llm_compare(names, gold=gold), form, settings)
-    elif action == "plan":
-        _show_plan(project.llm_plan(names), form, settings)
-    elif action == "request":
-        print_json(project.llm_request(*_exactly(names, "PROMPT", "ITEM")))
     else:
-        (prompt,) = _exactly(names, "PROMPT")
-        _show_trial(project.llm_try(prompt, limit=limit, mode=mode), form, settings)
+        _show_plan(project.llm_plan(names), form, settings)
     return 0
-
-
-def _exactly(names: tuple[str, ...], *wanted: str) -> tuple[str, ...]:
-    if len(names) != len(wanted):
-        problem, advice = f"it takes {' and '.join(wanted)}", f"{len(names)} were given"
-        raise BadOption(None, option="llm", problem=problem, advice=advice)
-    return names
 
 
 def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
@@ -76,22 +49,6 @@ def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
         if one.too_long:
             said = "request is" if one.too_long == 1 else "requests are"
             click.echo(f"{one.id}: {one.too_long:,} {said} too long for {one.model}, with up to {one.longest:,} tokens")
-
-
-def _show_trial(found: Trial, form: str, settings: Settings) -> None:
-    if form == "json":
-        print_json(found.as_dict())
-        return
-    rows = [
-        [i.item, cell(i.label), cell(i.gold), "" if i.status == "ok" else i.status, cell(i.reason)] for i in found.items
-    ]
-    print_table(["item", "says", "gold", "status", "reason"], rows, settings)
-    silent = sum(i.status == "ok" and i.label is None for i in found.items)
-    click.echo(f"\n{found.prompt} by {found.model}: {count(len(found.items), 'item')}, {silent} abstained", nl=False)
-    click.echo(f"; {found.right} of {found.judged} agree with gold; {found.cost:.6f} USD, {found.paid:.6f} paid now")
-    if found.agreement:
-        said = ", ".join(f"{name} {equal} of {both}" for name, (equal, both) in sorted(found.agreement.items()))
-        click.echo(f"says the same as: {said}")
 
 
 def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
