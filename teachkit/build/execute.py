@@ -68,6 +68,7 @@ class Executor:
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
         self.paid: dict[str, float] = {}
+        self.looks: dict[str, dict[str, str]] = {}
         self._session: Session | None = None
         self._views: set[str] = set()
         self._total = 0

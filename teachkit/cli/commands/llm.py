@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table
+from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
 
 if TYPE_CHECKING:
     from teachkit.build.spending import Spending
@@ -79,6 +79,8 @@ def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
         a, b = (name.rpartition(".")[2] for name in (pair.a, pair.b))
         alike = "" if pair.agreement is None else f"; alike on {percent(pair.agreement)} of what both answered"
         click.echo(f"{a} alone right {pair.only_a}, {b} alone right {pair.only_b}: p = {pair.p_value:.3g}{alike}")
+    if found.test_looks is not None:
+        click.echo(test_look(found.task, found.test_looks))
 
 
 def _row(one: Spending) -> list[str]:
