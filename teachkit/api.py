@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Plan, Reporter, Run, Workspace
+    from teachkit.build.improving import Candidate
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
@@ -176,6 +177,25 @@ class Project:
 
         with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
             return [try_prompt(work, node, limit, mode) for node in nodes]
+
+    def improve_prompt(
+        self,
+        prompt: str | Path,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        errors: int = 20,
+        mode: LlmMode | None = None,
+    ) -> Candidate:
+        """Let a model write another version of a prompt from its wrong answers on the tune split, as a file of its own.
+
+        ``prompt`` is as for ``try_prompt``; of a file with several voters name the one whose answers count.
+        """
+        from teachkit.build.improving import Wish, improve_prompt, the_voter
+        from teachkit.build.prompt_files import open_prompt
+
+        with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
+            return improve_prompt(work, the_voter(nodes), Wish(model, provider, errors), mode)
 
     # -- results
 

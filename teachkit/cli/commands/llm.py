@@ -7,28 +7,47 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
+from teachkit.cli.commands.llm_improve import improve
 from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
 
 if TYPE_CHECKING:
     from teachkit.build.spending import Spending
     from teachkit.cli.settings import Settings
+    from teachkit.project.llm_models import LlmMode
     from teachkit.review.compare import Comparison
 
 
 @as_command
-@click.argument("action", type=click.Choice(["plan", "compare"]))
+@click.argument("action", type=click.Choice(["plan", "compare", "improve"]))
 @click.argument("names", nargs=-1)
 @click.option("--gold", help="Gold that 'compare' measures on: train, tune, test or all; default: all but test.")
+@click.option("--model", help="The model that 'improve' asks; default: the prompt's.")
+@click.option("--provider", help="The provider that 'improve' asks; default: the prompt's.")
+@click.option("--errors", type=click.IntRange(1, 500), default=20, show_default=True, help="Mistakes 'improve' shows.")
+@click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'improve' is answered.")
 @format_option
-def command(settings: Settings, action: str, names: tuple[str, ...], gold: str | None, form: str) -> int:
+def command(
+    settings: Settings,
+    action: str,
+    names: tuple[str, ...],
+    gold: str | None,
+    model: str | None,
+    provider: str | None,
+    errors: int,
+    mode: LlmMode | None,
+    form: str,
+) -> int:
     """Look at prompts before a build asks them.
 
     plan [SELECTION]: rows, requests, answers that are there already, tokens, cost; nothing is sent.
     compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
+    improve PROMPT: let a model write another version, from wrong answers on the tune split; a new file, switched off.
     """
     project = settings.project()
     if action == "compare":
         _show_comparison(project.llm_compare(names, gold=gold), form, settings)
+    elif action == "improve":
+        improve(project, names, form, model=model, provider=provider, errors=errors, mode=mode)
     else:
         _show_plan(project.llm_plan(names), form, settings)
     return 0
