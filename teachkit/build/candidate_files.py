@@ -13,7 +13,7 @@ from teachkit.build.workspace import compile_files
 from teachkit.errors import ProjectErrors, TeachkitError, writable
 from teachkit.project import read_prompt
 from teachkit.project.front_matter import split_front_matter, with_values
-from teachkit.voters.prompt_candidate import reads_files, too_much
+from teachkit.voters.prompt_candidate import too_much
 
 if TYPE_CHECKING:
     from teachkit.build.execute import Executor
@@ -44,15 +44,16 @@ class CandidateFiles:
         """Why two templates are no candidate, in words for who wrote them; None if they are one."""
         if writable(system + user) != system + user:
             return "it holds control characters"
-        if reads_files(system) or reads_files(user):
-            return "it takes in another file: write all of the text out"
         try:
+            found = too_much((system, user), self._node.spec, self._run.files.templates)
+            if found is not None:
+                return found
             candidate = self._compiled(system, user)
         except TeachkitError as error:
             return _said(error)
         if [candidate.system, candidate.user] != [_trimmed(system), _trimmed(user)]:
             return "a line of it reads '# system' or '# user': these are kept for where the two templates begin"
-        return too_much(candidate, self._node.spec, self._run.files.templates)
+        return None
 
     def write(self, system: str, user: str) -> str:
         """Write a candidate; the file's path from the project's folder."""

@@ -21,8 +21,8 @@ def split_front_matter(text: str) -> tuple[str, str, int]:
 def with_values(front: str, values: Mapping[str, Any]) -> str:
     """Front matter with other values at top-level keys; all else, comments too, stays as it is written.
 
-    ``values`` are texts, numbers or booleans. A key that is not there yet is put in front. An alias to a value that is
-    replaced points nowhere afterwards: whoever needs to know reads the outcome.
+    ``values`` are texts, numbers or booleans, and so is what they replace. A key that is not there yet is put in front.
+    An alias to a value that is replaced points nowhere afterwards: whoever needs to know reads the outcome.
     """
     import yaml
 

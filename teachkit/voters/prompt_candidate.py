@@ -2,7 +2,8 @@
 
 The model saw the text of rows, and somebody may have written a row for it. So a candidate reads no other column, no
 file, nothing of the project that the original does not read; and it shows an item as it is, since
-``{{ item.text[1:-1] }}`` would let the next row out of its quotes.
+``{{ item.text[1:-1] }}`` would let the next row out of its quotes. All that is known from the templates' syntax alone,
+before anything of them is run.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import listing
+from teachkit.errors import Where, listing
+from teachkit.graph.names import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from teachkit.graph.node import PromptSpec
     from teachkit.project import Templates
@@ -21,60 +23,70 @@ if TYPE_CHECKING:
 ALWAYS = frozenset({"item", "task", "examples", "questions"})
 """What every template of a prompt is given."""
 
-_INCLUDE = re.compile(r"\{%[-+]?\s*(?:include|import|from|extends)\b")
+_FILES = re.compile(r"\{%[-+]?\s*(?:include|import|from|extends)\b")
 
 
 def names_allowed(original: PromptSpec, templates: Templates) -> frozenset[str]:
     """The names that a candidate may use."""
-    return ALWAYS | {name for tree in _trees(original, templates) for name in _names(tree)}
+    return ALWAYS | _names(_trees((original.system, original.user), templates))
 
 
-def too_much(candidate: PromptSpec, original: PromptSpec, templates: Templates) -> str | None:
-    """What a compiled candidate does that the original does not; None if there is nothing."""
-    if more := sorted(set(candidate.columns) - set(original.columns)):
+def too_much(texts: Sequence[str], original: PromptSpec, templates: Templates) -> str | None:
+    """What two templates do that the original does not; None if there is nothing.
+
+    Raises:
+        TeachkitError: they are no templates.
+    """
+    if any(_FILES.search(text) for text in texts):
+        return "it takes in another file: write all of the text out"
+    trees = list(_trees(texts, templates))
+    shown = {fold(name) for _, name in _items(trees)}
+    if more := sorted(shown - set(original.columns)):
         return f"it shows item.{more[0]}; it may show of an item: {listing(original.columns)}"
-    if original.columns and not candidate.columns:
+    if original.columns and not shown:
         return f"it does not show the item: write {{{{ item.{original.columns[0]} }}}}"
     allowed = names_allowed(original, templates)
-    if more := sorted({name for tree in _trees(candidate, templates) for name in _names(tree)} - allowed):
+    if more := sorted(_names(trees) - allowed):
         return f"it uses '{more[0]}'; it may use: {listing(sorted(allowed))}"
-    if any(_changes_items(tree) for tree in _trees(original, templates)):
-        return None
-    changed = next((name for tree in _trees(candidate, templates) for name in _changes_items(tree)), None)
-    if changed is not None:
+    changed = next(_changed(trees), None)
+    if changed is not None and not any(_changed(list(_trees((original.system, original.user), templates)))):
         return f"it does something with item.{changed}: write {{{{ item.{changed} }}}} as it is"
     return None
 
 
-def reads_files(text: str) -> bool:
-    """Whether a template takes in another file."""
-    return _INCLUDE.search(text) is not None
+def _trees(texts: Sequence[str], templates: Templates) -> Iterator[Any]:
+    return (templates.parsed(text, Where("the candidate", 1)) for text in texts)
 
 
-def _trees(spec: PromptSpec, templates: Templates) -> Iterator[Any]:
-    yield templates.parsed(spec.system, spec.system_where)
-    yield templates.parsed(spec.user, spec.user_where)
-
-
-def _names(tree: Any) -> set[str]:
+def _names(trees: Iterator[Any] | Sequence[Any]) -> frozenset[str]:
     from jinja2.meta import find_undeclared_variables
 
-    return find_undeclared_variables(tree)
+    return frozenset(name for tree in trees for name in find_undeclared_variables(tree))
 
 
-def _changes_items(tree: Any) -> list[str]:
-    """The columns of items that are not simply written out, or compared in a condition."""
+def _items(trees: Sequence[Any]) -> Iterator[tuple[Any, str]]:
+    """The nodes of syntax that name a column of the item, and the column."""
     from jinja2 import nodes
 
+    for tree in trees:
+        for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+            if isinstance(node.node, nodes.Name) and node.node.name == "item":
+                name = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
+                if isinstance(name, str):
+                    yield node, name
+
+
+def _changed(trees: Sequence[Any]) -> Iterator[str]:
+    """The columns of items that are not simply written out, or looked at in a condition."""
+    from jinja2 import nodes
+
+    found = (nodes.Getattr, nodes.Getitem)
     fine: set[int] = set()
-    for output in tree.find_all(nodes.Output):
-        fine |= {id(node) for node in output.nodes}
-    for condition in tree.find_all((nodes.If, nodes.CondExpr)):
-        fine |= {id(node) for node in (condition.test, *condition.test.find_all((nodes.Getattr, nodes.Getitem)))}
-    for block in tree.find_all((nodes.FilterBlock, nodes.AssignBlock, nodes.CallBlock, nodes.Macro)):
-        fine -= {id(node) for node in block.find_all((nodes.Getattr, nodes.Getitem))}
-    return [
-        str(node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", ""))
-        for node in tree.find_all((nodes.Getattr, nodes.Getitem))
-        if isinstance(node.node, nodes.Name) and node.node.name == "item" and id(node) not in fine
-    ]
+    for tree in trees:
+        for output in tree.find_all(nodes.Output):
+            fine |= {id(node) for node in output.nodes}
+        for condition in tree.find_all((nodes.If, nodes.CondExpr)):
+            fine |= {id(node) for node in (condition.test, *condition.test.find_all(found))}
+        for block in tree.find_all((nodes.FilterBlock, nodes.AssignBlock, nodes.CallBlock, nodes.Macro)):
+            fine -= {id(node) for node in block.find_all(found)}
+    return (name for node, name in _items(trees) if id(node) not in fine)

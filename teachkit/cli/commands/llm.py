@@ -37,7 +37,7 @@ def command(
     mode: LlmMode | None,
     form: str,
 ) -> int:
-    """Look at prompts before a build asks them.
+    """Look at prompts: what they would cost, which of them is better, how one could be.
 
     plan [SELECTION]: rows, requests, answers that are there already, tokens, cost; nothing is sent.
     compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
