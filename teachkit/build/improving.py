@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from teachkit.build.candidate_files import CandidateFiles
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.mistakes import Mistake, Mistakes, mistakes
-from teachkit.build.prompting import (
-    budget_of,
-    check_recordable,
-    file_name,
-    mode_of,
-    prices,
-    provider_of,
-    response_store,
-)
+from teachkit.build.prompting import budget_of, file_name, mode_of, prices, provider_of, response_store
 from teachkit.build.tally import USD
 from teachkit.errors import BadOption, NoCandidate, did_you_mean, listing, writable
 from teachkit.llm.schema import problem
@@ -218,12 +210,10 @@ class _Improver:
     # -- asking
 
     def _ask(self, rejected: list[dict[str, str]]) -> dict[str, str]:
-        """One answer that fits the schema."""
+        """One answer that fits the schema. Whether rows may be recorded was asked when the mistakes were collected."""
         from teachkit.llm import ask, chat_body
 
         run, spec, mode = self.run, self.writer.spec, mode_of(self.run)
-        if mode == "record":
-            check_recordable(run, self.node, run.graph.tasks[self.node.task or ""])
         provider, known = provider_of(spec), prices(run)
         body = chat_body(
             model=spec.model,

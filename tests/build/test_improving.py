@@ -162,6 +162,15 @@ def test_the_next_free_number_is_taken(tmp_path: Path) -> None:
         assert len(asked(server)) == 2  # the second was asked what the first was: its answer was there
 
 
+def test_a_file_that_somebody_else_writes_meanwhile_stays(tmp_path: Path) -> None:
+    with Server(answer=answering(BETTER)) as server:
+        sandbox = project(tmp_path, server)
+        server.on_request = lambda total: sandbox.write({"prompts/mood/ask_v2.md": "mine\n"})
+        assert improve(sandbox)["file"] == "prompts/mood/ask_v3.md"
+        assert sandbox.read("prompts/mood/ask_v2.md") == "mine\n"
+        assert "--prompt prompts/mood/ask_v3.md" in sandbox.read("prompts/mood/ask_v3.md")
+
+
 def test_a_prompt_that_is_right_needs_no_other(tmp_path: Path) -> None:
     with Server(answer=answering(BETTER, label="good")) as server:
         rows = "\n".join(line for line in ROWS.splitlines() if ",-,tune" not in line) + "\n"
@@ -388,7 +397,7 @@ def test_white_space_and_conditions_are_no_trouble(user: str, tmp_path: Path) ->
         assert improve(sandbox)["asked"] == 1
         text = sandbox.read("prompts/mood/ask_v2.md")
         assert "# system" not in text
-        assert "\r" not in text
+        assert b"\r" not in (sandbox.root / "prompts/mood/ask_v2.md").read_bytes()
         sandbox("try", "--prompt", "ask_v2")
 
 
@@ -441,6 +450,7 @@ def test_front_matter_is_kept(front: str, tmp_path: Path) -> None:
         (sandbox.root / "prompts/mood/ask.md").write_bytes(f"{front}{{{{ item.text }}}}\n".encode())
         sandbox("try", "--prompt", "ask")
         found = improve(sandbox)
+        assert b"\r" not in (sandbox.root / found["file"]).read_bytes()
         text = sandbox.read(found["file"])
         said = yaml.safe_load(text.split("---\n")[1])
         assert said.pop("enabled") is False

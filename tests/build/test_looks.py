@@ -125,6 +125,12 @@ def test_a_split_without_gold_is_not_looked_at(quiet: Sandbox) -> None:
     assert looks(quiet) == 0
 
 
+def test_a_test_on_all_gold_looks_at_the_test_split_where_it_has_gold(quiet: Sandbox) -> None:
+    quiet.write({"label_models/mood.yml": NO_TESTS + ACCURACY.replace("AGAINST", "gold")})
+    assert "accuracy" in quiet("test", "--select", "moods", code=None).out
+    assert looks(quiet) == 0
+
+
 def test_without_splits_all_gold_is_the_test_split(sandbox: Sandbox) -> None:
     sandbox.replace("tasks/mood.yml", "splits: {column: split}", "tags: [x]")
     sandbox("build", "--select", "+type:lf")
@@ -138,6 +144,21 @@ def test_a_look_that_cannot_be_counted_is_not_shown(sandbox: Sandbox) -> None:
     assert "it names no run" in shown.err
     assert shown.out == ""
     assert "task mood" in sandbox("analyze", "mood").out
+
+
+def test_a_look_has_its_own_number_whatever_others_write_meanwhile(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Store.append_run
+
+    def two_at_once(store: Store, record: dict[str, Any]) -> tuple[str, str]:
+        found = append(store, record)
+        append(store, record)
+        return found
+
+    monkeypatch.setattr(Store, "append_run", two_at_once)
+    numbers = [sandbox("analyze", "mood", "--gold", "test", "--format", "json").json["test_looks"] for _ in range(2)]
+    assert numbers == [1, 3]
 
 
 def test_looks_of_several_processes_are_all_counted(sandbox: Sandbox) -> None:

@@ -131,6 +131,9 @@ def test_a_name_means_the_prompt_that_is_on(tmp_path: Path, server: Server) -> N
     shown = sandbox("try", "--prompt", "ask", code=2).err
     assert "no single prompt 'ask'" in shown
     assert trials(sandbox, "tone.ask")[0]["voter"] == "prompt.tone.ask"
+    sandbox.write({"prompts/tone/ask.md": OFF})
+    sandbox.replace("prompts/mood/ask.md", "unvalidated", "models: [a, b]\nunvalidated")
+    assert [t["voter"] for t in trials(sandbox, "ask")] == ["prompt.mood.ask_a", "prompt.mood.ask_b"]
 
 
 def test_every_voter_of_a_file_is_tried(tmp_path: Path, server: Server) -> None:
