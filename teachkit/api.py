@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from teachkit.build import Plan, Reporter, Run, Workspace
     from teachkit.build.batching import Submission
     from teachkit.build.collecting import Looked
+    from teachkit.build.improving import Candidate
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
@@ -130,6 +131,14 @@ class Project:
             texts = write_compiled(work.files, work.graph)
             return {i: texts[i] for i in texts if i in found}
 
+    def requests(self, item: str, select: Selection = (), exclude: Selection = ()) -> list[dict[str, Any]]:
+        """The exact request that each selected prompt makes about an item: id, endpoint, key of its answer, body."""
+        from teachkit.build.spending import requests_about
+
+        with self.workspace() as work:
+            found = _selected(work, select, exclude)
+            return requests_about(work, [n for n in work.graph.of("prompt", "enrichment") if n.id in found], str(item))
+
     def check_up(self) -> Iterator[Point]:
         """What ``teachkit debug`` looks at."""
         from teachkit.review.debug import check_up
@@ -152,14 +161,6 @@ class Project:
             found = _selected(work, select, exclude)
             return plan_spending(work, [n for n in work.graph.of("prompt", "enrichment") if n.id in found])
 
-    def llm_request(self, prompt: str, item: str) -> dict[str, Any]:
-        """The exact request that a prompt makes about an item: endpoint, body, and the key of its answer."""
-        from teachkit.build.spending import request_of
-
-        with self.workspace() as work:
-            request = request_of(work, find_node(work.graph, prompt, ("prompt",)), str(item))
-            return {"endpoint": str(request.endpoint), "key": request.key, "body": dict(request.body)}
-
     def llm_compare(self, select: Selection = (), *, gold: str | None = None) -> Comparison:
         """Prompts of one task side by side on items with gold, by the votes that are there."""
         from teachkit.review.compare import compare
@@ -168,12 +169,35 @@ class Project:
             found = _selected(work, select)
             return compare(work, [n for n in work.graph.of("prompt") if n.id in found], gold)
 
-    def llm_try(self, prompt: str, *, limit: int = 20, mode: LlmMode | None = None) -> Trial:
-        """Ask a prompt about a few items outside the test split; the answers are kept for the next build."""
+    def try_prompt(self, prompt: str | Path, *, limit: int = 20, mode: LlmMode | None = None) -> list[Trial]:
+        """Ask a prompt about a few items outside the test split; its answers are kept for the next build.
+
+        ``prompt`` is its file, switched on or not, or its name. A file with several voters gives a trial of each.
+        """
+        from teachkit.build.prompt_files import open_prompt
         from teachkit.build.trying import try_prompt
 
-        with self._compiled() as work:
-            return try_prompt(work, find_node(work.graph, prompt, ("prompt",)), limit, mode)
+        with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
+            return [try_prompt(work, node, limit, mode) for node in nodes]
+
+    def improve_prompt(
+        self,
+        prompt: str | Path,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        errors: int = 20,
+        mode: LlmMode | None = None,
+    ) -> Candidate:
+        """Let a model write another version of a prompt from its wrong answers on the tune split, as a file of its own.
+
+        ``prompt`` is as for ``try_prompt``; of a file with several voters name the one whose answers count.
+        """
+        from teachkit.build.improving import Wish, improve_prompt, the_voter
+        from teachkit.build.prompt_files import open_prompt
+
+        with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
+            return improve_prompt(work, the_voter(nodes), Wish(model, provider, errors), mode)
 
     def llm_batch_submit(
         self,
@@ -224,7 +248,7 @@ class Project:
         from teachkit.review import show
 
         with self.workspace() as work:
-            return show(work, find_node(work.graph, node, _READABLE), limit)
+            return show(work, _find(work.graph, node, _READABLE), limit)
 
     def sql(self, query: str) -> pa.Table:
         """One SELECT over ``data.*``, ``votes.*``, ``labels.*`` and ``audit.*`` of the target's environment."""
@@ -245,14 +269,14 @@ class Project:
         from teachkit.lineage import explain
 
         with self.workspace() as work:
-            return explain(work, find_node(work.graph, label_set, ("label_set",)), str(item))
+            return explain(work, _find(work.graph, label_set, ("label_set",)), str(item))
 
     def upstream(self, node: str) -> dict[str, Any]:
         """What a node is made of."""
         from teachkit.lineage import upstream
 
         with self.workspace() as work:
-            return upstream(work, find_node(work.graph, node, None))
+            return upstream(work, _find(work.graph, node, None))
 
     # -- inside
 
@@ -277,24 +301,11 @@ def _selected(work: Workspace, select: Selection, exclude: Selection = ()) -> se
     return selected(work.graph, _texts(select), _texts(exclude), known_state(work))
 
 
+def _find(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
+    from teachkit.graph import find_node
+
+    return find_node(graph, name, kinds)
+
+
 def _texts(selection: Selection) -> tuple[str, ...]:
     return (selection,) if isinstance(selection, str) else tuple(selection)
-
-
-def find_node(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
-    """The node of an id or a name; ``UnknownNode`` if none or several have it."""
-    from teachkit.errors import UnknownNode, did_you_mean, listing
-
-    there = [n for n in graph if kinds is None or n.kind in kinds]
-    if name in graph.nodes and graph[name] in there:
-        return graph[name]
-    found = [n for n in there if name in (n.name, f"{n.task}.{n.name}")]
-    if len(found) == 1:
-        return found[0]
-    noun = "node" if kinds is None or len(kinds) != 1 else kinds[0].replace("_", " ")
-    if found:
-        known = listing(n.id for n in found)
-        raise UnknownNode(None, kind=f"single {noun}", name=name, known=known, hint=" Write the whole id")
-    names = [n.id for n in there] + [n.name for n in there]
-    known = listing(sorted({n.id for n in there if n.kind not in ("test", "unit_test")}), 30)
-    raise UnknownNode(None, kind=noun, name=name, known=known, hint=did_you_mean(name, names))

@@ -538,6 +538,14 @@ class NodeFailed(RunError):
     instead = "{advice}"
 
 
+class NoCandidate(RunError):
+    """`llm improve` came to no other version of a prompt; nothing was written."""
+
+    slug = "no-candidate"
+    what = "no other version of prompt '{name}' came about: {problem}"
+    instead = "{advice}"
+
+
 class DuplicateKey(RunError):
     """A key that must be unique is not."""
 

@@ -70,6 +70,7 @@ class Executor:
         self.budgets: dict[str, Budget] = {}
         self.paid: dict[str, float] = {}
         self.nearest: Nearest | None = None
+        self.looks: dict[str, dict[str, str]] = {}
         self._session: Session | None = None
         self._views: set[str] = set()
         self._total = 0

@@ -150,6 +150,7 @@ def _record(
         "published": published,
         "error": str(error) if error else None,
         "results": [_short(r) for r in run.results.values()],
+        "looks": run.looks,
         "outputs": outputs,
         "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
     }

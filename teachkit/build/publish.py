@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import gold_files
 from teachkit.build.keys import content
+from teachkit.build.looks import note_look
 from teachkit.build.run import Output
 from teachkit.errors import LockedDiffers
 from teachkit.hashing import canonical_json, digest
@@ -107,6 +108,8 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
     data = label_data(run, node)
     figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
     kept = {s: {m: f[m] for m in _METRICS} for s, f in figures.items() if f["n"]}
+    if "test" in kept:
+        note_look(run, node)
     run.store.cache.put_many({key: canonical_json(kept)})
     return kept
 

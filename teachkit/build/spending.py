@@ -68,29 +68,41 @@ def plan_spending(work: Workspace, nodes: Sequence[Node]) -> list[Spending]:
         return [_spending(run, node, seen) for node in nodes]
 
 
-def request_of(work: Workspace, node: Node, item: str) -> Request:
-    """The exact request about one item.
+def requests_about(work: Workspace, nodes: Sequence[Node], item: str) -> list[dict[str, Any]]:
+    """The exact requests that prompts make about one item; nodes that share a request stand together in ``nodes``.
 
     Raises:
-        BadOption: there is no such item.
+        BadOption: there is no prompt, or one's dataset has no such item.
         NodeFailed: its examples are not known yet.
     """
+    if not nodes:
+        problem, advice = "no prompt is selected", "--item shows what a prompt asks: select one that is switched on"
+        raise BadOption(None, option="--item", problem=problem, advice=advice)
+    found: dict[str, dict[str, Any]] = {}
+    with looking_at(work) as run:
+        for node in nodes:
+            request = _request_about(run, node, item)
+            plain = {"endpoint": str(request.endpoint), "key": request.key, "body": dict(request.body)}
+            found.setdefault(request.key, {"nodes": [], **plain})["nodes"].append(node.id)
+    return list(found.values())
+
+
+def _request_about(run: Executor, node: Node, item: str) -> Request:
     import pyarrow.compute as pc
 
-    with looking_at(work) as run:
-        task = run.graph.tasks[node.task or ""]
-        for table in prompt_rows(run, node):
-            chosen = table.filter(pc.equal(table.column("__key"), item))
-            if chosen.num_rows:
-                forecast = Forecast(run)
-                request = next(requests(run, node, chosen, task, vectors=forecast))
-                if forecast.unknown:
-                    problem = f"the vectors that choose the examples of '{item}' are not there yet"
-                    advice = f"a build asks for them, and so does 'teachkit llm try {node.name}'"
-                    raise NodeFailed(node.where, problem=problem, advice=advice)
-                return request
-        problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"
-        raise BadOption(None, option="ITEM", problem=problem, advice="'teachkit show' lists some items")
+    task = run.graph.tasks[node.task or ""]
+    for table in prompt_rows(run, node):
+        chosen = table.filter(pc.equal(table.column("__key"), item))
+        if chosen.num_rows:
+            forecast = Forecast(run)
+            request = next(requests(run, node, chosen, task, vectors=forecast))
+            if forecast.unknown:
+                problem = f"the vectors that choose the examples of '{item}' are not there yet"
+                advice = f"a build asks for them, and so does 'teachkit try --prompt {node.name}'"
+                raise NodeFailed(node.where, problem=problem, advice=advice)
+            return request
+    problem = f"'{task.dataset.partition('.')[2]}' has no item with {task.key} = '{item}'"
+    raise BadOption(None, option="--item", problem=problem, advice="'teachkit show' lists some items")
 
 
 def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.keys import node_key
+from teachkit.build.looks import note_look
 from teachkit.errors import BadValue, TeachkitError
 from teachkit.hashing import digest
 
@@ -79,6 +80,8 @@ def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
             finding = check.look(check.Arguments.model_validate(spec.arguments), around)
     except duckdb.Error as error:
         raise failure(error, node) from error
+    if finding.test_gold:
+        note_look(run, around.target)
     kept = finding.rows if _keeps_rows(run, node) else None
     return Outcome(verdict(spec, finding), finding.message, finding.failures), kept
 

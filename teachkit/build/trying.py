@@ -37,15 +37,21 @@ class TriedItem:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """``right`` of ``judged`` labels agree with gold; ``agreement``: for each other voter, (equal, both voted)."""
+    """``right`` of ``judged`` labels agree with gold: ``accuracy``, with its 95 % Wilson interval.
 
-    prompt: str
+    Judged are items with a label and gold. ``agreement``: for each other voter, (equal, both voted). Costs are in USD.
+    """
+
+    voter: str
     model: str
     items: list[TriedItem]
     cost: float
     paid: float
     right: int
     judged: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
     agreement: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,19 +88,31 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     rows = sorted(allowed.tolist(), key=lambda row: rank[row])[:limit]
     chosen: pa.Table = table.take(pa.array(rows, pa.int64()))  # typed: there may be none
     tally = ask_votes(run, node, chosen, task)
-    said = _labels(tally.codes(), task, len(rows))
-    truth = [_gold_label(gold.codes[row], task) if known[row] else None for row in rows]
+    codes = tally.codes()
+    said = labels_of(codes, task, len(rows))
+    truth = [gold_label(gold.codes[row], codes, task) if known[row] else None for row in rows]
     items = [
         TriedItem(keys[row], label, tally.status_of(index), true, tally.reason_of(index))
         for index, (row, label, true) in enumerate(zip(rows, said, truth, strict=True))
     ]
+    agreement = {} if task.multi else _agreement(run, node, task, rows, codes["vote"])
+    return _trial(node, items, float(tally.cost.sum()), tally.paid, agreement)
+
+
+def _trial(
+    node: Node, items: list[TriedItem], cost: float, paid: float, agreement: Mapping[str, tuple[int, int]]
+) -> Trial:
+    from teachkit.votes.intervals import wilson
+
     judged = [item for item in items if item.gold is not None and item.label is not None]
     right = sum(item.label == item.gold for item in judged)
-    agreement = {} if task.multi else _agreement(run, node, task, rows, tally.codes()["vote"])
-    return Trial(node.id, node.spec.model, items, float(tally.cost.sum()), tally.paid, right, len(judged), agreement)
+    low, high = wilson(right, len(judged)) or (None, None)
+    share = right / len(judged) if judged else None
+    return Trial(node.id, node.spec.model, items, cost, paid, right, len(judged), share, low, high, agreement)
 
 
-def _labels(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
+def labels_of(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
+    """The label of each row, of a multichoice task a list of those that hold; None where nothing was said."""
     if not task.multi:
         return [task.labels[c] if c >= 0 else None for c in codes["vote"].tolist()]
     columns = {name: codes[f"v{c}"] for c, name in enumerate(task.labels) if f"v{c}" in codes}
@@ -104,10 +122,11 @@ def _labels(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
     ]
 
 
-def _gold_label(codes: Any, task: TaskInfo) -> Any:
+def gold_label(truth: Any, codes: Mapping[str, Any], task: TaskInfo) -> Any:
+    """Gold of an item in the form of ``labels_of``: of a multichoice task, of those labels that are voted on."""
     if not task.multi:
-        return task.labels[int(codes)]
-    return [name for name, code in zip(task.labels, codes, strict=True) if code == 1]
+        return task.labels[int(truth)]
+    return [name for c, name in enumerate(task.labels) if f"v{c}" in codes and truth[c] == 1]
 
 
 def _agreement(run: Executor, node: Node, task: TaskInfo, rows: list[int], said: Any) -> dict[str, tuple[int, int]]:

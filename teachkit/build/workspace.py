@@ -13,6 +13,7 @@ from teachkit.project import ProjectFiles, read_project
 from teachkit.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from teachkit.build.run import BuildOptions
@@ -33,21 +34,35 @@ class Workspace:
         self.store.close()
 
 
-def open_workspace(root: Path, options: BuildOptions, *, create: bool = True) -> Workspace:
-    """Read and compile the project; without ``create`` a store that is not there is not made."""
-    from teachkit.engine.sources import SourceReader
-
+def open_workspace(
+    root: Path,
+    options: BuildOptions,
+    *,
+    create: bool = True,
+    change: Callable[[ProjectFiles], ProjectFiles] | None = None,
+) -> Workspace:
+    """Read and compile the project, as ``change`` makes it; without ``create`` a missing store is not made."""
     files = read_project(root, options)
+    if change is not None:
+        files = change(files)
     store = Store.open(files.store_path, create=create)
     try:
-        memo = CacheMemo(store.cache)
-        graph = compile_graph(files, SourceReader(files.root, store).describe, memo)
-        if create:
-            memo.save()
+        graph = compile_files(files, store, keep=create)
     except BaseException:
         store.close()
         raise
     return Workspace(files, store, graph)
+
+
+def compile_files(files: ProjectFiles, store: Store, *, keep: bool = False) -> Graph:
+    """Compile what was read; ``keep`` what was worked out for the next time."""
+    from teachkit.engine.sources import SourceReader
+
+    memo = CacheMemo(store.cache)
+    graph = compile_graph(files, SourceReader(files.root, store).describe, memo)
+    if keep:
+        memo.save()
+    return graph
 
 
 def known_state(work: Workspace) -> Known:

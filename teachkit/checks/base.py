@@ -37,7 +37,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 class Finding:
     """What a test found: how many failures, a sentence, the figure it looked at, and the rows at fault.
 
-    ``severity`` is set by tests that themselves know how bad a failure is (freshness).
+    ``severity`` is set by tests that themselves know how bad a failure is (freshness), ``test_gold`` by those that
+    measured on gold of the test split.
     """
 
     failures: int
@@ -45,6 +46,7 @@ class Finding:
     value: float | None = None
     rows: pa.Table | None = None
     severity: Severity | None = None
+    test_gold: bool = False
 
 
 class Surroundings(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -107,7 +108,8 @@ class Quality(LabelCheck):
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Compare labels with gold."""
-        found = around.labels().quality(arguments.against.partition(".")[2] or None)
+        labels, split = around.labels(), arguments.against.partition(".")[2] or None
+        found = labels.quality(split)
         if not found.n:
             return Finding(1, f"{self.figure}: no item of {arguments.against} has gold")
         value = found.accuracy_labeled if arguments.over == "labeled" else found.accuracy
@@ -115,7 +117,8 @@ class Quality(LabelCheck):
         if self.figure == "macro_f1":
             value, spread = found.macro_f1, ""
         rest = f"on {found.n} items of {arguments.against}, {found.labeled} of them labeled{spread}"
-        return _figure(self.figure, value, arguments, rest)
+        test_gold = split in (None, "test") and labels.quality("test").n > 0
+        return replace(_figure(self.figure, value, arguments, rest), test_gold=test_gold)
 
 
 class Accuracy(Quality):

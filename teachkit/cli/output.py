@@ -150,6 +150,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def test_look(task: str, number: int) -> str:
+    """What to say below figures that were measured on the test split."""
+    return f"\nlook no. {number:,} at the test split of task '{task}'"
+
+
 def seconds(value: float) -> str:
     """A time for people."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

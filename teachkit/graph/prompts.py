@@ -34,6 +34,13 @@ def models_asked(prompt: str, config: PromptConfig) -> Sequence[ModelAsked]:
     return found
 
 
+def voter_names(prompt: str, config: PromptConfig) -> list[str]:
+    """The names of a prompt's voters: for each model the one that answers with labels, then one for each question."""
+    labels = [""] if config.output.labels == "task" else []
+    said = [*labels, *(f"_{question}" for question in config.output.questions)]
+    return [f"{one.name}{end}" for one in models_asked(prompt, config) for end in said]
+
+
 def table_names(prompt: str, config: PromptConfig) -> Sequence[str]:
     """What ``ref()`` calls the tables of a prompt's columns; none if it adds no columns."""
     return [one.name for one in models_asked(prompt, config)] if config.output.columns else ()

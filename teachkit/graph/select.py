@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadSelector, did_you_mean, listing
+from teachkit.errors import BadSelector, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -65,6 +65,23 @@ def select(graph: Graph, include: Sequence[str], exclude: Sequence[str] = (), kn
         if include and n.inputs and set(n.inputs) <= chosen | _tables(graph, n, chosen)
     }
     return chosen - _union(graph, exclude, known)
+
+
+def find_node(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
+    """The node of an id or a name; ``UnknownNode`` if none or several have it."""
+    there = [n for n in graph if kinds is None or n.kind in kinds]
+    if name in graph.nodes and graph[name] in there:
+        return graph[name]
+    found = [n for n in there if name in (n.name, f"{n.task}.{n.name}")]
+    if len(found) == 1:
+        return found[0]
+    noun = "node" if kinds is None or len(kinds) != 1 else kinds[0].replace("_", " ")
+    if found:
+        known = listing(n.id for n in found)
+        raise UnknownNode(None, kind=f"single {noun}", name=name, known=known, hint=" Write the whole id")
+    names = [n.id for n in there] + [n.name for n in there]
+    known = listing(sorted({n.id for n in there if n.kind not in ("test", "unit_test")}), 30)
+    raise UnknownNode(None, kind=noun, name=name, known=known, hint=did_you_mean(name, names))
 
 
 def _tables(graph: Graph, test: Node, chosen: set[str]) -> set[str]:

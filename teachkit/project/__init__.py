@@ -7,7 +7,7 @@ from teachkit.project.root import find_root
 
 if TYPE_CHECKING:
     from teachkit.project.macros import GenericTest
-    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project
+    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project, read_prompt
     from teachkit.project.templates import Templates, has_jinja
 
 __all__ = [
@@ -19,12 +19,13 @@ __all__ = [
     "has_jinja",
     "read_config",
     "read_project",
+    "read_prompt",
 ]
 __getattr__ = lazy_names(
     __name__,
     {
         "macros": ("GenericTest",),
-        "read": ("Definition", "ProjectFiles", "read_config", "read_project"),
+        "read": ("Definition", "ProjectFiles", "read_config", "read_project", "read_prompt"),
         "templates": ("Templates", "has_jinja"),
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -165,6 +165,18 @@ def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
         templates=templates,
         prices=prices,
     )
+
+
+def read_prompt(name: str, text: str, task: str) -> Definition:
+    """A prompt from the text of its file, which is called ``name`` in messages.
+
+    Raises:
+        TeachkitError: its front matter cannot be read; ``ProjectErrors`` if several things are wrong with it.
+    """
+    front, body, line = split_front_matter(text)
+    file = read_yaml(name, front)
+    config = validate(PromptConfig, file)
+    return Definition("prompt", PurePosixPath(name).stem, Where(name, line), config, body, task, "", file, ())
 
 
 def _profile(reader: _Reader, root: Path, options: ReadOptions) -> tuple[str, models.Target]:
@@ -439,11 +451,18 @@ class _Reader:
                 self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))
                 continue
             text = self.text(path)
-            front, body, line = split_front_matter(text or "")
-            found = None if text is None else self._validated(self._name(path), front, PromptConfig)
+            found = None if text is None else self._prompt(self._name(path), text, parts[0])
             if found is not None:
-                where, task = Where(self._name(path), line), parts[0]
-                yield Definition("prompt", path.stem, where, found[1], body, task, "", found[0], ())
+                yield found
+
+    def _prompt(self, name: str, text: str, task: str) -> Definition | None:
+        try:
+            return read_prompt(name, text, task)
+        except ProjectErrors as error:
+            self.errors.extend(error.errors)
+        except TeachkitError as error:
+            self.errors.append(error)
+        return None
 
     def _annotations(self, folder: str) -> Iterator[Definition]:
         notes: dict[Path, models.AnnotationsFile] = {}

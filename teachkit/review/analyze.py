@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.label_sets import stored_parameters
+from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
@@ -49,7 +50,10 @@ class VoterRow:
 
 @dataclass(frozen=True, slots=True)
 class TaskAnalysis:
-    """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on."""
+    """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on.
+
+    ``test_looks``: which look at the task's test split this is, None if it is none.
+    """
 
     task: str
     label_set: str | None
@@ -60,6 +64,7 @@ class TaskAnalysis:
     gold_items: int
     voters: Sequence[VoterRow]
     missing: Sequence[str]
+    test_looks: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -95,7 +100,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
-    codes, splits = gold_for(run, task, gold)
+    codes, splits, test_gold = gold_for(run, task, gold)
     learned = _learned(work, run, node)
     rows: list[VoterRow] = []
     for number, votes in enumerate(cast.votes):
@@ -118,6 +123,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         gold_items=int(known.sum()),
         voters=rows,
         missing=missing,
+        test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
     )
 
 
@@ -161,8 +167,8 @@ def check_gold_name(gold: str | None) -> None:
         raise BadOption(None, option="--gold", problem=f"'{gold}' is no split", advice=f"write one of: {listing(GOLD)}")
 
 
-def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str]:
-    """Gold to measure on, -1 elsewhere, and in words which; by default all but the test split."""
+def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str, bool]:
+    """Gold to measure on, -1 elsewhere; in words which, by default all but the test split; whether test is in it."""
     import numpy as np
 
     from teachkit.votes import SPLITS
@@ -171,12 +177,13 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     for node in files:
         run.resolve(node)
     gold = read_gold(run, task, [n.id for n in files])
+    known_test = gold.known & (gold.split == SPLITS.index("test"))
     has_splits = task.split_column is not None or task.hash_splits is not None
     if wanted == "all" or (wanted is None and not has_splits):
-        return gold.codes, "all"
+        return gold.codes, "all", bool(known_test.any())
     chosen = gold.split != SPLITS.index("test") if wanted is None else gold.split == SPLITS.index(wanted)
     mask = chosen[:, None] if task.multi else chosen
-    return np.where(mask, gold.codes, -1), wanted or "train, tune"
+    return np.where(mask, gold.codes, -1), wanted or "train, tune", bool((known_test & chosen).any())
 
 
 def _learned(work: Workspace, run: Executor, node: Node | None) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
+from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import votes_column
 from teachkit.errors import BadOption
 from teachkit.review.analyze import check_gold_name, gold_for
@@ -61,12 +62,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Prompts of one task, best first."""
+    """Prompts of one task, best first. ``test_looks``: which look at its test split this is, None if it is none."""
 
     task: str
     gold: str
     prompts: Sequence[PromptQuality]
     pairs: Sequence[Pair]
+    test_looks: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -97,7 +99,7 @@ def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str |
     for node in nodes:
         run.resolve_upstream(node.id)
         run.resolve(node)
-    codes, splits = gold_for(run, task, wanted)
+    codes, splits, test_gold = gold_for(run, task, wanted)
     truth = codes if task.multi else codes[:, None]
     known = np.flatnonzero((truth >= 0).all(axis=1))
     said = {node.id: _said(run, node, task)[known] for node in nodes}
@@ -107,7 +109,8 @@ def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str |
     found.sort(key=lambda one: (-(one.accuracy or 0.0), one.cost, one.id))
     names = [one.id for one in found]
     pairs = [_pair(a, b, said, right, answered) for a, b in combinations(names, 2)]
-    return Comparison(task.name, splits, found, pairs)
+    look = record_look(run, task.name, nodes, by="llm compare", gold=splits) if test_gold else None
+    return Comparison(task.name, splits, found, pairs, look)
 
 
 def _said(run: Executor, node: Node, task: TaskInfo) -> Any:

@@ -520,9 +520,9 @@ def test_a_price_of_a_batch_is_a_share(tmp_path: Path, server: BatchServer) -> N
     assert batch(sandbox, "submit", "--dry-run")["prompts"][0]["high"] == pytest.approx(full / 2)
 
 
-def test_what_is_bought_is_what_llm_request_shows(tmp_path: Path, server: BatchServer) -> None:
+def test_what_is_bought_is_what_compile_shows(tmp_path: Path, server: BatchServer) -> None:
     sandbox = prepared(tmp_path, server)
-    shown = sandbox("llm", "request", "ask", "r001", "--format", "json").json
+    (shown,) = sandbox("compile", "--select", "ask", "--item", "r001", "--format", "json").json["requests"]
     batch(sandbox, "submit")
     assert server.batches["batch_0"].asked[shown["key"]] == shown["body"]
     assert rows(sandbox) > texts(sandbox)

@@ -354,16 +354,16 @@ def test_a_plan_sends_nothing_and_says_what_it_cannot_know(tmp_path: Path, serve
     assert 0 < plan["low"] < plan["high"]
     text = sandbox("llm", "plan").out
     assert f"{TEXTS} vectors to ask for first, to choose examples by; {TEXTS} requests cannot be looked up" in text
-    shown = sandbox("llm", "request", "ask", "f", code=1).err
+    shown = sandbox("compile", "--select", "ask", "--item", "f", code=1).err
     assert "the vectors that choose the examples of 'f' are not there yet" in shown
-    assert "llm try ask" in shown
+    assert "try --prompt ask" in shown
     assert server.total == 0
     sandbox("build", "--select", "+ask")
     paid = server.total
     (after,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
     assert (after["vectors"], after["vectors_missing"], after["unknown"], after["missing"]) == (TEXTS, 0, 0, 0)
     assert (after["answered"], after["high"]) == (TEXTS, 0)
-    request = sandbox("llm", "request", "ask", "f", "--format", "json").json
+    (request,) = sandbox("compile", "--select", "ask", "--item", "f", "--format", "json").json["requests"]
     assert request["body"] in server.asked("/chat/completions")
     sandbox.replace("data/reviews.csv", "h,faulty on day two", "h,faulty on day three")
     sandbox("build", "--select", "+reviews")
@@ -408,7 +408,7 @@ def test_an_edited_example_makes_all_requests_unknown(tmp_path: Path, server: Se
 def test_a_trial_asks_for_the_vectors_that_it_needs(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox("build", "--select", "+reviews")
-    found = sandbox("llm", "try", "ask", "--limit", "1", "--format", "json").json
+    found = sandbox("try", "--prompt", "ask", "--limit", "1", "--format", "json").json["trials"][0]
     assert len(found["items"]) == 1
     assert counts(server) == (4, 1), "the four examples, of which the item is one"
     sandbox("build", "--select", "+ask")

@@ -242,7 +242,7 @@ def test_a_plan_sends_nothing(tmp_path: Path, server: Server) -> None:
     assert (plan["rows"], plan["missing"], plan["answered"]) == (rows(sandbox), texts(sandbox), 0)
     assert 0 < plan["low"] < plan["high"]
     assert server.total == 0
-    request = sandbox("llm", "request", "ask", "r001", "--format", "json").json
+    (request,) = sandbox("compile", "--select", "ask", "--item", "r001", "--format", "json").json["requests"]
     sandbox("build")
     assert request["body"] in [s.body for s in server.seen]
     (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
@@ -389,19 +389,19 @@ def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Serv
     sandbox = project(tmp_path, server)
     sandbox.write({"data/reviews.csv": ROWS, "annotations/mood/ann.jsonl": None})
     sandbox("build", "--select", "+type:lf")
-    found = sandbox("llm", "try", "ask", "--limit", "3", "--format", "json").json
+    (found,) = sandbox("try", "--prompt", "ask", "--limit", "3", "--format", "json").json["trials"]
     assert server.total == 3
     assert [i["gold"] is not None for i in found["items"]] == [True, True, True]
     assert "e" not in {i["item"] for i in found["items"]}
     assert found["judged"] == sum(i["label"] is not None for i in found["items"])
     assert found["right"] == sum(i["label"] == i["gold"] for i in found["items"])
     assert found["agreement"] == {"stars": [1, 2], "praise": [0, 1], "blame": [1, 1]}
-    everything = sandbox("llm", "try", "ask", "--limit", "99").out
+    everything = sandbox("try", "--prompt", "ask", "--limit", "99").out
     assert server.total == 5
     assert "prompt.mood.ask by tiny: 5 items" in everything
     sandbox("build", "--select", "+ask")
     assert server.total == 6
-    assert "it takes PROMPT" in sandbox("llm", "try", code=2).err
+    assert "--prompt" in sandbox("try", code=2).err
 
 
 @pytest.mark.parametrize(
@@ -411,8 +411,8 @@ def test_a_trial_of_no_items_asks_nothing(reviews: str, tmp_path: Path, server: 
     sandbox = project(tmp_path, server)
     sandbox.write({"data/reviews.csv": reviews, "annotations/mood/ann.jsonl": None})
     sandbox("build", "--select", "+type:lf", code=None)
-    assert "prompt.mood.ask by tiny: 0 items" in sandbox("llm", "try", "ask").out
-    assert "has no item with id = 'z'" in sandbox("llm", "request", "ask", "z", code=2).err
+    assert "prompt.mood.ask by tiny: 0 items" in sandbox("try", "--prompt", "ask").out
+    assert "has no item with id = 'z'" in sandbox("compile", "--select", "ask", "--item", "z", code=2).err
     assert server.total == 0
 
 

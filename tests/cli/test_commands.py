@@ -217,7 +217,7 @@ def test_text_is_for_people(command: tuple[str, ...], built: Sandbox) -> None:
 
 
 def test_every_command_is_covered_here(tmp_path: Any) -> None:
-    tried = {command[0] for command in (*JSON, *TEXTS)} | {"init"}
+    tried = {command[0] for command in (*JSON, *TEXTS)} | {"init", "try"}  # a trial needs a prompt: tests/build
     assert tried == set(COMMANDS)
 
 
@@ -300,7 +300,13 @@ def test_a_mistake_on_the_command_line_is_explained(command: tuple[str, ...], on
 def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any) -> None:
     from tests.sandbox import Sandbox
 
-    more = {"show": ["moods"], "sql": ["select 1"], "lineage": ["moods"], "llm": ["plan"]}.get(command, [])
+    more = {
+        "show": ["moods"],
+        "sql": ["select 1"],
+        "lineage": ["moods"],
+        "llm": ["plan"],
+        "try": ["--prompt", "x"],
+    }.get(command, [])
     found = Sandbox(tmp_path)(command, *more, code=2)
     assert "no teachkit.yml in" in found.err
     assert "teachkit init DIR" in found.err

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table
+from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
     if found.missing:
         click.echo(f"\nnot built, so left out: {', '.join(found.missing)}")
+    if found.test_looks is not None:
+        click.echo(test_look(found.task, found.test_looks))
 
 
 def _row(row: VoterRow, *, multi: bool) -> list[str]:

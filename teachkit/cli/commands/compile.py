@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 @as_command
 @selection_options
+@click.option("--item", metavar="KEY", help="Show the exact requests of the selected prompts about an item.")
 @format_option
-def command(settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...], form: str) -> int:
+def command(settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...], item: str | None, form: str) -> int:
     """Check the project and write readable SQL to target/compiled/; with --select, print it.
 
-    Each SQL node gets a file; each task gets one with the scan that its row-local labeling functions share.
+    Each SQL node gets a file; each task gets one with the scan that its row-local labeling functions share. With --item
+    nothing is written: it shows what prompts ask about an item, to the letter. Nothing is sent.
     """
+    if item is not None:
+        _show_requests(settings.project().requests(item, select, exclude), form)
+        return 0
     texts = settings.project().compile(select, exclude)
     if form == "json":
         print_json({"nodes": [{"id": node_id, "compiled": text} for node_id, text in texts.items()]})
@@ -31,3 +36,12 @@ def command(settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...
     else:
         click.echo(f"wrote {count(len(texts), 'file')} to target/compiled/")
     return 0
+
+
+def _show_requests(found: list[dict[str, Any]], form: str) -> None:
+    if form == "json":
+        print_json({"requests": found})
+        return
+    for one in found:
+        click.echo(f"-- {', '.join(one.pop('nodes'))}")
+        print_json(one)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.commands.llm_batch import with_batches
-from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
-from teachkit.errors import BadOption
+from teachkit.cli.commands.llm_improve import improve
+from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from teachkit.build.spending import Spending
-    from teachkit.build.trying import Trial
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
     from teachkit.review.compare import Comparison
@@ -23,47 +22,40 @@ _MEASURES = {"ece_raw": "ECE", "ece": "ECE calibrated", "auroc": "AUROC"}
 
 
 @with_batches
-@click.argument("action", type=click.Choice(["plan", "request", "try", "compare", "batch"]))
+@click.argument("action", type=click.Choice(["plan", "compare", "improve", "batch"]))
 @click.argument("names", nargs=-1)
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Items that 'try' asks about.")
-@click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'try' is answered.")
 @click.option("--gold", help="Gold that 'compare' measures on: train, tune, test or all; default: all but test.")
+@click.option("--model", help="The model that 'improve' asks; default: the prompt's.")
+@click.option("--provider", help="The provider that 'improve' asks; default: the prompt's.")
+@click.option("--errors", type=click.IntRange(1, 500), default=20, show_default=True, help="Mistakes 'improve' shows.")
+@click.option("--llm", "mode", type=click.Choice(["live", "record", "replay"]), help="How 'improve' is answered.")
 @format_option
 def command(
     settings: Settings,
     action: str,
     names: tuple[str, ...],
-    limit: int,
-    mode: LlmMode | None,
     gold: str | None,
+    model: str | None,
+    provider: str | None,
+    errors: int,
+    mode: LlmMode | None,
     form: str,
 ) -> int:
-    """Look at prompts before a build asks them.
+    """Look at prompts: what they would cost, which of them is better, how one could be.
 
     plan [SELECTION]: rows, requests, answers that are there already, tokens, cost; nothing is sent.
-    request PROMPT ITEM: the exact request about one item; nothing is sent.
-    try PROMPT: ask about a few items outside the test split; what is answered is kept for the next build.
     compare [SELECTION]: prompts of one task on the same items with gold, by the votes that are there.
+    improve PROMPT: let a model write another version, from wrong answers on the tune split; a new file, switched off.
     batch: have them answered in batches, for less, within a day; see 'teachkit llm batch --help'.
     """
     project = settings.project()
     if action == "compare":
         _show_comparison(project.llm_compare(names, gold=gold), form, settings)
-    elif action == "plan":
-        _show_plan(project.llm_plan(names), form, settings)
-    elif action == "request":
-        print_json(project.llm_request(*_exactly(names, "PROMPT", "ITEM")))
+    elif action == "improve":
+        improve(project, names, form, model=model, provider=provider, errors=errors, mode=mode)
     else:
-        (prompt,) = _exactly(names, "PROMPT")
-        _show_trial(project.llm_try(prompt, limit=limit, mode=mode), form, settings)
+        _show_plan(project.llm_plan(names), form, settings)
     return 0
-
-
-def _exactly(names: tuple[str, ...], *wanted: str) -> tuple[str, ...]:
-    if len(names) != len(wanted):
-        problem, advice = f"it takes {' and '.join(wanted)}", f"{len(names)} were given"
-        raise BadOption(None, option="llm", problem=problem, advice=advice)
-    return names
 
 
 def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
@@ -84,22 +76,6 @@ def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
         if one.too_long:
             said = "request is" if one.too_long == 1 else "requests are"
             click.echo(f"{one.id}: {one.too_long:,} {said} too long for {one.model}, with up to {one.longest:,} tokens")
-
-
-def _show_trial(found: Trial, form: str, settings: Settings) -> None:
-    if form == "json":
-        print_json(found.as_dict())
-        return
-    rows = [
-        [i.item, cell(i.label), cell(i.gold), "" if i.status == "ok" else i.status, cell(i.reason)] for i in found.items
-    ]
-    print_table(["item", "says", "gold", "status", "reason"], rows, settings)
-    silent = sum(i.status == "ok" and i.label is None for i in found.items)
-    click.echo(f"\n{found.prompt} by {found.model}: {count(len(found.items), 'item')}, {silent} abstained", nl=False)
-    click.echo(f"; {found.right} of {found.judged} agree with gold; {found.cost:.6f} USD, {found.paid:.6f} paid now")
-    if found.agreement:
-        said = ", ".join(f"{name} {equal} of {both}" for name, (equal, both) in sorted(found.agreement.items()))
-        click.echo(f"says the same as: {said}")
 
 
 def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
@@ -133,6 +109,8 @@ def _show_comparison(found: Comparison, form: str, settings: Settings) -> None:
         a, b = (name.rpartition(".")[2] for name in (pair.a, pair.b))
         alike = "" if pair.agreement is None else f"; alike on {percent(pair.agreement)} of what both answered"
         click.echo(f"{a} alone right {pair.only_a}, {b} alone right {pair.only_b}: p = {pair.p_value:.3g}{alike}")
+    if found.test_looks is not None:
+        click.echo(test_look(found.task, found.test_looks))
 
 
 def _scores(found: Mapping[str, Any] | None) -> Iterator[str]:
