@@ -6,10 +6,12 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
+    from teachkit.llm.capabilities import Capabilities, capabilities_of
     from teachkit.llm.chat import ChatReply, StructuredOutput, TokenChoice, Usage, chat_body, parse_chat
     from teachkit.llm.money import Budget, Price, Prices, TokenEstimate, microdollars
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
+    from teachkit.llm.probe import Finding, Probe, Probed
     from teachkit.llm.recordings import Recording
     from teachkit.llm.request import Endpoint, Request, request_key
     from teachkit.llm.responses import Recovery, Response, ResponseStore
@@ -24,16 +26,20 @@ __all__ = [
     "Answer",
     "Asking",
     "Budget",
+    "Capabilities",
     "ChatReply",
     "Decision",
     "Endpoint",
     "FastTransport",
+    "Finding",
     "Mode",
     "NoReply",
     "OpenAITransport",
     "Policy",
     "Price",
     "Prices",
+    "Probe",
+    "Probed",
     "Provider",
     "Recording",
     "Recovery",
@@ -50,6 +56,7 @@ __all__ = [
     "Usage",
     "Validate",
     "ask",
+    "capabilities_of",
     "chat_body",
     "check_schema",
     "check_way",
@@ -64,10 +71,12 @@ __getattr__ = lazy_names(
     __name__,
     {
         "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
+        "capabilities": ("Capabilities", "capabilities_of"),
         "chat": ("ChatReply", "StructuredOutput", "TokenChoice", "Usage", "chat_body", "parse_chat"),
         "money": ("Budget", "Price", "Prices", "TokenEstimate", "microdollars"),
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),
+        "probe": ("Finding", "Probe", "Probed"),
         "recordings": ("Recording",),
         "request": ("Endpoint", "Request", "request_key"),
         "responses": ("Recovery", "Response", "ResponseStore"),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     Script = Callable[[dict[str, Any], int, int], str]
 
+TOKENS: Final = 8  # of every answer
+
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
@@ -53,6 +55,11 @@ def faulty(body: dict[str, Any], nth: int, total: int) -> str:
         if share < limit:
             return fault
     return "ok"
+
+
+def like_llama_cpp(body: dict[str, Any], nth: int, total: int) -> str:
+    """Refuses ``response_format: json_schema`` as llama.cpp's server does: with a 500, at every sending."""
+    return "500" if (body.get("response_format") or {}).get("type") == "json_schema" else "ok"
 
 
 MODES: Final[dict[str, Script]] = {"plain": faults_in_request, "faulty": faulty, "quota": lambda *_: "quota"}
@@ -108,9 +115,16 @@ class Server:
         bucket: Bucket | None = None,
         keep_seen: bool = True,
         port: int = 0,
+        models: tuple[str, ...] | None = ("tiny",),
+        limits: tuple[str, ...] = ("max_completion_tokens", "max_tokens"),
+        logprobs: bool = True,
+        batches: bool = False,
     ) -> None:
+        """``models`` are listed (None: there is no list); ``limits`` are the limits on tokens that it obeys."""
         self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
         self.port = port
+        self.models, self.limits, self.logprobs, self.batches = models, limits, logprobs, batches
+        self.gets: list[str] = []
         self.seen: list[Seen] = []
         self.faults: Counter[str] = Counter()
         self.nth: Counter[str] = Counter()
@@ -153,6 +167,15 @@ class Server:
             connection.abort()
         await asyncio.sleep(0)
 
+    def completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        """What this server makes of a body: ``completion``, as far as it can."""
+        whole = completion({**body, "logprobs": self.logprobs and body.get("logprobs")}, fault)
+        limit = min((body[name] for name in self.limits if name in body), default=TOKENS)
+        if fault == "ok" and limit < TOKENS:
+            whole["choices"][0]["finish_reason"] = "length"
+            whole["usage"]["completion_tokens"] = limit
+        return whole
+
     def stats(self) -> dict[str, Any]:
         return {"total": self.total, "faults": dict(self.faults), "distinct": len(self.nth)}
 
@@ -188,6 +211,12 @@ class _Connection(asyncio.Protocol):
         if path == "/stats":
             self.write(200, server.stats())
             return
+        if method == "GET":
+            server.gets.append(path)
+            there = {"/v1/models": server.models, "/v1/batches?limit=1": () if server.batches else None}
+            if (listed := there.get(path)) is not None:
+                self.write(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in listed]})
+                return
         if method != "POST" or not path.endswith("/chat/completions"):
             self.write(404, _error("no such path", "invalid_request_error", "unknown_url"))
             return
@@ -229,7 +258,7 @@ class _Connection(asyncio.Protocol):
         elif fault == "echo-key":
             self.write(401, _error(f"not your key: {headers.get('authorization')}", "auth", "bad"), more)
         else:
-            self.write(200, completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
+            self.write(200, self.server.completion(body, fault), more | {"x-request-id": f"req-{self.server.total}"})
 
     def write(self, status: int, whole: object, more: dict[str, str] | None = None) -> None:
         data = whole if isinstance(whole, bytes) else json.dumps(whole).encode()
@@ -289,7 +318,7 @@ def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
         "choices": [choice],
         "usage": {
             "prompt_tokens": len(json.dumps(body["messages"])) // 4,
-            "completion_tokens": 1_000_000 if fault == "costly" else 8,
+            "completion_tokens": 1_000_000 if fault == "costly" else TOKENS,
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
