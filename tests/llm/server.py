@@ -36,7 +36,7 @@ TOKENS: Final = 8  # of every answer
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
-    "no-usage", "costly",
+    "no-usage", "costly", "misfit",
 )  # fmt: skip
 
 
@@ -292,7 +292,8 @@ ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
 
 def completion(body: dict[str, Any], fault: str = "ok") -> dict[str, Any]:
     """The answer to a body: the same for the same body, a label of its schema if it has one."""
-    text = "violates the schema" if fault == "schema" else _content(body)
+    wrong = {"schema": "violates the schema", "misfit": '{"mood": "JSON, and not what the schema asks for"}'}
+    text = wrong.get(fault) or _content(body)
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if fault == "refusal":
         message |= {"content": None, "refusal": "I cannot help with that"}

@@ -82,7 +82,9 @@ def has(body: dict[str, Any], *names: str) -> bool:
         (lambda body: has(body, "max_tokens"), "json_schema"),
     ],
 )
-@pytest.mark.parametrize("fault", ["bad-request", "model", "schema", "not-chat", "length", "refusal", "cut", "garbage"])
+@pytest.mark.parametrize(
+    "fault", ["bad-request", "model", "schema", "misfit", "not-chat", "length", "refusal", "cut", "garbage"]
+)
 def test_the_strictest_form_that_works_is_taken(
     refused: Callable[[dict[str, Any]], bool], shape: str, fault: str
 ) -> None:
