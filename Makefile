@@ -2,6 +2,7 @@
 #
 #   make demo    install, then build the template project in demo/ and show what came of it
 #   make test    install, then run all tests
+#   make recordings LLAMA_PYTHON=...    record examples/local_model anew
 #
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +11,10 @@ TESTS ?= tests
 TEACHKIT_DATA ?=
 export TEACHKIT_DATA
 
-.PHONY: demo test lint format clean
+# A Python that has the extra `local`, for `make recordings`.
+LLAMA_PYTHON ?= $(BIN)/python
+
+.PHONY: demo test lint format clean recordings
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -36,6 +40,15 @@ lint: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# Asks the model of examples/local_model anew: needed when the bodies of requests change. Takes minutes.
+recordings: .venv/installed
+	rm -rf recorded
+	$(BIN)/teachkit init recorded --example local_model
+	LLAMA_PYTHON=$(LLAMA_PYTHON) $(BIN)/python recorded/serve.py
+	rm -rf examples/local_model/recordings
+	mv recorded/recordings examples/local_model/recordings
+	rm -rf recorded
 
 clean:
 	rm -rf .venv demo dist

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from teachkit.build.trying import Trial
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
+    from teachkit.llm import Probe
     from teachkit.project.llm_models import LlmMode
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
@@ -144,6 +145,12 @@ class Project:
         from teachkit.review.debug import check_up
 
         return check_up(self.root, self._options)
+
+    def probe(self, provider: str | None = None) -> tuple[Probe, float | None]:
+        """What finds out what a provider can do, and its cost in USD at most; nothing is sent before its ``run``."""
+        from teachkit.review.probing import prepare_probe
+
+        return prepare_probe(self.root, self._options, provider)
 
     def target_path(self) -> Path:
         """The folder of compiled files and artefacts, which ``clean`` removes."""

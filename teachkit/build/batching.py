@@ -198,6 +198,10 @@ def _check(run: Executor, nodes: Sequence[Node], max_cost: float | None) -> Pric
             what = "chooses examples by vectors" if node.spec.vectors is not None else f"asks for {node.spec.api}"
             advice = "let a build ask it, or leave it out of the selection"
             raise NodeFailed(node.where, problem=f"prompt '{node.name}' {what}: no batch takes that", advice=advice)
+        if node.spec.provider.batches is False:
+            problem = f"provider '{node.spec.provider_name}' of prompt '{node.name}' is said to take no batches"
+            advice = "let a build ask it; if it does take them, write 'batches: true' in profiles.yml"
+            raise NodeFailed(node.where, problem=problem, advice=advice)
         budget_of(run, node, "live")
         if known is not None and node.spec.config.unpriced == "refuse":
             known.of(node.spec.model)

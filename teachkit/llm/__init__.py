@@ -7,6 +7,7 @@ from teachkit.lazy import lazy_names
 if TYPE_CHECKING:
     from teachkit.llm.apis import parse_reply
     from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
+    from teachkit.llm.capabilities import Capabilities, capabilities_of
     from teachkit.llm.chat import StructuredOutput, chat_body, parse_chat
     from teachkit.llm.confidence import LabelScores, label_scores, repeat_scores
     from teachkit.llm.decisions import ChoiceQuestion, decision_body
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from teachkit.llm.money import Budget, Price, Prices, TokenEstimate, microdollars
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
+    from teachkit.llm.probe import Finding, Probe, Probed
     from teachkit.llm.recordings import Recording
     from teachkit.llm.replies import ModelReply, TokenChoice, Usage
     from teachkit.llm.request import Endpoint, Request, request_key
@@ -29,10 +31,12 @@ __all__ = [
     "Answer",
     "Asking",
     "Budget",
+    "Capabilities",
     "ChoiceQuestion",
     "Decision",
     "Endpoint",
     "FastTransport",
+    "Finding",
     "LabelScores",
     "Mode",
     "ModelReply",
@@ -41,6 +45,8 @@ __all__ = [
     "Policy",
     "Price",
     "Prices",
+    "Probe",
+    "Probed",
     "Provider",
     "Recording",
     "Recovery",
@@ -57,6 +63,7 @@ __all__ = [
     "Usage",
     "Validate",
     "ask",
+    "capabilities_of",
     "chat_body",
     "check_schema",
     "check_way",
@@ -77,6 +84,7 @@ __getattr__ = lazy_names(
     {
         "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
         "apis": ("parse_reply",),
+        "capabilities": ("Capabilities", "capabilities_of"),
         "chat": ("StructuredOutput", "chat_body", "parse_chat"),
         "confidence": ("LabelScores", "label_scores", "repeat_scores"),
         "decisions": ("ChoiceQuestion", "decision_body"),
@@ -84,6 +92,7 @@ __getattr__ = lazy_names(
         "money": ("Budget", "Price", "Prices", "TokenEstimate", "microdollars"),
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),
+        "probe": ("Finding", "Probe", "Probed"),
         "recordings": ("Recording",),
         "replies": ("ModelReply", "TokenChoice", "Usage"),
         "request": ("Endpoint", "Request", "request_key"),

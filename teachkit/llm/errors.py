@@ -93,6 +93,14 @@ class FastMissing(LlmSetupError):
     instead = "run pip install 'teachkit[fast]', or use the default transport"
 
 
+class ModelMissing(LlmSetupError):
+    """Neither the profile nor the provider says which model to ask."""
+
+    slug = "llm-model-missing"
+    what = "provider '{provider}' names no model, and {host} lists none"
+    instead = "write 'model: ...' at the provider in profiles.yml"
+
+
 class BadRequestBody(LlmSetupError):
     """A request cannot be put on the wire as it is."""
 
@@ -186,6 +194,14 @@ class RedirectRefused(ProviderError):
     slug = "llm-redirect-refused"
     what = "{host} answers with a redirect (HTTP {status}); keys and row text do not follow redirects"
     instead = "write the final address as base_url"
+
+
+class Unreachable(ProviderError):
+    """No reply comes from the provider."""
+
+    slug = "llm-unreachable"
+    what = "{host} does not answer: {reason}"
+    instead = "check 'base_url', the network, and that the server runs"
 
 
 class AllRefused(ProviderError):

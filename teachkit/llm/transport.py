@@ -16,9 +16,10 @@ from teachkit.llm.request import PATHS
 from teachkit.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
+    from openai import AsyncOpenAI
 
     from teachkit.llm.request import Request
     from teachkit.llm.safety import Way
@@ -147,11 +148,19 @@ class OpenAITransport:
     async def send(self, request: Request) -> Reply:
         """See ``Transport``."""
         _check_no_key(request, self._way)
+        path = PATHS[request.api]
+        return await self._exchange(lambda client: client.post(path, cast_to=self._response, content=request.wire))
+
+    async def get(self, path: str) -> Reply:
+        """Read what is at a path below the base URL; otherwise as ``send``."""
+        return await self._exchange(lambda client: client.get(path, cast_to=self._response))
+
+    async def _exchange(self, call: Callable[[AsyncOpenAI], Awaitable[Any]]) -> Reply:
         taken = self._free.pop() if self._free else None
         client = taken or self._clients[0]
         try:
             async with asyncio.timeout(self._timeout):
-                response = await client.post(PATHS[request.api], cast_to=self._response, content=request.wire)
+                response = await call(client)
         except self._status_error as error:
             response = error.response
         except TimeoutError:
@@ -190,18 +199,24 @@ class FastTransport:
         self._way = way
         self._timeout = timeout
         self._failed, self._not_connected = aiohttp.ClientError, aiohttp.ClientConnectorError
-        self._url = {api: f"{way.endpoint}{path}" for api, path in PATHS.items()}
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Reply:
         """See ``Transport``."""
         _check_no_key(request, self._way)
+        return await self._exchange("POST", PATHS[request.api], request.wire)
+
+    async def get(self, path: str) -> Reply:
+        """Read what is at a path below the base URL; otherwise as ``send``."""
+        return await self._exchange("GET", path, None)
+
+    async def _exchange(self, method: str, path: str, data: bytes | None) -> Reply:
         if self._session is None:
             self._session = self._open()  # aiohttp wants to be made inside its loop
+        url = f"{self._way.endpoint}{path}"
         try:
-            post = self._session.post(self._url[request.api], data=request.wire, allow_redirects=False)
-            async with post as response:
+            async with self._session.request(method, url, data=data, allow_redirects=False) as response:
                 body = await response.read()
                 return read_reply(self._way, response.status, response.headers, body)
         except TimeoutError:

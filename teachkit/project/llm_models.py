@@ -33,6 +33,9 @@ class LlmProvider(Model):
     limit_parameter: Literal["max_completion_tokens", "max_tokens"] = Field(
         default="max_completion_tokens", description="What it calls the limit on an answer's tokens."
     )
+    logprobs: bool | None = Field(default=None, description="Whether answers can bring log-probabilities.")
+    decisions: bool | None = Field(default=None, description="Whether it has the decisions API.")
+    batches: bool | None = Field(default=None, description="Whether it has the batches API.")
     transport: Literal["default", "fast"] = Field(default="default", description="'fast' needs teachkit[fast].")
 
 

@@ -20,6 +20,7 @@ from teachkit.graph.node import OtherModel, PromptSpec
 from teachkit.graph.prompts import models_asked, table_columns
 from teachkit.graph.sql import ROWS
 from teachkit.hashing import canonical_json
+from teachkit.llm.capabilities import capabilities_of
 from teachkit.llm.chat import chat_body
 from teachkit.llm.decisions import ChoiceQuestion, decision_body
 from teachkit.llm.errors import LlmSetupError
@@ -83,6 +84,7 @@ def _voters(
     if model is None:
         problem = f"it names no model, and provider '{name}' has none of its own"
         raise BadValue(definition.where, key="model", problem=problem, advice="write 'model: …' in the front matter")
+    _check_can(definition, name, provider)
     strong = None
     if config.cascade:
         other, of = _provider(definition, context, config.cascade.provider or name, ("cascade", "provider"))
@@ -250,6 +252,24 @@ def _provider(
         advice = f"write one under 'llm: providers:' of the target; there are: {listing(known)}.{hint}"
         raise BadValue(definition.at(*place), key="provider", problem=problem, advice=advice)
     return name, known[name]
+
+
+def _check_can(definition: Definition, name: str, provider: LlmProvider) -> None:
+    """Refuse log-probabilities that the provider is said not to have, and decisions that it is not said to have."""
+    confidence = definition.config.confidence
+    if confidence is None or confidence.by == "repeats":
+        return
+    found = capabilities_of(
+        Endpoint.parse(provider.base_url),
+        logprobs=provider.logprobs,
+        decisions=provider.decisions,
+        batches=provider.batches,
+    )
+    can = found.logprobs is not False if confidence.by == "logprobs" else found.decisions
+    if not can:
+        problem = f"provider '{name}' is not known to have {confidence.by}"
+        advice = f"write '{confidence.by}: true' at it in profiles.yml if it has them, or 'by: repeats' here"
+        raise BadValue(definition.at("confidence", "by"), key="confidence", problem=problem, advice=advice)
 
 
 def _try_out(

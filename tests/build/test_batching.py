@@ -341,7 +341,7 @@ def test_a_refusal_of_a_later_batch_keeps_the_earlier(
 def test_a_build_does_not_ask_what_is_in_an_open_batch(tmp_path: Path, server: BatchServer) -> None:
     sandbox = prepared(tmp_path, server)
     batch(sandbox, "submit")
-    for words in (["build"], ["build", "--llm", "record"], ["llm", "try", "ask"]):
+    for words in (["build"], ["build", "--llm", "record"], ["try", "--prompt", "ask"]):
         if "record" in words:
             sandbox.replace("sources/shop.yml", "key: id", "key: id\n        record: true")
         shown = sandbox(*words, code=1)
@@ -539,6 +539,16 @@ def test_what_no_batch_takes_is_refused(front: str, what: str, tmp_path: Path) -
     with BatchServer() as server:
         sandbox = project(tmp_path, server)
         sandbox.write({"prompts/mood/ask.md": f"---\nunvalidated: allow\n{front}---\nReview: {{{{ item.text }}}}\n"})
+        sandbox.write({"profiles.yml": profiles(server.url, more=", decisions: true")})
         sandbox("build", "--select", "+reviews")
         shown = sandbox("llm", "batch", "submit", "ask", code=1)
         assert f"prompt 'ask' {what}: no batch takes that" in shown.err
+
+
+def test_a_provider_that_is_said_to_take_no_batches_is_sent_none(tmp_path: Path) -> None:
+    with BatchServer() as server:
+        sandbox = project(tmp_path, server)
+        sandbox.write({"profiles.yml": profiles(server.url, more=", batches: false")})
+        sandbox("build", "--select", "+reviews")
+        shown = sandbox("llm", "batch", "submit", "ask", code=1)
+        assert "provider 'here' of prompt 'ask' is said to take no batches" in shown.err

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.build.test_prompts import project
+from tests.build.test_prompts import profiles, project
 from tests.llm.server import Server
 
 if TYPE_CHECKING:
@@ -310,6 +310,8 @@ def test_decisions_are_votes_with_probabilities(tmp_path: Path) -> None:
     with Server(decide=decide) as server:
         front = "max_error_rate: 0.1\nconfidence: {by: decisions, calibrate: none}\n"
         sandbox = made(tmp_path, server, front, rows=120, splits=["tune", "test"])
+        assert "provider 'here' is not known to have decisions" in sandbox("parse", code=2).err
+        sandbox.write({"profiles.yml": profiles(server.url, more=", decisions: true")})
         sandbox("build", "--select", "+ask")
         assert {seen.path for seen in server.seen} == {"/v1/decisions"}
         (question,) = server.seen[0].body["questions"]
@@ -321,6 +323,13 @@ def test_decisions_are_votes_with_probabilities(tmp_path: Path) -> None:
         total = server.total
         sandbox("build", "--select", "+ask", "--full-refresh")
         assert server.total == total
+
+
+def test_a_provider_that_is_said_to_have_no_log_probabilities_is_not_asked_for_them(tmp_path: Path) -> None:
+    with Server() as server:
+        sandbox = made(tmp_path, server, "confidence: {by: logprobs}\n", rows=20)
+        sandbox.write({"profiles.yml": profiles(server.url, more=", logprobs: false")})
+        assert "provider 'here' is not known to have logprobs" in sandbox("parse", code=2).err
 
 
 def test_decisions_give_no_reasons(tmp_path: Path) -> None:

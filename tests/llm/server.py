@@ -40,10 +40,12 @@ if TYPE_CHECKING:
 
 PATHS: Final = ("/chat/completions", "/embeddings", "/decisions")
 DIMENSIONS: Final = 96
+TOKENS: Final = 8  # of every answer
+
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
-    "no-usage", "costly",
+    "no-usage", "costly", "misfit",
 )  # fmt: skip
 
 
@@ -62,6 +64,11 @@ def faulty(body: dict[str, Any], nth: int, total: int) -> str:
         if share < limit:
             return fault
     return "ok"
+
+
+def like_llama_cpp(body: dict[str, Any], nth: int, total: int) -> str:
+    """Refuses ``response_format: json_schema`` as llama.cpp's server does: with a 500, at every sending."""
+    return "500" if (body.get("response_format") or {}).get("type") == "json_schema" else "ok"
 
 
 MODES: Final[dict[str, Script]] = {"plain": faults_in_request, "faulty": faulty, "quota": lambda *_: "quota"}
@@ -121,15 +128,22 @@ class Server:
         shares: Callable[[dict[str, Any]], dict[str, float]] | None = None,
         decide: Callable[[dict[str, Any], dict[str, Any]], dict[str, float] | None] | None = None,
         vector: Callable[[str, int], list[float]] | None = None,
+        models: tuple[str, ...] | None = ("tiny",),
+        limits: tuple[str, ...] = ("max_completion_tokens", "max_tokens"),
+        logprobs: bool = True,
+        batches: bool = False,
     ) -> None:
         """``answer``: what to say to a body, None: anything that fits. ``shares``: how likely each label is to it.
 
         ``decide``: how likely each option is, from a body of decisions and one of its questions. ``vector``: that of a
-        text, of so many numbers.
+        text, of so many numbers. ``models`` are listed (None: there is no list); ``limits`` are the limits on tokens
+        that it obeys.
         """
         self.answer_to, self.shares, self.decide, self.vector = answer, shares, decide or chance, vector or vector_of
         self.script, self.latency, self.bucket, self.keep_seen = script, latency, bucket, keep_seen
         self.port = port
+        self.models, self.limits, self.logprobs, self.lists_batches = models, limits, logprobs, batches
+        self.gets: list[str] = []
         self.seen: list[Seen] = []
         self.faults: Counter[str] = Counter()
         self.nth: Counter[str] = Counter()
@@ -181,10 +195,20 @@ class Server:
             return embedding(body, fault, self.vector)
         if path.endswith("/decisions"):
             return decision(body, fault, self.decide)
-        return completion(body, fault, self.answer_to(body), self.shares(body) if self.shares else None)
+        return self.completion(body, fault)
+
+    def completion(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        """What this server makes of a body: ``completion``, as far as it can."""
+        asked = {**body, "logprobs": self.logprobs and body.get("logprobs")}
+        whole = completion(asked, fault, self.answer_to(body), self.shares(body) if self.shares else None)
+        limit = min((body[name] for name in self.limits if name in body), default=TOKENS)
+        if fault == "ok" and limit < TOKENS:
+            whole["choices"][0]["finish_reason"] = "length"
+            whole["usage"]["completion_tokens"] = limit
+        return whole
 
     def serve_other(self, connection: Connection, method: str, path: str, headers: dict[str, str], raw: bytes) -> bool:
-        """Answer what is no chat completion, if it is known."""
+        """Answer what is none of the questions, if it is known."""
         return False
 
     def stats(self) -> dict[str, Any]:
@@ -224,6 +248,12 @@ class Connection(asyncio.Protocol):
             return
         if server.serve_other(self, method, path, headers, raw):
             return
+        if method == "GET":
+            server.gets.append(path)
+            there = {"/v1/models": server.models, "/v1/batches?limit=1": () if server.lists_batches else None}
+            if (listed := there.get(path)) is not None:
+                self.write(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in listed]})
+                return
         if method != "POST" or not path.endswith(PATHS):
             self.write(404, error("no such path", "invalid_request_error", "unknown_url"))
             return
@@ -298,7 +328,8 @@ def completion(
     body: dict[str, Any], fault: str = "ok", answer: Any = None, shares: dict[str, float] | None = None
 ) -> dict[str, Any]:
     """The answer to a body: the same for the same body, of its schema if it has one; or ``answer``."""
-    text = "violates the schema" if fault == "schema" else _content(body) if answer is None else json.dumps(answer)
+    wrong = {"schema": "violates the schema", "misfit": '{"mood": "JSON, and not what the schema asks for"}'}
+    text = wrong.get(fault) or (_content(body) if answer is None else json.dumps(answer))
     if shares is not None and fault == "ok":
         text = json.dumps({"label": max(shares, key=lambda label: shares[label])})
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
@@ -328,7 +359,7 @@ def completion(
         "choices": [choice],
         "usage": {
             "prompt_tokens": len(json.dumps(body["messages"])) // 4,
-            "completion_tokens": 1_000_000 if fault == "costly" else 8,
+            "completion_tokens": 1_000_000 if fault == "costly" else TOKENS,
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },

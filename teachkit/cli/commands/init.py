@@ -17,28 +17,32 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
 
 _LEFT_OUT = frozenset({".teachkit", "target", "output", "__pycache__", "teachkit.lock"})
+_FROM_TEMPLATE = {"local_model": ("data", "labeling_functions", "macros")}  # what an example shares with the template
 
 
 @as_command
 @click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=Path())
-@click.option("--example", metavar="NAME", help="An example instead of the template: youtube_spam, trec_questions.")
+@click.option(
+    "--example", metavar="NAME", help="An example instead of the template: local_model, trec_questions, youtube_spam."
+)
 def command(settings: Settings, folder: Path, example: str | None) -> int:
     """Start a project in DIR (default: here): the template project, which builds as it stands, or an example."""
     from teachkit.project.schemas import write_schemas
 
-    origin = _origin(example)
-    files = list(_files(origin))
+    files = dict(_files(_origin(example)))
+    if shared := _FROM_TEMPLATE.get(example or ""):
+        files |= {path: file for path, file in _files(_origin(None)) if path.parts[0] in shared}
     for path in files:
         if (folder / path).exists():
             raise FolderNotEmpty(None, folder=folder, file=path)
-    for path in files:
+    for path, file in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(origin / path, folder / path)
+        shutil.copyfile(file, folder / path)
     write_schemas(folder)
     if not settings.quiet:
         place = f"cd {folder} && " if folder != Path() else ""
         run = f"{place}teachkit build"
-        if example is not None:
+        if example is not None and not shared:
             run += " --vars '{data: /path/to/data}'   (README.md says where the data is to be had)"
         click.echo(f"started a project of {len(files)} files in {folder.resolve().name}/\nnext: {run}")
     return 0
@@ -57,8 +61,9 @@ def _origin(example: str | None) -> Path:
     return examples[example]
 
 
-def _files(origin: Path) -> Iterator[Path]:
-    for path in sorted(origin.rglob("*")):
-        relative = path.relative_to(origin)
-        if path.is_file() and _LEFT_OUT.isdisjoint(relative.parts):
-            yield relative
+def _files(origin: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file's place in the project, and the file itself."""
+    for file in sorted(origin.rglob("*")):
+        path = file.relative_to(origin)
+        if file.is_file() and _LEFT_OUT.isdisjoint(path.parts):
+            yield path, file
