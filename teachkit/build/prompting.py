@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from teachkit.graph.node import PromptSpec
     from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
     from teachkit.project.llm_models import LlmMode, LlmProvider
+    from teachkit.store import ObjectMeta
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 TOP_LOGPROBS = 20  # rivals of a token; no provider gives more
@@ -33,13 +34,18 @@ def prompt_rows(run: Executor, node: Node) -> Iterator[pa.Table]:
     Raises:
         NotBuilt: the items have not been built.
     """
-    from teachkit.engine.session import parquet
-
     task = run.graph.tasks[node.task or ""]
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
     for part in run.outputs[task.dataset].parts:
-        yield shown_rows(run, node, parquet([run.store.path(part.key)]), task)
+        yield part_rows(run, node, part, task)
+
+
+def part_rows(run: Executor, node: Node, part: ObjectMeta, task: TaskInfo) -> pa.Table:
+    """What a prompt shows of the items of one part; see ``shown_rows``."""
+    from teachkit.engine.session import parquet
+
+    return shown_rows(run, node, parquet([run.store.path(part.key)]), task)
 
 
 def requests(

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.answering import answers_key, ask_rows, ask_votes, too_many_errors
 from teachkit.build.examples import gold_content
 from teachkit.build.keys import content, output_of, part_content
-from teachkit.build.prompting import check_gold, mode_of, shown_rows
+from teachkit.build.prompting import check_gold, mode_of, part_rows
 from teachkit.build.scoring import score_votes
 from teachkit.build.tally import UNFINISHED, ColumnTally, VoteTally
-from teachkit.engine.scan import votes_table
-from teachkit.engine.session import parquet
 from teachkit.graph.names import fold
 from teachkit.hashing import digest
 
@@ -59,6 +57,8 @@ def vote(
     Raises:
         TeachkitError: as ``ask_votes``; too little gold to know what the answers are worth, or to fit the cascade.
     """
+    from teachkit.engine.scan import votes_table
+
     parts = run.outputs[task.dataset].parts
     todo = [number for number, meta in enumerate(metas) if meta is None]
     if node.spec.scored and todo:
@@ -66,10 +66,13 @@ def vote(
     if not todo:
         return None
     check_gold(run, node, task)
-    tables = {n: shown_rows(run, node, parquet([run.store.path(parts[n].key)]), task) for n in todo}
+    tables: dict[int, pa.Table] = {}
     tallies: dict[int, VoteTally] = {}
-    for number, table in tables.items():
+    for number in todo:
+        table = part_rows(run, node, parts[number], task)
         tallies[number] = ask_votes(run, node, table, task)
+        if node.spec.scored:  # a cascade asks about some of them again
+            tables[number] = table
     scored = score_votes(run, node, tables, tallies, task) if node.spec.scored else None
     _note_paid(run, node, tallies.values())
     known = [meta.extra["statuses"] for number, meta in enumerate(metas) if meta is not None and number not in tallies]
@@ -130,7 +133,7 @@ def make_enrichment(run: Executor, node: Node) -> Output:
     for number, part in enumerate(parts):
         if metas[number] is not None:
             continue
-        shown = shown_rows(run, node, parquet([run.store.path(part.key)]), task)
+        shown = part_rows(run, node, part, task)
         tally = ask_rows(run, node, shown, task, ColumnTally(shown.num_rows, node.spec))
         name = next(column for column in part.columns if fold(column) == task.key)
         ids = run.store.read(part.key, [name]).column(0)

@@ -13,6 +13,9 @@ from jsonschema import Draft202012Validator
 from teachkit.cli.app import COMMANDS, run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from tests.sandbox import Sandbox
 
 TEXT: dict[str, Any] = {"type": "string"}
@@ -334,21 +337,31 @@ def test_help_of_every_command_names_the_common_options(capsys: pytest.CaptureFi
 HEAVY = ("duckdb", "pyarrow", "numba", "sqlglot", "openai", "pydantic", "yaml", "jinja2", "rich", "numpy")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["build", "--help"], ["show", "--help"]], ids=" ".join
-)
-def test_help_imports_nothing_heavy(arguments: list[str], once: Sandbox) -> None:
+def imported(sandbox: Sandbox, arguments: list[str], heavy: Sequence[str]) -> str:
+    """The exit code of a command in a process of its own, and which of some packages it imported."""
     import subprocess
 
     script = (
         "import sys\nfrom teachkit.cli.app import run\n"
         f"code = run({arguments!r})\n"
-        f"print(code, *sorted(set(sys.modules) & {set(HEAVY)!r}), file=sys.stderr)"
+        f"print(code, *sorted(set(sys.modules) & {set(heavy)!r}), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=once.environ(), capture_output=True, text=True, check=True
-    )
-    assert done.stderr.strip() == "0"
+    how: Any = {"env": sandbox.environ(), "capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "-c", script], cwd=sandbox.root, **how)
+    return str(done.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["build", "--help"], ["show", "--help"]], ids=" ".join
+)
+def test_help_imports_nothing_heavy(arguments: list[str], once: Sandbox) -> None:
+    assert imported(once, arguments, HEAVY) == "0"
+
+
+def test_a_build_of_an_unchanged_project_imports_no_arrays_and_no_parser(once: Sandbox, tmp_path: Path) -> None:
+    sandbox = once.copy(tmp_path / "again")
+    sandbox("build")
+    assert imported(sandbox, ["build"], ("numpy", "pyarrow", "numba", "sqlglot", "openai")) == "0"
 
 
 def test_init_gives_a_project_that_builds(tmp_path: Any) -> None:
