@@ -203,9 +203,7 @@ def prices(run: Executor) -> Prices | None:
     from teachkit.llm import Prices
 
     found = run.files.prices
-    if found is None:
-        return None
-    return Prices.from_mapping(found.model_dump(exclude_none=True, exclude={"models": {"__all__": {"context"}}}))
+    return Prices.from_mapping(found.model_dump(exclude_none=True)) if found is not None else None
 
 
 def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.Table:

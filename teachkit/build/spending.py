@@ -111,7 +111,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
     task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
     price = table.models.get(spec.model) if table is not None else None
     first, most = asks(spec)
-    context = _context(run, spec.model)
+    context = price.context if price is not None else None
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     unknown = 0
     with response_store(run) as store:
@@ -220,9 +220,3 @@ def asks(spec: Any) -> tuple[int, int]:
         return 1, 1
     first = 2 if confidence.by == "repeats" else 1
     return first, max(first, confidence.repeats)
-
-
-def _context(run: Executor, model: str) -> int | None:
-    table = run.files.prices
-    known = table.models.get(model) if table is not None else None
-    return known.context if known is not None else None

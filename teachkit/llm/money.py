@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PICO: Final = 10**12  # of a dollar
 _PER_MICRO: Final = 10**6
 
-_KNOWN: Final = ("input", "output", "cached", "max_output", "batch")
+_KNOWN: Final = ("input", "output", "cached", "max_output", "batch", "context")
 _OVERHEAD: Final = 64  # tokens that a provider may wrap around a request
 _WRAPPING: Final = 16  # and around each message, question and option
 
@@ -38,7 +38,8 @@ def microdollars(picos: int) -> float:
 class Price:
     """Micro-dollars for a million tokens, and the most tokens that the model writes (``None``: not known).
 
-    ``batch`` is the share of the price that a request costs in a batch, in millionths.
+    ``batch`` is the share of the price that a request costs in a batch, in millionths; ``context`` the tokens that a
+    request and its answer may have together (``None``: not known).
     """
 
     input: int
@@ -46,6 +47,7 @@ class Price:
     cached: int
     max_output: int | None = None
     batch: int = _PER_MICRO
+    context: int | None = None
 
     def cost(self, usage: Usage) -> int:
         """The exact cost of a usage, in picos."""
@@ -82,8 +84,9 @@ class Prices:
     def from_mapping(cls, table: Mapping[str, Any]) -> Prices:
         """Read ``{"as_of": "2026-11-01", "models": {"MODEL": {"input": 0.15, "output": 0.6, "cached": 0.075}}}``.
 
-        Prices are dollars for a million tokens; ``cached`` is ``input`` where it is left out; ``max_output`` (tokens)
-        and ``batch`` (the share of the price that a batch costs, 1 where it is left out) are optional.
+        Prices are dollars for a million tokens; ``cached`` is ``input`` where it is left out; ``max_output`` and
+        ``context`` (tokens) and ``batch`` (the share of the price that a batch costs, 1 where it is left out) are
+        optional.
 
         Raises:
             BadPrices: a key, a date or a price cannot be used.
@@ -123,12 +126,21 @@ def _price(model: str, entry: object) -> Price:
     if missing := [name for name in ("input", "output") if name not in fields]:
         raise BadPrices(problem=f"'{model}' has no '{missing[0]}'", advice="write dollars for a million tokens")
     cost = {name: _micro(model, name, fields[name]) for name in ("input", "output", "cached") if name in fields}
-    most = fields.get("max_output")
-    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
-        raise BadPrices(problem=f"max_output of '{model}' is not a number of tokens", advice="write a whole number")
     return Price(
-        cost["input"], cost["output"], cost.get("cached", cost["input"]), most, _share(model, fields.get("batch", 1))
+        cost["input"],
+        cost["output"],
+        cost.get("cached", cost["input"]),
+        max_output=_tokens(model, "max_output", fields),
+        batch=_share(model, fields.get("batch", 1)),
+        context=_tokens(model, "context", fields),
     )
+
+
+def _tokens(model: str, name: str, fields: Mapping[str, Any]) -> int | None:
+    count = fields.get(name)
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+        raise BadPrices(problem=f"{name} of '{model}' is not a number of tokens", advice="write a whole number")
+    return count
 
 
 def _share(model: str, value: object) -> int:

@@ -136,3 +136,12 @@ def test_an_estimate_learns() -> None:
         estimate.learn(300, 150)
     assert 190 < estimate.tokens(400) <= 200
     assert TokenEstimate(bytes_seen=10**6, tokens_seen=10**6).tokens(100) > 99
+
+
+def test_how_many_tokens_fit_into_a_model() -> None:
+    table = {"as_of": "2026-11-01", "models": {"m": {"input": 1, "output": 1, "context": 8000}}}
+    assert Prices.from_mapping(table).of("m").context == 8000
+    for wrong in (0, -1, True, "many", 1.5):
+        table["models"]["m"]["context"] = wrong  # type: ignore[index]
+        with pytest.raises(BadPrices, match="context of 'm' is not a number of tokens"):
+            Prices.from_mapping(table)

@@ -44,7 +44,7 @@ def test_what_it_prints_can_be_written_to_the_profile(tmp_path: Path) -> None:
 
 
 def test_it_says_what_it_can_cost_before_it_asks(tmp_path: Path) -> None:
-    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 1000, output: 1000}}\n'
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 1000, output: 1000, context: 8000}}\n'
     with Server(script=lambda *_: "auth") as server:
         sandbox = project(tmp_path, f'{{here: {{base_url: "{server.url}", model: tiny}}}}')
         sandbox.write({"prices.yml": prices})
