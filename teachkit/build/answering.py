@@ -9,18 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from teachkit.build.prompting import (
+    asking,
     asking_alone,
-    budget_of,
+    check_no_batch,
     check_recordable,
     is_empty,
     items,
     mode_of,
-    prices,
     provider_of,
-    recording_of,
     requests,
-    response_store,
-    without_batch,
 )
 from teachkit.build.run import NodeProgress
 from teachkit.build.tally import FINE, UNFINISHED, USD, Tally, VoteTally
@@ -62,12 +59,11 @@ def ask_votes(
     """
     chosen = table if rows is None else table.take(list(rows))
     tally = VoteTally(chosen.num_rows, node.spec, task)
-    confidence = node.spec.config.confidence
-    first = 2 if confidence is not None and confidence.by == "repeats" else 1
+    first, most = node.spec.times
     ask_rows(run, node, chosen, task, tally, repetitions=range(first))
-    if confidence is not None and confidence.repeats > first:
+    if most > first:
         uncertain = tally.uncertain().tolist()
-        ask_rows(run, node, chosen, task, tally, rows=uncertain, repetitions=range(first, confidence.repeats))
+        ask_rows(run, node, chosen, task, tally, rows=uncertain, repetitions=range(first, most))
     tally.score()
     return tally
 
@@ -83,43 +79,28 @@ def ask_rows(
     repetitions: Iterable[int] = (0,),
 ) -> T:
     """Ask about rows of a table into ``tally``; raises as ``ask_votes`` does."""
-    from teachkit.llm import ask
-
     spec: PromptSpec = node.spec
     mode = mode_of(run)
     if mode == "record":
         check_recordable(run, node, task)
-    made = partial(requests, run, node, table, task, rows=rows, repetitions=repetitions)
-    known = prices(run)
+    made = partial(requests, run, node, table, task, repetitions=repetitions)
     said, count = time.monotonic(), table.num_rows if rows is None else len(rows)
-    with (
-        nullcontext() if mode == "replay" else asking_alone(run, node),
-        response_store(run) as store,
-        nullcontext() if mode == "replay" or spec.vectors is not None else without_batch(run, node, made(), store),
-        ask(
-            made(
-                rows=_not_empty(table, spec, tally, rows),
-                vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
-            ),
-            provider=provider_of(spec),
-            store=store,
-            mode=mode,
-            recording=recording_of(run, node) if mode != "live" else None,
-            budget=budget_of(run, node, mode),
-            prices=known,
-            allow_unpriced=spec.config.unpriced == "allow" or known is None,
-            validate=_checking(spec, task, items(run, node, table)),
-        ) as answers,
-    ):
-        for done, answer in enumerate(answers, 1):
-            tally.add(answer)
-            if time.monotonic() - said > _SAY_EVERY:
-                said = time.monotonic()
-                run.report(NodeProgress(node.id, done, count, answers.summary.cost / USD))
-        if store.recovery is not None:
-            run.note(str(store.recovery))
+    with nullcontext() if mode == "replay" else asking_alone(run, node):
+        if mode != "replay" and spec.vectors is None:
+            check_no_batch(run, node, made(rows=rows))
+        asked = made(
+            rows=_not_empty(table, spec, tally, rows),
+            vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
+        )
+        checking = _checking(spec, task, items(run, node, table))
+        with asking(run, node, asked, provider=provider_of(spec), validate=checking) as answers:
+            for done, answer in enumerate(answers, 1):
+                tally.add(answer)
+                if time.monotonic() - said > _SAY_EVERY:
+                    said = time.monotonic()
+                    run.report(NodeProgress(node.id, done, count, answers.summary.cost / USD))
     tally.paid += answers.summary.cost / USD
-    if rows is None and count > 1 and len({bytes(key) for key in tally.requests}) == 1 and tally.ok.any():
+    if rows is None and count > 1 and tally.asks_alike:
         run.note(f"prompt '{node.name}' asks the same about all {count:,} items: does it show any column?")
     return tally
 

@@ -22,7 +22,6 @@ from teachkit.build.prompting import (
     response_store,
 )
 from teachkit.build.run import quiet
-from teachkit.build.spending import asks
 from teachkit.build.tally import USD
 from teachkit.errors import BadOption, NodeFailed, TeachkitError
 from teachkit.llm.errors import BadMode, BatchTooDear, ProviderError
@@ -248,7 +247,7 @@ def _prepare(
 def _requests(run: Executor, node: Node) -> Iterator[Request]:
     """All requests of a prompt that a build would make at first; those about nothing are left out."""
     task = run.graph.tasks[node.task or ""]
-    again = range(asks(node.spec)[0])
+    again = range(node.spec.times[0])
     for table in prompt_rows(run, node):
         for start in range(0, table.num_rows, _CHUNK):
             part = table.slice(start, _CHUNK)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
+    from teachkit.project.llm_models import PromptExamples
 
     Choose = Callable[[str, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
@@ -47,7 +48,10 @@ def choice_of_examples(run: Executor, node: Node, task: TaskInfo) -> Choose:
         from teachkit.build.vectors import nearest_of
 
         return nearest_of(run, node, task).choose
-    pool = pool_of(run, node, task)
+    return run.once("examples", node, lambda: _choice(pool_of(run, node, task), wanted))
+
+
+def _choice(pool: Sequence[Example], wanted: PromptExamples) -> Choose:
     return _stratified(pool, wanted.k) if wanted.select == "random" else NearestInWords(pool, wanted.k).choose
 
 

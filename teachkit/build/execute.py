@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from teachkit.build import label_sets, prompts, tables, testing, voting
 from teachkit.build.keys import output_of
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.run import Output, Reporter
-    from teachkit.build.vectors import Nearest
     from teachkit.build.workspace import Workspace
     from teachkit.engine.session import Session
     from teachkit.graph import Graph, Node
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta, Store
 
+T = TypeVar("T")
 
 FIND: Mapping[str, Callable[[Executor, Node], Output | None]] = {
     "source": tables.find_source,
@@ -69,7 +69,7 @@ class Executor:
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
         self.paid: dict[str, float] = {}
-        self.nearest: Nearest | None = None
+        self._kept: dict[str, tuple[str, Any]] = {}
         self.looks: dict[str, dict[str, str]] = {}
         self._session: Session | None = None
         self._views: set[str] = set()
@@ -159,10 +159,8 @@ class Executor:
             self._fail(node, error, started)
 
     def _run_table(self, node: Node, started: float) -> None:
-        anew = prompts.asks_anew(self) if node.kind == "enrichment" else self.options.full_refresh
-        found = None if anew else FIND[node.kind](self, node)
-        if found is not None and node.kind == "enrichment" and not all(map(prompts.is_finished, found.parts)):
-            found = None
+        find = prompts.find_finished if node.kind == "enrichment" else FIND[node.kind]
+        found = None if self.options.full_refresh else find(self, node)
         self.outputs[node.id] = found or MAKE[node.kind](self, node)
         fresh = found is None or self.is_news(node, found)
         self._finish(node, "built" if fresh else "reused", started=started)
@@ -297,6 +295,14 @@ class Executor:
     def forget_view(self, node_id: str) -> None:
         """Let the next use of a node's rows look at them anew."""
         self._views.discard(node_id)
+
+    def once(self, what: str, node: Node, make: Callable[[], T]) -> T:
+        """What is made once for a node that is at work in several goes; the next node's takes its place."""
+        kept = self._kept.get(what)
+        if kept is None or kept[0] != node.id:
+            kept = self._kept[what] = node.id, make()
+        found: T = kept[1]
+        return found
 
     # -- the store
 

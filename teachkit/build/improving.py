@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from teachkit.build.candidate_files import CandidateFiles
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.mistakes import Mistake, Mistakes, mistakes
-from teachkit.build.prompting import budget_of, file_name, mode_of, prices, provider_of, response_store
+from teachkit.build.prompting import asking, provider_of
 from teachkit.build.tally import USD
 from teachkit.errors import BadOption, NoCandidate, did_you_mean, listing, writable
 from teachkit.llm.schema import problem
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from teachkit.build.workspace import Workspace
     from teachkit.graph import Node
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Answer, Recording
+    from teachkit.llm import Answer, ModelReply, Request
     from teachkit.project.llm_models import LlmMode
 
 ROUNDS: Final = 3  # the first, and twice more where what came back is no prompt
@@ -211,10 +211,10 @@ class _Improver:
 
     def _ask(self, rejected: list[dict[str, str]]) -> dict[str, str]:
         """One answer that fits the schema. Whether rows may be recorded was asked when the mistakes were collected."""
-        from teachkit.llm import ask, chat_body
+        from teachkit.llm import chat_body
 
-        run, spec, mode = self.run, self.writer.spec, mode_of(self.run)
-        provider, known = provider_of(spec), prices(run)
+        spec = self.writer.spec
+        provider = provider_of(spec)
         body = chat_body(
             model=spec.model,
             system=_SYSTEM,
@@ -223,20 +223,9 @@ class _Improver:
             schema=_SCHEMA,
             structured_output=spec.provider.structured_output,
         )
-        with (
-            response_store(run) as store,
-            ask(
-                [provider.request(body, label=f"improve {self.node.name}")],
-                provider=provider,
-                store=store,
-                mode=mode,
-                recording=self._recording() if mode != "live" else None,
-                budget=budget_of(run, self.node, mode),
-                prices=known,
-                allow_unpriced=spec.config.unpriced == "allow" or known is None,
-                validate=lambda request, reply: problem(reply.data, _SCHEMA),
-            ) as answers,
-        ):
+        asked = [provider.request(body, label=f"improve {self.node.name}")]
+        # a file of its own beside that of the prompt, whose lines a build needs
+        with asking(self.run, self.node, asked, provider=provider, kind=".improve", validate=_fits) as answers:
             (answer,) = answers
         self.asked += 1
         self.cost += (answer.cost or 0.0) / USD
@@ -244,13 +233,6 @@ class _Improver:
         if answer.status != "ok" or answer.reply is None:
             raise self._no_answer(answer)
         return {name: text.replace("\r\n", "\n") for name, text in answer.reply.data.items()}
-
-    def _recording(self) -> Recording:
-        """A file of its own beside that of the prompt, whose lines a build needs."""
-        from teachkit.llm import Recording
-
-        folder = self.run.files.root / self.run.files.config.paths.recordings / (self.node.task or "")
-        return Recording(folder / f"{file_name(self.node)}.improve.jsonl")
 
     def _no_answer(self, answer: Answer) -> NoCandidate:
         detail = f": {answer.detail}" if answer.detail else ""
@@ -282,6 +264,10 @@ class _Improver:
             "mistakes": [_shown(mistake) for mistake in self.found.shown],
         }
         return {**found, "rejected": rejected} if rejected else found
+
+
+def _fits(request: Request, reply: ModelReply) -> str | None:
+    return problem(reply.data, _SCHEMA)
 
 
 def _shown(mistake: Mistake) -> dict[str, Any]:

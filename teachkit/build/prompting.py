@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Budget, Prices, Provider, Recording, Request, ResponseStore
+    from teachkit.llm import Asking, Budget, Prices, Provider, Recording, Request, ResponseStore, Validate
     from teachkit.project.llm_models import LlmMode, LlmProvider
     from teachkit.store import ObjectMeta
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
 TOP_LOGPROBS = 20  # rivals of a token; no provider gives more
+
+_LOOKED_UP = 256  # keys that are looked up at once
 
 
 def prompt_rows(run: Executor, node: Node) -> Iterator[pa.Table]:
@@ -103,7 +105,7 @@ def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[st
         return NodeFailed(node.where, problem=problem, advice=f"mend {redaction.file}")
 
     try:
-        clean = redaction.cleaner(run.files.root) if redaction else None
+        clean = run.once("redaction", node, lambda: redaction.cleaner(run.files.root)) if redaction else None
     except Exception as error:
         raise failed(error, "") from error
 
@@ -249,7 +251,7 @@ def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
 
 
 def recording_of(run: Executor, node: Node, kind: str = "") -> Recording:
-    """The file of recorded answers: one for each file of prompts, and one of its vectors (``.embeddings``)."""
+    """The file of recorded answers: one for each file of prompts, beside it ``.embeddings`` and ``.improve``."""
     from teachkit.llm import Recording
 
     folder = run.files.root / run.files.config.paths.recordings
@@ -279,22 +281,39 @@ def asking_alone(run: Executor, node: Node) -> Iterator[None]:
 
 
 @contextmanager
-def without_batch(run: Executor, node: Node, asked: Iterable[Request], store: ResponseStore) -> Iterator[None]:
-    """What a batch was bought for is not asked beside it: it would be paid twice.
+def asking(
+    run: Executor,
+    node: Node,
+    asked: Iterable[Request],
+    *,
+    provider: Provider,
+    kind: str = "",
+    validate: Validate | None = None,
+) -> Iterator[Asking]:
+    """Ask for a prompt: in the mode of the run, from the store of answers, at the project's prices, in its budgets.
 
-    Raises:
-        NodeFailed: some of the requests have no answer yet and are in a batch that may bring one.
+    ``kind`` tells apart files of recordings, see ``recording_of``. Raises as ``teachkit.llm.ask`` does.
     """
-    from teachkit.llm.batch_state import open_keys
+    from teachkit.llm import ask
 
-    waiting = open_keys(batch_folder(run))
-    keys = sorted({request.key for request in asked if request.key in waiting}) if waiting else []
-    found = sum(len(keys[at : at + 256]) - len(store.get_many(keys[at : at + 256])) for at in range(0, len(keys), 256))
-    if found:
-        problem = f"a batch was bought for {found:,} requests of prompt '{node.name}', and is not collected"
-        advice = "run 'teachkit llm batch collect' when it is done, or stop it with 'teachkit llm batch cancel'"
-        raise NodeFailed(node.where, problem=problem, advice=advice)
-    yield
+    mode, known = mode_of(run), prices(run)
+    with (
+        response_store(run) as store,
+        ask(
+            asked,
+            provider=provider,
+            store=store,
+            mode=mode,
+            recording=recording_of(run, node, kind) if mode != "live" else None,
+            budget=budget_of(run, node, mode),
+            prices=known,
+            allow_unpriced=node.spec.config.unpriced == "allow" or known is None,
+            validate=validate,
+        ) as answers,
+    ):
+        yield answers
+        if store.recovery is not None:
+            run.note(str(store.recovery))
 
 
 # ---------------------------------------------------------------------------- what must hold
@@ -315,6 +334,27 @@ def check_gold(run: Executor, node: Node, task: TaskInfo) -> None:
             f"prompt '{node.name}' is not validated: of {LEAST_GOLD} items with gold there are {' and '.join(short)}"
         )
         advice = "label more items by hand, or write 'unvalidated: allow' in the prompt's front matter"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
+
+
+def check_no_batch(run: Executor, node: Node, asked: Iterable[Request]) -> None:
+    """What a batch was bought for is not asked beside it: it would be paid twice.
+
+    Raises:
+        NodeFailed: some of the requests have no answer yet and are in a batch that may bring one.
+    """
+    from teachkit.llm.batch_state import open_keys
+
+    waiting = open_keys(batch_folder(run))
+    if not waiting:
+        return
+    keys = sorted({request.key for request in asked if request.key in waiting})
+    with response_store(run) as store:
+        lots = (keys[at : at + _LOOKED_UP] for at in range(0, len(keys), _LOOKED_UP))
+        found = sum(len(lot) - len(store.get_many(lot)) for lot in lots)
+    if found:
+        problem = f"a batch was bought for {found:,} requests of prompt '{node.name}', and is not collected"
+        advice = "run 'teachkit llm batch collect' when it is done, or stop it with 'teachkit llm batch cancel'"
         raise NodeFailed(node.where, problem=problem, advice=advice)
 
 

@@ -41,9 +41,14 @@ def what_it_reads(run: Executor, node: Node) -> list[Any]:
     return more
 
 
-def asks_anew(run: Executor) -> bool:
-    """Whether prompts go through all their items again, for free: while they are recorded, and by --full-refresh."""
-    return run.options.full_refresh or mode_of(run) == "record"
+def finished_parts(run: Executor, keys: Sequence[str]) -> list[ObjectMeta | None]:
+    """The stored parts that nothing is left to do about, None for others.
+
+    All is gone through again, for free, by --full-refresh and while answers are recorded.
+    """
+    anew = run.options.full_refresh or mode_of(run) == "record"
+    found = [None if anew else run.store.meta(key) for key in keys]
+    return [meta if meta is not None and is_finished(meta) else None for meta in found]
 
 
 # ---------------------------------------------------------------------------- votes
@@ -80,14 +85,15 @@ def vote(
     if error is not None:
         return error
     for number, tally in tallies.items():
-        extra = {**_extra(tally), "answers": answers_key(keys[number])}
+        beside = answers_key(keys[number])
+        extra = {**_extra(tally), "answers": beside}
         columns = tally.codes()
         if scored is not None:
             extra["scores"] = scored.report
             columns = {**columns, **scored.columns[number]}
         metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
-        run.store.discard(answers_key(keys[number]))
-        run.put(answers_key(keys[number]), tally.table(), node, number)
+        run.store.discard(beside)
+        run.put(beside, tally.table(), node, number)
     return None
 
 
@@ -117,6 +123,12 @@ def find_enrichment(run: Executor, node: Node) -> Output | None:
     return output_of([m for m in metas if m is not None]) if all(metas) else None
 
 
+def find_finished(run: Executor, node: Node) -> Output | None:
+    """The stored table, if nothing is left to do about it."""
+    metas = finished_parts(run, _enrichment_keys(run, node))
+    return output_of([m for m in metas if m is not None]) if all(metas) else None
+
+
 def make_enrichment(run: Executor, node: Node) -> Output:
     """Ask about every item, and store what was answered beside the items' keys.
 
@@ -127,8 +139,7 @@ def make_enrichment(run: Executor, node: Node) -> Output:
 
     task = run.graph.tasks[node.task or ""]
     keys, parts = _enrichment_keys(run, node), run.outputs[task.dataset].parts
-    metas = [None if asks_anew(run) else run.store.meta(key) for key in keys]
-    metas = [meta if meta is not None and is_finished(meta) else None for meta in metas]
+    metas = finished_parts(run, keys)
     tables: dict[int, tuple[ColumnTally, pa.Table]] = {}
     for number, part in enumerate(parts):
         if metas[number] is not None:

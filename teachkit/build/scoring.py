@@ -82,8 +82,8 @@ def _calibrated(run: Executor, node: Node, tallies: Mapping[int, VoteTally], sam
     confidence = node.spec.config.confidence
     raw = {number: tally.raw_score for number, tally in tallies.items()}
     score, vote = sample.of(raw), sample.of({number: tally.vote for number, tally in tallies.items()})
-    judged = ~np.isnan(score) if len(score) else np.zeros(0, dtype=bool)
-    right = (vote == sample.truth)[judged] if len(score) else judged
+    judged = ~np.isnan(score)
+    right = (vote == sample.truth)[judged]
     report: dict[str, Any] = {"by": confidence.by, "calibrated": None, "items": int(judged.sum())}
     probability = None
     if judged.sum():
@@ -155,12 +155,11 @@ def _cascade(
     from teachkit.votes import thresholds
 
     strong, cascade = strong_node(node), node.spec.config.cascade
-    votes = {number: tally.vote.copy() for number, tally in tallies.items()}
     scores = {n: np.where(t.vote < 0, -np.inf, np.nan_to_num(t.raw_score, nan=-np.inf)) for n, t in tallies.items()}
     promise = {"target": cascade.target, "delta": cascade.delta, "kind": cascade.of}
     population = np.concatenate([*scores.values()])
     tested = thresholds.candidates(population, len(sample.places), **promise)
-    right = sample.of(votes) == sample.truth
+    right = sample.of({number: tally.vote for number, tally in tallies.items()}) == sample.truth
     right_strong = None
     if cascade.of == "accuracy":
         by_strong = _ask_strong(run, strong, tables, tallies, task, sample.places)

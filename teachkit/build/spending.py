@@ -110,7 +110,7 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
 
     task, table, spec = run.graph.tasks[node.task or ""], prices(run), node.spec
     price = table.models.get(spec.model) if table is not None else None
-    first, most = asks(spec)
+    first, most = spec.times
     context = price.context if price is not None else None
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     unknown = 0
@@ -211,12 +211,3 @@ def _vector_spending(spec: PromptSpec, table: Prices | None, store: ResponseStor
     price = table.models.get(spec.vectors.model) if table is not None else None
     limit = spec.vectors.provider.requests_per_minute
     return _VectorSpending(price, TokenEstimate(bytes_seen=size, tokens_seen=count), limit)
-
-
-def asks(spec: Any) -> tuple[int, int]:
-    """How often every item is asked, and how often at most."""
-    confidence = spec.config.confidence
-    if confidence is None:
-        return 1, 1
-    first = 2 if confidence.by == "repeats" else 1
-    return first, max(first, confidence.repeats)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from teachkit.graph.prompts import ANSWER_STATUS
 from teachkit.llm.schema import ABSTAIN
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ class Tally:
         return self._status == _index(self._names, "ok")
 
     @property
-    def requests(self) -> Any:
-        """The keys of the rows' (first) requests [rows, 32 bytes]."""
-        return self._request
+    def asks_alike(self) -> bool:
+        """Whether all rows make one request, and some has an answer."""
+        return bool(self.ok.any() and (self._request == self._request[0]).all())
 
     def reason_of(self, row: int) -> str | None:
         """Why, if it was asked."""
@@ -266,7 +267,7 @@ class ColumnTally(Tally):
         for name, values in self._values.items():
             kind = column_type(self._columns[name])
             found[name.lower()] = pa.array([_typed(value, kind) for value in values], type=kind)
-        found["answer_status"] = pa.array([self.status_of(row) for row in range(self.rows)])
+        found[ANSWER_STATUS] = pa.array([self.status_of(row) for row in range(self.rows)])
         return found
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from teachkit.build.examples import NearestInWords, pool_of
-from teachkit.build.prompting import as_provider, budget_of, mode_of, prices, recording_of, response_store
+from teachkit.build.prompting import as_provider, asking, response_store
 from teachkit.build.run import NodeProgress
 from teachkit.build.tally import UNFINISHED, USD
 from teachkit.errors import NodeFailed
@@ -62,23 +62,10 @@ class AskedVectors:
 
     def find(self, requests: Iterable[Request]) -> Iterator[tuple[Request, bytes]]:
         """See ``Vectors``; raises as ``ask`` does."""
-        from teachkit.llm import ask
-
-        run, node, spec = self._run, self._node, self._node.spec
-        mode, known, said = mode_of(run), prices(run), time.monotonic()
-        with (
-            response_store(run) as store,
-            ask(
-                requests,
-                provider=as_provider(spec.vectors.provider_name, spec.vectors.provider),
-                store=store,
-                mode=mode,
-                recording=recording_of(run, node, ".embeddings") if mode != "live" else None,
-                budget=budget_of(run, node, mode),
-                prices=known,
-                allow_unpriced=spec.config.unpriced == "allow" or known is None,
-            ) as answers,
-        ):
+        run, node, model = self._run, self._node, self._node.spec.vectors
+        said = time.monotonic()
+        provider = as_provider(model.provider_name, model.provider)
+        with asking(run, node, requests, provider=provider, kind=".embeddings") as answers:
             for done, answer in enumerate(answers, 1):
                 if answer.request.tag is not None:
                     self._tally.beside(answer)
@@ -163,16 +150,13 @@ def nearest_of(run: Executor, node: Node, task: TaskInfo) -> Nearest:
     Raises:
         NodeFailed: as ``pool_of``.
     """
-    if run.nearest is None or run.nearest.of != node.id:
-        run.nearest = Nearest(node, pool_of(run, node, task))
-    return run.nearest
+    return run.once("vectors", node, lambda: Nearest(node, pool_of(run, node, task)))
 
 
 class Nearest:
     """Cosine of the vectors of items and examples; ties by the examples' rank. Of an item only its choice is kept."""
 
     def __init__(self, node: Node, pool: Sequence[Example]) -> None:
-        self.of = node.id
         self._node, self._pool, self._k = node, pool, node.spec.config.examples.k
         self._units: Any = None  # [examples, dimensions], whole numbers as float32; zeros for an example without text
         self._dimensions = 0

@@ -98,11 +98,12 @@ def _ask(run: Executor, ballot: Ballot, task: TaskInfo) -> None:
 
 def _ballot(run: Executor, node: Node) -> Ballot:
     keys = vote_keys(run, node)
-    metas = [None if run.options.full_refresh else run.store.meta(key) for key in keys]
     if node.kind == "prompt":
-        from teachkit.build.prompts import asks_anew, is_finished
+        from teachkit.build.prompts import finished_parts
 
-        metas = [None if m is None or asks_anew(run) or not is_finished(m) else m for m in metas]
+        metas = finished_parts(run, keys)
+    else:
+        metas = [None if run.options.full_refresh else run.store.meta(key) for key in keys]
     return Ballot(node, keys, metas, fresh=None in metas)
 
 

@@ -156,6 +156,15 @@ class PromptSpec:
         return "decisions" if self.config.confidence and self.config.confidence.by == "decisions" else "chat"
 
     @property
+    def times(self) -> tuple[int, int]:
+        """How often every item is asked, and how often at most."""
+        confidence = self.config.confidence
+        if confidence is None:
+            return 1, 1
+        first = 2 if confidence.by == "repeats" else 1
+        return first, max(first, confidence.repeats)
+
+    @property
     def scored(self) -> bool:
         """Whether votes come with scores; what these are worth is learnt from all items at once."""
         return self.config.confidence is not None
