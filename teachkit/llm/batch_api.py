@@ -15,7 +15,17 @@ from teachkit.llm.batch_reply import METADATA, Page, read_batch, read_id, read_p
 from teachkit.llm.errors import BatchOutage, BatchRefused, NoBatches
 from teachkit.llm.limits import read_retry_after
 from teachkit.llm.request import PATHS, Request
-from teachkit.llm.transport import CONNECT_TIMEOUT, TIMEOUT, NoReply, Reply, headers_of, read_reply
+from teachkit.llm.transport import (
+    CONNECT_TIMEOUT,
+    TIMEOUT,
+    NoReply,
+    Reply,
+    client_settings,
+    headers_of,
+    http_settings,
+    read_reply,
+    with_own_headers,
+)
 from teachkit.llm.verdict import judge_reply
 from teachkit.store.atomic import sync, temporary_path, writing
 
@@ -306,31 +316,16 @@ def _make_http(way: Way, timeout: float) -> httpx2.Client:
         def build_request(self, *args: Any, **given: Any) -> httpx2.Request:
             of_form = ("content-type",) if given.get("files") else ()  # the form names its own, with its boundary
             given["headers"] = {name: value for name, value in only.items() if name not in of_form}
-            request = super().build_request(*args, **given)
-            for name in ("accept-encoding", "connection"):  # of the client, not from outside
-                request.headers.setdefault(name, self.headers[name])
-            return request
+            return with_own_headers(super().build_request(*args, **given), self)
 
-    return Client(
-        timeout=waits, follow_redirects=False, trust_env=False, proxy=way.proxy, verify=httpx2.create_ssl_context()
-    )
+    return Client(timeout=waits, verify=httpx2.create_ssl_context(), **http_settings(way))
 
 
 def _make_client(way: Way, http: httpx2.Client) -> OpenAI:
     """The client of ``openai`` without its retries, redirects, models and environment; see ``OpenAITransport``."""
     from openai import OpenAI
 
-    return OpenAI(
-        api_key="held-by-teachkit",  # the real one is in our own headers only
-        admin_api_key="",
-        organization="",
-        project="",
-        webhook_secret="",
-        base_url=str(way.endpoint),
-        max_retries=0,
-        timeout=http.timeout,
-        http_client=http,
-    )
+    return OpenAI(timeout=http.timeout, http_client=http, **client_settings(way))
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

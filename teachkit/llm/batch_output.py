@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from teachkit.llm.batch_reply import read_word
 from teachkit.llm.batch_state import open_upload, read_request, read_rows
 from teachkit.llm.chat import parse_chat
-from teachkit.llm.responses import Response
+from teachkit.llm.responses import response_of
 from teachkit.llm.verdict import read_error
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from teachkit.llm.batch_state import Batch
     from teachkit.llm.money import Price
     from teachkit.llm.request import Request
-    from teachkit.llm.responses import ResponseStore
+    from teachkit.llm.responses import Response, ResponseStore
 
 _CHUNK: Final = 256  # lines that are looked up at once
 
@@ -111,26 +111,18 @@ def _keep_answer(
     if any(each.body == body and each.request_id == line.request_id for each in there):
         found.already += 1  # a collection was broken off
         return
+    at = batch.created or batch.made
     store.put(
-        Response(
-            key=request.key,
-            attempt=there[-1].attempt + 1 if there else 0,
+        response_of(
+            request,
+            parsed,
+            body,
+            picos=cost,
+            earlier=there,
             status=line.status,
-            body=body,
-            endpoint=str(request.endpoint),
-            api=request.api,
-            repetition=request.repetition,
-            request=request.wire.decode(),
-            model=parsed.model or None,
-            system_fingerprint=parsed.system_fingerprint,
             request_id=line.request_id,
-            input_tokens=usage.input if usage else None,
-            output_tokens=usage.output if usage else None,
-            cached_tokens=usage.cached if usage else None,
-            reasoning_tokens=usage.reasoning if usage else None,
-            started=batch.created or batch.made,
-            finished=batch.ended or batch.created or batch.made,
-            cost=None if cost is None else cost / 10**6,
+            started=at,
+            finished=batch.ended or at,
         )
     )
 

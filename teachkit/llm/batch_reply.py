@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from teachkit.llm.replies import count
+
 METADATA: Final = "teachkit"  # the key of our id in a batch's metadata
 
 _WORD: Final = re.compile(r"[\w.:\-]{1,100}", re.ASCII)
@@ -62,9 +64,9 @@ def _batch(found: dict[str, Any]) -> RemoteBatch:
         input_file_id=read_word(found.get("input_file_id")),
         output_file_id=read_word(found.get("output_file_id")),
         error_file_id=read_word(found.get("error_file_id")),
-        total=_count(counts.get("total")),
-        completed=_count(counts.get("completed")),
-        failed=_count(counts.get("failed")),
+        total=count(counts.get("total")),
+        completed=count(counts.get("completed")),
+        failed=count(counts.get("failed")),
         created=_time(found.get("created_at")),
         expires=_time(found.get("expires_at")),
         ended=next((_time(at) for at in ended if at is not None), None),
@@ -126,10 +128,6 @@ def _raise(problem: str) -> str:
 def read_word(value: object) -> str | None:
     """An id, a status or a code: nothing that a message or a path could not take."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
 
 
 def _time(value: object) -> float | None:

@@ -16,7 +16,7 @@ from teachkit.llm.apis import output_limit, parse_reply
 from teachkit.llm.errors import AllRefused, Outage
 from teachkit.llm.limits import Pace, read_retry_after
 from teachkit.llm.outcome import MAX_ASKS, Decision
-from teachkit.llm.responses import Response
+from teachkit.llm.responses import Response, response_of
 from teachkit.llm.transport import NoReply
 from teachkit.llm.verdict import judge_reply
 
@@ -291,26 +291,17 @@ class Pool:
         parsed = parse_reply(request.api, request.body, reply.body)
         usage = parsed.usage
         cost = price.cost(usage) if price and usage else None
-        response = Response(
-            key=request.key,
-            attempt=job.answers[-1][0].attempt + 1 if job.answers else 0,
+        response = response_of(
+            request,
+            parsed,
+            reply.body,
+            picos=cost,
+            earlier=[each for each, _ in job.answers],
             status=reply.status,
-            body=reply.body,
-            endpoint=str(request.endpoint),
-            api=request.api,
-            repetition=request.repetition,
-            request=request.wire.decode(),
-            model=parsed.model or None,
-            system_fingerprint=parsed.system_fingerprint,
             request_id=reply.headers.get("x-request-id"),
-            input_tokens=usage.input if usage else None,
-            output_tokens=usage.output if usage else None,
-            cached_tokens=usage.cached if usage else None,
-            reasoning_tokens=usage.reasoning if usage else None,
             tries=job.tries,
             started=started,
             finished=self._clock(),
-            cost=None if cost is None else cost / 10**6,
         )
         self._keep(response)
         self.pace.accepted(reply.headers, self._loop.time())

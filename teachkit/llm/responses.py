@@ -15,15 +15,19 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from teachkit.errors import StoreError, StoreTooNew, StoreUnwritable
+from teachkit.llm.money import microdollars
 from teachkit.llm.salvage import salvage_rows
 from teachkit.store.atomic import locked, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from teachkit.llm.replies import ModelReply
+    from teachkit.llm.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +79,34 @@ class Response:
     started: float = 0.0
     finished: float = 0.0
     cost: float | None = None
+
+
+def response_of(
+    request: Request, reply: ModelReply, body: bytes, *, picos: int | None, earlier: Sequence[Response], **more: Any
+) -> Response:
+    """An answer as the store keeps it: to which request, what it says of itself, and what it cost.
+
+    ``earlier`` are the answers that were given before, ``more`` what is known of the exchange (``status``,
+    ``request_id``, ``started``, ``finished``, ``tries``).
+    """
+    usage = reply.usage
+    return Response(
+        key=request.key,
+        attempt=earlier[-1].attempt + 1 if earlier else 0,
+        body=body,
+        endpoint=str(request.endpoint),
+        api=request.api,
+        repetition=request.repetition,
+        request=request.wire.decode(),
+        model=reply.model or None,
+        system_fingerprint=reply.system_fingerprint,
+        input_tokens=usage.input if usage else None,
+        output_tokens=usage.output if usage else None,
+        cached_tokens=usage.cached if usage else None,
+        reasoning_tokens=usage.reasoning if usage else None,
+        cost=None if picos is None else microdollars(picos),
+        **more,
+    )
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Response))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
+    import httpx2
     from openai import AsyncOpenAI
 
     from teachkit.llm.request import Request
@@ -88,6 +89,31 @@ def headers_of(way: Way) -> dict[str, str]:
     return headers | ({"authorization": way.key.authorization()} if way.key else {})
 
 
+def client_settings(way: Way) -> dict[str, Any]:
+    """How a client of ``openai`` is made: without its retries, and with nothing that it would take from outside."""
+    return {
+        "api_key": "held-by-teachkit",  # the real one is in our own headers only
+        "admin_api_key": "",
+        "organization": "",
+        "project": "",
+        "webhook_secret": "",
+        "base_url": str(way.endpoint),
+        "max_retries": 0,
+    }
+
+
+def http_settings(way: Way) -> dict[str, Any]:
+    """How the HTTP client below it is made: without redirects, and with nothing from the environment."""
+    return {"follow_redirects": False, "trust_env": False, "proxy": way.proxy}
+
+
+def with_own_headers(request: httpx2.Request, client: httpx2.Client | httpx2.AsyncClient) -> httpx2.Request:
+    """A request that was built with our headers, beside them what only the client can say of its connection."""
+    for name in ("accept-encoding", "connection"):  # of the client, not from outside
+        request.headers.setdefault(name, client.headers[name])
+    return request
+
+
 class OpenAITransport:
     """The client of ``openai`` without its retries, redirects, models and environment.
 
@@ -113,32 +139,14 @@ class OpenAITransport:
 
             def build_request(self, *args: Any, **given: Any) -> httpx2.Request:
                 given["headers"] = only
-                request = super().build_request(*args, **given)
-                for name in ("accept-encoding", "connection"):  # of the client, not from outside
-                    request.headers.setdefault(name, self.headers[name])
-                return request
+                return with_own_headers(super().build_request(*args, **given), self)
 
         trust = httpx2.create_ssl_context()
 
         def client(size: int) -> AsyncOpenAI:
-            return AsyncOpenAI(
-                api_key="held-by-teachkit",  # the real one is in our own headers only
-                admin_api_key="",
-                organization="",
-                project="",
-                webhook_secret="",
-                base_url=str(way.endpoint),
-                max_retries=0,
-                timeout=waits,
-                http_client=Client(
-                    timeout=waits,
-                    limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
-                    follow_redirects=False,
-                    trust_env=False,
-                    proxy=way.proxy,
-                    verify=trust,
-                ),
-            )
+            limits = httpx2.Limits(max_connections=size, max_keepalive_connections=size)
+            http = Client(timeout=waits, limits=limits, verify=trust, **http_settings(way))
+            return AsyncOpenAI(timeout=waits, http_client=http, **client_settings(way))
 
         # httpcore2 looks at every connection of its pool several times a request: eight small pools cost less than one
         sizes = [min(_POOL, connections - at) for at in range(0, connections, _POOL)]

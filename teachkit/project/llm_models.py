@@ -52,6 +52,10 @@ class LlmConfig(Model):
         default=None, gt=0, description="Most USD that a build may spend on all prompts."
     )
 
+    def named(self, wanted: str | None) -> str | None:
+        """The provider that is meant: the one that is named, else the target's, else the only one there is."""
+        return wanted or self.provider or (next(iter(self.providers)) if len(self.providers) == 1 else None)
+
 
 class Question(Model):
     """One of several questions in one request; each is a voter of its own."""

@@ -25,7 +25,7 @@ def prepare_probe(root: Path, options: BuildOptions, name: str | None) -> tuple[
 
     files = read_project(root, options)
     llm = files.target.llm
-    chosen = name or llm.provider or (next(iter(llm.providers)) if len(llm.providers) == 1 else None)
+    chosen = llm.named(name)
     if chosen not in llm.providers:
         where = f"target '{files.target_name}'"
         problem = f"{where} has no provider '{chosen}'" if chosen else f"{where} says which provider to ask nowhere"

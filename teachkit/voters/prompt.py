@@ -243,7 +243,7 @@ def _provider(
     definition: Definition, context: VoterContext, wanted: str | None, place: Sequence[str | int]
 ) -> tuple[str, LlmProvider]:
     known = context.providers.providers
-    name = wanted or context.providers.provider or (next(iter(known)) if len(known) == 1 else None)
+    name = context.providers.named(wanted)
     if name is None or name not in known:
         problem = (
             f"profiles.yml has no provider '{name}'" if name else "profiles.yml says which provider to ask nowhere"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import Where, listing
 from teachkit.graph.names import fold
+from teachkit.voters.prompt_template import items_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,15 +66,7 @@ def _names(trees: Iterator[Any] | Sequence[Any]) -> frozenset[str]:
 
 
 def _items(trees: Sequence[Any]) -> Iterator[tuple[Any, str]]:
-    """The nodes of syntax that name a column of the item, and the column."""
-    from jinja2 import nodes
-
-    for tree in trees:
-        for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
-            if isinstance(node.node, nodes.Name) and node.node.name == "item":
-                name = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
-                if isinstance(name, str):
-                    yield node, name
+    return (found for tree in trees for found in items_named(tree))
 
 
 def _changed(trees: Sequence[Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadTemplate, TeachkitError, UnknownColumn, Where, did_you_mean, listing
 from teachkit.graph.names import fold
@@ -136,19 +136,26 @@ def columns_shown(message: Message, context: VoterContext) -> Iterator[str]:
         tree = context.templates.parsed(message.text, message.where)
     except TeachkitError as error:
         raise message.placed(error) from error
-    named = {}
+    named = list(items_named(tree))
+    known_uses = {id(node.node) for node, _ in named}
+    for node in tree.find_all(nodes.Name):
+        if node.name == "item" and id(node) not in known_uses:
+            problem, advice = "'item' is used as a whole", "name its columns: {{ item.text }}"
+            raise BadTemplate(message.place(node.lineno), problem=problem, advice=advice)
+    for node, name in named:
+        if context.columns and fold(name) not in context.columns:
+            owner, hint = f"the dataset of task '{context.task.name}'", did_you_mean(name, context.columns)
+            known = listing(context.columns, 30)
+            raise UnknownColumn(message.place(node.lineno), column=name, owner=owner, known=known, hint=hint)
+        yield fold(name)
+
+
+def items_named(tree: Any) -> Iterator[tuple[Any, str]]:
+    """Where a template's syntax names a column of the item, ``item.text`` or ``item['text']``; and the column."""
+    from jinja2 import nodes
+
     for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
         if isinstance(node.node, nodes.Name) and node.node.name == "item":
             name = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
             if isinstance(name, str):
-                named[id(node.node)] = (name, node.lineno)
-    for node in tree.find_all(nodes.Name):
-        if node.name == "item" and id(node) not in named:
-            problem, advice = "'item' is used as a whole", "name its columns: {{ item.text }}"
-            raise BadTemplate(message.place(node.lineno), problem=problem, advice=advice)
-    for name, line in named.values():
-        if context.columns and fold(name) not in context.columns:
-            owner, hint = f"the dataset of task '{context.task.name}'", did_you_mean(name, context.columns)
-            known = listing(context.columns, 30)
-            raise UnknownColumn(message.place(line), column=name, owner=owner, known=known, hint=hint)
-        yield fold(name)
+                yield node, name
