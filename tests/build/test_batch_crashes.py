@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,11 +16,13 @@ from teachkit.llm.batch_api import Patience
 from teachkit.llm.batch_state import load_batches
 from tests.build.test_batching import batch, left, prepared
 from tests.build.test_prompts import texts
+from tests.dying import run_and_die
 from tests.llm.batch_server import BatchServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from subprocess import CompletedProcess
 
     from tests.sandbox import Sandbox
 
@@ -42,39 +44,13 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-KILL_AT_RENAME = """
-import os, pathlib, sys
-from teachkit.cli.app import run
-from teachkit.llm import batch_input
-
-batch_input.MOST_REQUESTS = 5
-real, seen, wanted = pathlib.Path.replace, 0, int(sys.argv[1])
-
-def replace(self, target):
-    global seen
-    if "batches" not in str(target):
-        return real(self, target)
-    seen += 1
-    if seen == wanted and sys.argv[2] == "before":
-        os.kill(os.getpid(), 9)
-    found = real(self, target)
-    if seen == wanted:
-        os.kill(os.getpid(), 9)
-    return found
-
-pathlib.Path.replace = replace
-code = run(["llm", "batch", sys.argv[3], "--quiet"])
-print(seen)
-sys.exit(code)
-"""
+SMALL = "from teachkit.llm import batch_input; batch_input.MOST_REQUESTS = 5"
 
 
-def run_and_die(sandbox: Sandbox, action: str, number: int, moment: str = "after") -> subprocess.CompletedProcess[str]:
+def batch_and_die(sandbox: Sandbox, action: str, number: int, moment: str = "after") -> CompletedProcess[str]:
     """Run ``llm batch`` until the ``number``-th file of a batch gets its name, then die."""
-    return subprocess.run(
-        [sys.executable, "-c", KILL_AT_RENAME, str(number), moment, action],
-        cwd=sandbox.root, env=sandbox.environ(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    how: Any = {"number": number, "moment": moment, "within": "batches", "first": SMALL}
+    return run_and_die(sandbox, "llm", "batch", action, **how)
 
 
 def die_at_call(sandbox: Sandbox, server: BatchServer, action: str, kind: str, moment: str, nth: int = 0) -> None:
@@ -89,7 +65,7 @@ def die_at_call(sandbox: Sandbox, server: BatchServer, action: str, kind: str, m
 
     before = server.calls[kind]
     server.on_call = kill
-    code = "from teachkit.llm import batch_input; batch_input.MOST_REQUESTS = 5\n"
+    code = f"{SMALL}\n"
     code += f"from teachkit.cli.app import main; main(['llm', 'batch', '{action}'])"
     child = subprocess.Popen(
         [sys.executable, "-c", code], cwd=sandbox.root, env=sandbox.environ(),
@@ -136,7 +112,7 @@ def test_killed_as_a_state_is_written(
 ) -> None:
     """Two batches: 1, 2: prepared; 3: uploaded, 4: asked for, 5: bought; 6, 7, 8: the other one the same."""
     sandbox = prepared(tmp_path, server)
-    assert run_and_die(sandbox, "submit", number, moment).returncode == -signal.SIGKILL
+    assert batch_and_die(sandbox, "submit", number, moment).returncode == -signal.SIGKILL
     bought = 0 if number < 5 else 5 if number < 8 else 9
     assert server.bought.total() == bought
     assert_bought_once(sandbox, server, first)
@@ -144,7 +120,7 @@ def test_killed_as_a_state_is_written(
 
 def test_these_are_all_states_that_a_submission_writes(tmp_path: Path, server: BatchServer) -> None:
     sandbox = prepared(tmp_path, server)
-    done = run_and_die(sandbox, "submit", -1)
+    done = batch_and_die(sandbox, "submit", -1)
     assert (done.returncode, done.stdout.split()[-1]) == (0, "8")
 
 
@@ -177,7 +153,7 @@ def test_killed_again_while_it_looks_for_what_was_bought(
     for moment in ("before", "after"):
         die_at_call(sandbox, server, "submit", "list", moment)
     for number in (1, 2):  # as it writes what it found, as it prepares the rest
-        assert run_and_die(sandbox, "submit", number).returncode == -signal.SIGKILL
+        assert batch_and_die(sandbox, "submit", number).returncode == -signal.SIGKILL
     assert waits == []
     assert_bought_once(sandbox, server, "submit")
 
@@ -211,7 +187,7 @@ def test_killed_while_it_collects(tmp_path: Path, server: BatchServer, number: i
     sandbox = prepared(tmp_path, server)
     batch(sandbox, "submit")
     server.finish()
-    assert run_and_die(sandbox, "collect", number, moment).returncode == -signal.SIGKILL
+    assert batch_and_die(sandbox, "collect", number, moment).returncode == -signal.SIGKILL
     assert batch(sandbox, "submit")["batches"] == []
     shown = sandbox("llm", "batch", "collect")
     # of a batch that is not marked as collected, all answers are counted; those that had come through were there

@@ -6,8 +6,6 @@ import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING
 
@@ -17,10 +15,12 @@ from teachkit.build.artifacts import junit
 from teachkit.build.run import NodeResult, Run
 from teachkit.errors import Where
 from teachkit.store import Store
+from tests.dying import run_and_die
 from tests.sandbox import REVIEWS, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from subprocess import CompletedProcess
 
 NODES = 18
 
@@ -55,38 +55,9 @@ def test_kill_after_a_node_finished_keeps_that_node(finished: int, fresh: Sandbo
     assert_sound(fresh)
 
 
-KILL_AT_RENAME = """
-import os, pathlib, sys
-from teachkit.cli.app import run
-
-real, seen, wanted = pathlib.Path.replace, 0, int(sys.argv[1])
-
-def replace(self, target):
-    global seen
-    seen += 1
-    if seen == wanted and sys.argv[2] == "before":
-        os.kill(os.getpid(), 9)
-    found = real(self, target)
-    if seen == wanted:
-        os.kill(os.getpid(), 9)
-    return found
-
-pathlib.Path.replace = replace
-run(["build", "--quiet"])
-print(seen)
-"""
-
-
-def build_and_die(project: Sandbox, number: int, moment: str = "after") -> subprocess.CompletedProcess[str]:
+def build_and_die(project: Sandbox, number: int, moment: str = "after") -> CompletedProcess[str]:
     """Build until the ``number``-th file is renamed to its final name, then die as with ``kill -9``."""
-    return subprocess.run(
-        [sys.executable, "-c", KILL_AT_RENAME, str(number), moment],
-        cwd=project.root,
-        env=project.environ(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_and_die(project, "build", number=number, moment=moment)
 
 
 @pytest.fixture(scope="module")

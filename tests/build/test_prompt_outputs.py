@@ -13,16 +13,9 @@ from tests.build.test_prompts import PROMPT, profiles, project, texts
 from tests.llm.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.sandbox import Sandbox
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 def prompt(front: str, body: str = "# system\nGood or bad?\n\n# user\nReview: {{ item.text }}\n") -> str:

@@ -12,7 +12,6 @@ from tests.llm.server import Server
 from tests.sandbox import REVIEWS, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PROMPT = """
@@ -46,12 +45,6 @@ def project(folder: Path, server: Server, **more: str | None) -> Sandbox:
     sandbox = Sandbox(folder, REVIEWS)
     sandbox.write({"profiles.yml": profiles(server.url), "prompts/mood/ask.md": PROMPT, **more})
     return sandbox
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 def rows(sandbox: Sandbox) -> int:

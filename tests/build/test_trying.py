@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from teachkit.votes.intervals import wilson
-from tests.llm.server import Server
+from tests.build.pumps import pumps
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.llm.server import Server
 
 PROMPT = """
 ---
@@ -29,21 +30,7 @@ d,lovely colour,+,tune
 e,a secret that the test split knows,+,test
 f,the pump is great,,train
 """
-FILES = {
-    "teachkit.yml": "name: reviews\n",
-    "data/reviews.csv": ROWS,
-    "sources/shop.yml": "sources: [{name: shop, tables: [{name: reviews, path: data/reviews.csv}]}]\n",
-    "transforms/reviews.sql": "select * from {{ source('shop', 'reviews') }}\n",
-    "tasks/mood.yml": """
-        tasks:
-          - name: mood
-            labels: [good, bad]
-            dataset: ref('reviews')
-            key: id
-            gold: {column: mood, values: {"+": good, "-": bad}}
-            splits: {column: split}
-        """,
-}
+FILES = pumps(ROWS)
 
 
 def project(folder: Path, server: Server, **files: str | None) -> Sandbox:
@@ -53,12 +40,6 @@ def project(folder: Path, server: Server, **files: str | None) -> Sandbox:
     sandbox.write(files)
     sandbox("build", "--select", "+reviews")
     return sandbox
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 def trials(sandbox: Sandbox, prompt: str, *more: str) -> list[dict[str, Any]]:

@@ -46,23 +46,6 @@ def make(provider: Provider, text: object, *faults: str, **given: Any) -> Reques
     )
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(server: Server) -> Provider:
-    return Provider(name="local", base_url=server.url, concurrency=16, timeout=30)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[ResponseStore]:
-    with ResponseStore(tmp_path / "llm" / "responses.sqlite") as opened:
-        yield opened
-
-
 def statuses(requests: list[Request], provider: Provider, store: ResponseStore, **given: Any) -> dict[str, str]:
     with ask(requests, provider=provider, store=store, policy=QUICK, **given) as answers:
         return {answer.request.label: answer.status for answer in answers}

@@ -27,7 +27,6 @@ from teachkit.llm.recordings import Recording
 from tests.llm.server import Server, chance, decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 LABEL = ChoiceQuestion("label", "What is it?", ["ham", "spam", "ABSTAIN"], {"spam": "Wants something."})
@@ -57,23 +56,6 @@ def reply(**changes: Any) -> Any:
 
 def read(whole: Any, body: Any = BODY) -> Any:
     return parse_reply("decisions", body, json.dumps(whole).encode())
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(server: Server) -> Provider:
-    return Provider(name="local", base_url=server.url, concurrency=8, timeout=30)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[ResponseStore]:
-    with ResponseStore(tmp_path / "llm" / "responses.sqlite") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("shown", ["a text", [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]])

@@ -29,7 +29,6 @@ from teachkit.llm.errors import BadRequestBody, ReplayMiss
 from tests.llm.server import Server, embedding, vector_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PRICES = Prices.from_mapping({"as_of": "2026-11-01", "models": {"v": {"input": 2, "output": 0}}})
@@ -46,23 +45,6 @@ def make(provider: Provider, text: object, *faults: str, **given: Any) -> Reques
 def read(reply: object, **asked: Any) -> ModelReply:
     body = embedding_body(model="v", text="t", **asked)
     return parse_reply("embeddings", body, json.dumps(reply).encode())
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture
-def provider(server: Server) -> Provider:
-    return Provider(name="local", base_url=server.url, concurrency=8, timeout=30)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[ResponseStore]:
-    with ResponseStore(tmp_path / "llm" / "responses.sqlite") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("encoding_format", ["base64", "float"])
