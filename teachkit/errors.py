@@ -12,6 +12,7 @@ The tree::
     ├── UsageError         exit 2: the command line or the surroundings
     ├── ProjectError       exit 2: a file of the project
     ├── StoreError         exit 2: the store on disk
+    ├── GitError           exit 2: what git should know, it does not
     └── RunError           exit 1: a node failed while it ran
 
 Only ``teachkit.cli`` turns errors into text on a screen; a message names a row by its key, never by its text.
@@ -519,6 +520,37 @@ class LockTooNew(BadLock):
     slug = "lock-too-new"
     what = "teachkit.lock has version {found}; this teachkit knows up to {known}"
     instead = "upgrade teachkit"
+
+
+# ---------------------------------------------------------------------------- git
+
+
+class GitError(TeachkitError):
+    """Git does not know what a comparison needs."""
+
+
+class NoGit(GitError):
+    """A comparison needs git, and the project lies in no repository, or git cannot be asked."""
+
+    slug = "no-git"
+    what = "{folder} cannot be compared with a revision: {problem}"
+    instead = "{advice}"
+
+
+class UnknownRevision(GitError):
+    """A revision is named that the repository does not have."""
+
+    slug = "unknown-revision"
+    what = "git has no revision '{revision}'{source}"
+    instead = "{advice}"
+
+
+class ShallowClone(GitError):
+    """A revision lies beyond the commits that a shallow clone holds."""
+
+    slug = "shallow-clone"
+    what = "this clone is shallow, and does not hold '{revision}'{source}"
+    instead = "run 'git fetch --unshallow origin{branch}'; in GitHub Actions give actions/checkout 'fetch-depth: 0'"
 
 
 # ---------------------------------------------------------------------------- running

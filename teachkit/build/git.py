@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from teachkit.errors import NoGit, ShallowClone, UnknownRevision
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+_DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +44,107 @@ def last_change(root: Path, path: str, commit: str) -> str | None:
     return (_git(root, "log", "-1", "--format=%H", commit, "--", path) or "").strip() or None
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        found = subprocess.run(
-            ["git", "--no-optional-locks", *arguments],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+def base_revision(root: Path) -> str:
+    """The revision that a pull request is compared with: a name or a commit that this repository has.
+
+    It is ``TEACHKIT_BASE``; else the target branch that GitHub (``GITHUB_BASE_REF``) or the commit that GitLab
+    (``CI_MERGE_REQUEST_DIFF_BASE_SHA``) names; else the commit at which HEAD left the default branch.
+
+    Raises:
+        NoGit: the project lies in no repository.
+        UnknownRevision, ShallowClone: the repository does not have the revision.
+    """
+    for variable, prefix in (
+        ("TEACHKIT_BASE", ""),
+        ("GITHUB_BASE_REF", "origin/"),
+        ("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),
+    ):
+        if value := os.environ.get(variable, "").strip():
+            commit_of(root, prefix + value, source=f" (from {variable})")
+            return prefix + value
+    commit_of(root, "HEAD")
+    branch = next((b for b in _DEFAULT_BRANCHES if _commit(root, b)), None)
+    if branch is None:
+        advice = "name the revision to compare with: TEACHKIT_BASE=<revision>, or 'against: <revision>'"
+        raise UnknownRevision(
+            None, revision="main", source=" (nor master, nor a default branch of origin)", advice=advice
         )
-    except (OSError, subprocess.TimeoutExpired):
+    found = _ask(root, "merge-base", "HEAD", branch)
+    if found.returncode == 0:
+        return found.stdout.decode().strip()
+    missing = f"merge base of HEAD and {branch}"
+    if _is_shallow(root):
+        raise ShallowClone(None, revision=missing, source="", branch="")
+    advice = "the two share no commit; name the revision to compare with: TEACHKIT_BASE=<revision>"
+    raise UnknownRevision(None, revision=missing, source="", advice=advice)
+
+
+def commit_of(root: Path, revision: str, *, source: str = "") -> str:
+    """The commit that a revision (branch, tag, ``HEAD~2``, commit) names; ``source`` says who named it.
+
+    Raises:
+        NoGit: the project lies in no repository.
+        UnknownRevision, ShallowClone: the repository does not have it.
+    """
+    there = _ask(root, "rev-parse", "--is-inside-work-tree")
+    if there.returncode != 0:
+        said = there.stderr.decode(errors="replace").strip().split("\n", 1)[0].removeprefix("fatal: ")
+        raise NoGit(None, folder=root, problem=said, advice="run this in a clone of the project's repository")
+    found = _commit(root, revision)
+    if found is not None:
+        return found
+    remote, _, branch = revision.partition("/")
+    fetched = branch if remote == "origin" else ""
+    if _is_shallow(root):
+        raise ShallowClone(None, revision=revision, source=source, branch=f" {fetched}" if fetched else "")
+    fetch = f"run 'git fetch origin {fetched}'" if fetched else "run 'git fetch origin', or correct the name"
+    raise UnknownRevision(None, revision=revision, source=source, advice=f"{fetch} ('git branch -a' lists branches)")
+
+
+def show_file(root: Path, revision: str, path: str) -> bytes | None:
+    """A file of the project as a revision has it, byte by byte; None if it is not there. Raises as ``commit_of``."""
+    commit = commit_of(root, revision)
+    if not _ask(root, "ls-tree", "-z", commit, "--", path).stdout:
         return None
+    found = _ask(root, "cat-file", "blob", f"{commit}:./{path}")
     return found.stdout if found.returncode == 0 else None
+
+
+def unmerged_stages(root: Path, path: str) -> tuple[bytes | None, bytes | None, bytes | None] | None:
+    """Of a file that a merge left unresolved: the common ancestor, ours and theirs; None if git has it as resolved."""
+    entries = _git(root, "ls-files", "--unmerged", "-z", "--", path)
+    if not entries:
+        return None
+    found = [_ask(root, "cat-file", "blob", f":{stage}:./{path}") for stage in (1, 2, 3)]
+    base, ours, theirs = (f.stdout if f.returncode == 0 else None for f in found)
+    return base, ours, theirs
+
+
+def _commit(root: Path, revision: str) -> str | None:
+    if revision.startswith("-"):
+        return None
+    found = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    return found.strip() if found else None
+
+
+def _is_shallow(root: Path) -> bool:
+    return (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git answers; None if it refuses, or cannot be asked."""
+    try:
+        found = _ask(root, *arguments)
+    except NoGit:
+        return None
+    return found.stdout.decode(errors="replace") if found.returncode == 0 else None
+
+
+def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", "--no-optional-locks", *arguments], cwd=root, capture_output=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        advice = "install git, and see that 'git status' works in this folder"
+        raise NoGit(None, folder=root, problem=f"git cannot be run: {error}", advice=advice) from error

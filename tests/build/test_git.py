@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STARS = "labeling_functions/mood/stars.sql"
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str, check: bool = True) -> str:
     who = [
         "-c",
         "user.name=t",
@@ -26,7 +26,7 @@ def git(folder: Path, *arguments: str) -> str:
         "-c",
         "init.defaultBranch=main",
     ]
-    done = subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=check)
     return done.stdout.strip()
 
 
