@@ -545,6 +545,14 @@ class UnknownRevision(GitError):
     instead = "{advice}"
 
 
+class GitFailed(GitError):
+    """Git refused what a comparison needs."""
+
+    slug = "git-failed"
+    what = "'git {command}' failed: {problem}"
+    instead = "see that 'git status' and 'git fsck' are content with this repository"
+
+
 class ShallowClone(GitError):
     """A revision lies beyond the commits that a shallow clone holds."""
 

@@ -7,9 +7,10 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from teachkit.errors import NoGit, ShallowClone, UnknownRevision
+from teachkit.errors import GitFailed, NoGit, ShallowClone, UnknownRevision
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
@@ -148,3 +149,28 @@ def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     except (OSError, subprocess.TimeoutExpired) as error:
         advice = "install git, and see that 'git status' works in this folder"
         raise NoGit(None, folder=root, problem=f"git cannot be run: {error}", advice=advice) from error
+
+
+def run_git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    """What git answers in a folder of a repository; file names that are no UTF-8 come back as they are.
+
+    Raises:
+        GitFailed: git refuses, or takes longer than ten minutes.
+    """
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        found = subprocess.run(
+            command,
+            cwd=root,
+            input=os.fsencode(stdin),
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            timeout=600,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitFailed(None, command=arguments[0], problem=str(error)) from error
+    if found.returncode:
+        said = found.stderr.decode(errors="replace").strip()
+        raise GitFailed(None, command=arguments[0], problem=said or f"exit code {found.returncode}")
+    return os.fsdecode(found.stdout)

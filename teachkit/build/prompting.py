@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Asking, Budget, Prices, Provider, Recording, Request, ResponseStore, Validate
-    from teachkit.project.llm_models import LlmMode, LlmProvider
+    from teachkit.llm import Asking, Budget, Mode, Prices, Provider, Recording, Request, ResponseStore, Validate
+    from teachkit.project.llm_models import LlmProvider
     from teachkit.store import ObjectMeta
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
@@ -161,7 +161,7 @@ def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping
     return body
 
 
-def mode_of(run: Executor) -> LlmMode:
+def mode_of(run: Executor) -> Mode:
     """How prompts are answered: as the command line says, else as the target does."""
     return run.options.llm or run.files.target.llm.mode
 
@@ -237,10 +237,10 @@ def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
     Raises:
         NodeFailed: there are no prices to count with.
     """
-    from teachkit.llm import Budget
+    from teachkit.llm import OFFLINE, Budget
 
     own, whole = node.spec.config.budget, run.files.target.llm.budget
-    if (own is None and whole is None) or mode == "replay":
+    if (own is None and whole is None) or mode in OFFLINE:
         return None
     if run.files.prices is None:
         of = f"prompt '{node.name}'" if own is not None else f"target '{run.files.target_name}'"

@@ -48,6 +48,8 @@ def finished_parts(run: Executor, keys: Sequence[str]) -> list[ObjectMeta | None
     """
     anew = run.options.full_refresh or mode_of(run) == "record"
     found = [None if anew else run.store.meta(key) for key in keys]
+    if mode_of(run) == "kept":
+        return found  # nothing more will be answered
     return [meta if meta is not None and is_finished(meta) else None for meta in found]
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.errors import TeachkitError, Where
-    from teachkit.project.llm_models import LlmMode
+    from teachkit.llm import Mode
     from teachkit.store import ObjectMeta
 
 BAD = frozenset({"failed", "error"})
@@ -32,7 +32,7 @@ class BuildOptions:
     profiles_dir: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
-    llm: LlmMode | None = None
+    llm: Mode | None = None
     command: str = "build"
 
 

@@ -6,7 +6,7 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.llm.apis import parse_reply
-    from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
+    from teachkit.llm.asking import MODES, OFFLINE, Asking, Mode, Provider, ask
     from teachkit.llm.capabilities import Capabilities, capabilities_of
     from teachkit.llm.chat import StructuredOutput, chat_body, parse_chat
     from teachkit.llm.confidence import LabelScores, label_scores, repeat_scores
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSTAIN",
     "MODES",
+    "OFFLINE",
     "STATUSES",
     "Answer",
     "Asking",
@@ -82,7 +83,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
+        "asking": ("MODES", "OFFLINE", "Asking", "Mode", "Provider", "ask"),
         "apis": ("parse_reply",),
         "capabilities": ("Capabilities", "capabilities_of"),
         "chat": ("StructuredOutput", "chat_body", "parse_chat"),
