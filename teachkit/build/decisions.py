@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.stored_votes import annotation_rows
@@ -19,10 +20,26 @@ if TYPE_CHECKING:
     from teachkit.votes import Votes
 
 
-def rows(
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is decided of N items, L labels.
+
+    ``codes`` and ``model_codes`` [N], -1 without a label (multichoice: [N, L] of 1, 0, -1): what is decided, and what
+    the label model says; ``posterior`` [N, L]; ``decided_by`` [N]: 0 model, 1 gold, 2 curator, 3 none; ``voted`` [N]:
+    how many voters said anything.
+    """
+
+    codes: Any
+    posterior: Any
+    decided_by: Any
+    voted: Any
+    model_codes: Any
+
+
+def decide_items(
     run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
-) -> list[pa.Table]:
-    """The label set's rows, a table for each part of the dataset."""
+) -> Decided:
+    """Decide every item of the dataset: by the label models, by gold if that is wanted, by curators above both."""
     import numpy as np
 
     posterior, model_codes = _answers(node, task, cast, models)
@@ -35,17 +52,26 @@ def rows(
     codes[ruled], decided_by[ruled] = curated[ruled], 2
     undecided = (codes < 0).any(axis=1) if task.multi else codes < 0
     decided_by[undecided & (decided_by == 0)] = 3
-    voted = _voted(cast)
-    keys = _keys(run, task)
+    return Decided(codes, posterior, decided_by, _voted(cast), model_codes)
+
+
+def rows(
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+) -> list[pa.Table]:
+    """The label set's rows, a table for each part of the dataset."""
+    import numpy as np
+
+    found = decide_items(run, node, task, cast, models, gold)
+    keys = dataset_keys(run, task)
     keep = (
-        (voted > 0) | (decided_by == 2) | (decided_by == 1)
+        (found.voted > 0) | (found.decided_by == 2) | (found.decided_by == 1)
         if node.spec.config.unlabeled == "drop"
-        else np.ones(n, dtype=bool)
+        else np.ones(len(found.voted), dtype=bool)
     )
     tables, start = [], 0
     for part in run.outputs[task.dataset].parts:
         chosen = np.flatnonzero(keep[start : start + part.rows]) + start
-        tables.append(_table(task, keys, chosen, codes, posterior, decided_by, voted, model_codes))
+        tables.append(_table(task, keys, chosen, found))
         start += part.rows
     return tables
 
@@ -124,7 +150,8 @@ def _voted(cast: Cast) -> Any:
     return spoke.sum(axis=1)
 
 
-def _keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
+def dataset_keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
+    """The keys of a task's items, in the order of its dataset."""
     import pyarrow as pa
 
     parts = run.outputs[task.dataset].parts
@@ -136,20 +163,11 @@ def _keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
     )
 
 
-def _table(
-    task: TaskInfo,
-    keys: pa.ChunkedArray,
-    chosen: Any,
-    codes: Any,
-    posterior: Any,
-    decided_by: Any,
-    voted: Any,
-    model_codes: Any,
-) -> pa.Table:
+def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    posterior, codes, model_codes = posterior[chosen], codes[chosen], model_codes[chosen]
+    posterior, codes, model_codes = found.posterior[chosen], found.codes[chosen], found.model_codes[chosen]
     label, model_label = _labels(task, codes), _labels(task, model_codes)
     if task.multi:
         sure = np.where(codes == 1, posterior, 1 - posterior)
@@ -165,8 +183,8 @@ def _table(
             "label": label,
             "confidence": confidence,
             "posterior": pa.StructArray.from_arrays(fields, names=list(task.labels)),
-            "decided_by": names.take(pa.array(decided_by[chosen])),
-            "votes": pa.array(voted[chosen].astype(np.int32)),
+            "decided_by": names.take(pa.array(found.decided_by[chosen])),
+            "votes": pa.array(found.voted[chosen].astype(np.int32)),
             "model_label": model_label,
         }
     )

@@ -71,9 +71,21 @@ def make_label_set(run: Executor, node: Node) -> Output:
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         metas.append(run.put(key, table, node, part, {**label_counts(table, task), "parameters": keys[-1]}))
-    about = {"inputs": _inputs(run, node), "labels": list(task.labels), "algorithm": node.spec.config.type}
+    about = {
+        "inputs": _inputs(run, node),
+        "labels": list(task.labels),
+        "algorithm": node.spec.config.type,
+        "conflict": conflict_of(votes),
+    }
     run.put(keys[-1], _parameter_table(parameters), node, -1, about)
     return output_of(metas)
+
+
+def conflict_of(cast: Cast) -> float:
+    """The share of items on which voters disagree; of multichoice the mean over the labels."""
+    from teachkit.votes.analysis import conflict_rate
+
+    return float(sum(conflict_rate(votes) for votes in cast.votes) / len(cast.votes))
 
 
 def _inputs(run: Executor, node: Node) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, new_lock, publish
-from teachkit.build.run import NodeResult, Run, quiet
+from teachkit.build.run import BuildOptions, NodeResult, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
 from teachkit.graph import select
@@ -24,7 +24,7 @@ from teachkit.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from teachkit.build.run import BuildOptions, Reporter
+    from teachkit.build.run import Reporter
 
 _TESTS = ("test", "unit_test")
 
@@ -103,6 +103,29 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     )
     write_artifacts(work.files, work.graph, run)
     return run
+
+
+def bring_about(work: Workspace, ids: set[str], git: GitState, report: Reporter = quiet) -> Executor:
+    """Make nodes for who compares them: prompts are answered by what is kept, no money is spent, nothing is published.
+
+    What the store has is taken from there. What is made is kept, with a record in the chain of runs. Outputs and
+    results are in the executor; close it.
+    """
+    options = BuildOptions(llm="kept", command="diff")
+    started, clock = datetime.now(UTC), time.perf_counter()
+    executor = Executor(work.files, work.graph, work.store, options, report)
+    try:
+        executor.run(ids)
+    except BaseException:
+        executor.close()
+        raise
+    made = [i for i, r in executor.results.items() if r.status == "built" and work.graph[i].kind != "source"]
+    if made:
+        for node_id in executor.results:
+            _keep_definition(work, node_id, git)
+        seconds = time.perf_counter() - clock
+        work.store.append_run(_record(work, options, executor, git, (started, seconds), published=False, error=None))
+    return executor
 
 
 def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:

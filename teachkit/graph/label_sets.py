@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
@@ -13,9 +14,10 @@ from teachkit.graph.names import fold
 from teachkit.graph.node import FUNCTIONS, LabelSetSpec, Node, TaskInfo, entry_text
 from teachkit.graph.python import PythonFile, package_versions, parse_python, project_modules, python_text
 from teachkit.graph.sql import ALL, ROWS
+from teachkit.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from teachkit.project import Definition
@@ -107,6 +109,36 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         entry_text(definition),
         influences=influences,
     )
+
+
+def with_voters(
+    node: Node,
+    dataset: str,
+    abstain: Mapping[str, str],
+    annotations: Collection[str],
+    curators: Sequence[str],
+    gold: Sequence[str],
+) -> Node:
+    """A label set by the algorithm of ``node``, over other voters; its fingerprint is not worked out.
+
+    Args:
+        node: Whose configuration and parameters it has.
+        dataset: The node of the items.
+        abstain: Its voters, each with what its silence means.
+        annotations: Which of them are files of judgments.
+        curators: Files that decide above the label model.
+        gold: Files of gold that the fit sees.
+    """
+    functions = tuple(i for i in sorted(abstain) if i not in annotations)
+    people = tuple(i for i in sorted(abstain) if i in annotations)
+    spec = replace(
+        node.spec, voters=functions, annotations=people, curators=tuple(curators), gold=tuple(gold), abstain=abstain
+    )
+    canonical = {**node.canonical, "abstain": dict(abstain)}
+    inputs = tuple(dict.fromkeys((dataset, *sorted(abstain), *curators, *gold)))
+    columns = node.reads[node.inputs[0]]
+    reads = {**dict.fromkeys(inputs), dataset: columns}
+    return replace(node, spec=spec, canonical=canonical, own=digest(canonical), inputs=inputs, reads=reads)
 
 
 def _algorithm(config: LabelModelConfig, definition: Definition, root: Path) -> Any:

@@ -248,6 +248,17 @@ class ResponseStore:
         sums: list[tuple[int, int]] = self._attempt(lambda db: db.execute(query, [model, model]).fetchall())
         return sums[0]
 
+    def tokens(self, keys: Iterable[str]) -> tuple[int, int]:
+        """The tokens in and out that all answers to some requests took; a key counts once."""
+        if not (self._connection or self._path.exists()):
+            return 0, 0
+        query = """
+            select coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0) from responses
+            where key in (select value from json_each(?))"""
+        wanted = json.dumps(sorted(set(keys)))
+        sums: list[tuple[int, int]] = self._attempt(lambda db: db.execute(query, [wanted]).fetchall())
+        return sums[0]
+
     def all(self) -> Iterator[Response]:
         """Every answer that is on the disk, in the order in which it was written."""
         last = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import votes_column
 from teachkit.errors import BadOption
 from teachkit.review.analyze import check_gold_name, gold_for
+from teachkit.votes.intervals import mcnemar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,10 +158,3 @@ def _pair(a: str, b: str, said: Any, right: Any, answered: Any) -> Pair:
         mcnemar(only_a, only_b),
         float(alike.sum() / both.sum()) if both.any() else None,
     )
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided p-value of the exact test of McNemar (Psychometrika 12, 1947): a fair coin for each disagreement."""
-    n, k = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, float(2 * tail / 2**n))

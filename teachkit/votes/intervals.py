@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 Z95 = 1.959963984540054
+_EXACT = 1000
 
 
 def wilson(correct: float, total: float, z: float = Z95) -> tuple[float, float] | None:
@@ -83,3 +84,15 @@ def _macro_f1(table: Any) -> float | None:
     hits, true, said = table.diagonal().tolist(), table.sum(axis=1).tolist(), table.sum(axis=0).tolist()
     scores = [2 * h / (s + t) for h, t, s in zip(hits, true, said, strict=False) if s or t]
     return math.fsum(scores) / len(scores) if scores else None
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p-value of McNemar's test (Psychometrika 12, 1947): a fair coin for each item that one alone has right.
+
+    Exact up to a thousand such items, from there on by the normal curve with a correction for continuity.
+    """
+    n, k = only_a + only_b, min(only_a, only_b)
+    if n > _EXACT:
+        return math.erfc(max(0, n - 2 * k - 1) / math.sqrt(2 * n))
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, float(2 * tail / 2**n))

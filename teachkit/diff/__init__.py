@@ -1,0 +1,6 @@
+"""What a change does to the labels: two git revisions, or one and the working tree, beside each other."""
+
+from teachkit.diff.compare import diff
+from teachkit.diff.result import Diff
+
+__all__ = ["Diff", "diff"]

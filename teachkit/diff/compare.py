@@ -1,0 +1,118 @@
+"""``diff``: what one revision does to the labels of another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from teachkit.build.git import base_revision
+from teachkit.build.keys import output_of
+from teachkit.build.run import quiet
+from teachkit.diff.changes import changed_nodes
+from teachkit.diff.data import compare_data
+from teachkit.diff.label_sets import compare_label_set
+from teachkit.diff.result import Diff, End
+from teachkit.diff.sides import both_sides
+from teachkit.diff.voters import compare_voters
+from teachkit.errors import BadOption, did_you_mean, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from teachkit.build.run import BuildOptions, Reporter
+    from teachkit.diff.result import LabelSetDiff
+    from teachkit.diff.sides import Side
+
+EXAMPLES = 10
+
+
+def diff(
+    root: Path,
+    options: BuildOptions,
+    base: str | None = None,
+    head: str | None = None,
+    *,
+    label_sets: Sequence[str] = (),
+    examples: int = EXAMPLES,
+    report: Reporter = quiet,
+) -> Diff:
+    """Compare the labels of two git revisions.
+
+    Labels come from the store. What it lacks is built into it, from the files of the revision, with the answers of
+    models that are kept: no money is spent. Work tree, environments and locks stay as they are.
+
+    Args:
+        root: The project's folder.
+        options: Target, profile, variables.
+        base: A revision; None for the one that a pull request would be compared with.
+        head: A revision; None for the working tree.
+        label_sets: Names of those to compare; none for all.
+        examples: How many items whose label changed each label set shows.
+        report: Hears what is built.
+
+    Raises:
+        GitError: git does not have a revision.
+        BadOption: no side has a label set of that name.
+        TeachkitError: the head does not compile.
+    """
+    with both_sides(root, options, base or base_revision(root), head, report) as (before, after):
+        names = _chosen(before, after, label_sets)
+        compared = [compare_label_set(before, after, name, examples) for name in names]
+        return Diff(
+            _end(before),
+            _end(after),
+            compared,
+            changed_nodes(before, after),
+            compare_voters(before, after),
+            compare_data(before, after),
+            list(_notes(before, after, compared)),
+        )
+
+
+def _chosen(before: Side, after: Side, wanted: Sequence[str]) -> list[str]:
+    there = list({**after.label_sets(), **before.label_sets()})
+    names = [name.removeprefix("label_set.") for name in wanted]
+    for name in names:
+        if name not in there:
+            problem = f"neither side has a label set '{name}'"
+            advice = f"write one of: {listing(there)}.{did_you_mean(name, there)}"
+            raise BadOption(None, option="--label-set", problem=problem, advice=advice)
+    return names or there
+
+
+def _end(side: Side) -> End:
+    revision = side.revision
+    problem = str(revision.problem) if revision.problem is not None else None
+    return End(revision.name, revision.commit, revision.git.dirty, problem)
+
+
+def _notes(before: Side, after: Side, compared: Sequence[LabelSetDiff]) -> Iterator[str]:
+    if before.revision.problem is not None:
+        yield (
+            "the base does not compile, so only labels that its teachkit.lock names are compared: "
+            "nothing is said of voters, data and causes"
+        )
+    for side, which in ((before, "base"), (after, "head")):
+        revision = side.revision
+        if revision.lock_problem is not None:
+            yield f"{which}: {revision.lock_problem.message}"
+        elif revision.lock is None:
+            yield f"the {which} has no teachkit.lock"
+        elif side.run is not None:
+            yield from _stale(side, which, [s.name for s in compared])
+
+
+def _stale(side: Side, which: str, names: Sequence[str]) -> Iterator[str]:
+    """Where the lock of a side names other labels than its files give."""
+    lock = side.revision.lock
+    for name in names:
+        entry, output = lock.label_sets.get(name) if lock else None, side.output(f"label_set.{name}")
+        if output is None:
+            continue
+        if entry is None:
+            yield f"teachkit.lock of the {which} does not name {name}: 'teachkit build' writes it"
+        elif entry.digest != output_of(output.parts).digest:
+            yield (
+                f"teachkit.lock of the {which} names other labels of {name} than its files and data give: "
+                "what the files give is compared"
+            )

@@ -1,0 +1,142 @@
+"""Quality on gold before and after, on the same items, with the same gold: that of the head."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from teachkit.build.decisions import dataset_keys
+from teachkit.build.gold import gold_files, read_gold
+from teachkit.build.keys import content
+from teachkit.build.looks import looks_at_test, record_look
+from teachkit.diff.labels import pair
+from teachkit.diff.result import QualityChange
+from teachkit.hashing import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.build.execute import Executor
+    from teachkit.diff.labels import Compared, Labels
+    from teachkit.diff.sides import Side
+    from teachkit.graph import Node, TaskInfo
+
+_MEASURED = ("tune", "test")
+
+
+def measure(
+    before: Side, after: Side, node: Node | None, labels: Labels, compared: Compared, notes: list[str], *, same: bool
+) -> tuple[Sequence[QualityChange], int | None]:
+    """Figures on the gold splits, and which look at the test split this is; ``labels`` are those after.
+
+    Equal labels (``same``) are measured only where gold is other than it was.
+    """
+    import numpy as np
+
+    from teachkit.votes import SPLITS
+
+    if after.run is None or node is None:
+        return (), None
+    task = after.task(node)
+    new = gold_content(after.run, task)
+    moved = _gold_moved(before, node, new)
+    if same and not moved:
+        return (), None
+    gold = read_gold(after.run, task, [n.id for n in gold_files(after.run.graph, task) if n.id in after.run.outputs])
+    rows = _dataset_rows(after.run, task, labels)[compared.pairing.after]
+    there = rows >= 0
+    known = np.zeros(len(rows), dtype=bool)
+    known[there] = gold.known[rows[there]]
+    items = np.flatnonzero(known)
+    truth, split = _in_names(gold.codes[rows[items]], task, compared.names), gold.split[rows[items]]
+    found: list[QualityChange] = []
+    for name in _MEASURED:
+        chosen = split == SPLITS.index(name)
+        if chosen.any():
+            at = items[chosen]
+            found += _figures(name, truth[chosen], compared.before[at], compared.after[at], compared)
+    if moved:
+        notes.append(_about_gold(before, node))
+    measured_test = any(q.split == "test" for q in found)
+    return found, _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
+
+
+def gold_content(run: Executor, task: TaskInfo) -> list[Any]:
+    """What the gold of a task is read from; equal exactly when gold and splits are."""
+    if task.dataset not in run.outputs:
+        return []
+    columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
+    files = [content(run.outputs[n.id], None) for n in gold_files(run.graph, task) if n.id in run.outputs]
+    splits = task.hash_splits.model_dump() if task.hash_splits else None
+    mapping = task.gold.model_dump(mode="json") if task.gold else None
+    return [content(run.outputs[task.dataset], columns) if columns else None, files, splits, mapping]
+
+
+def _gold_moved(before: Side, node: Node, now: list[Any]) -> bool:
+    """Whether gold is known to be another than it was."""
+    task = node.task or ""
+    if before.run is None or task not in before.run.graph.tasks:
+        return False
+    was = gold_content(before.run, before.run.graph.tasks[task])
+    return bool(was) and digest(was) != digest(now)
+
+
+def _about_gold(before: Side, node: Node) -> str:
+    entry = before.revision.lock.label_sets.get(node.name) if before.revision.lock is not None else None
+    said = "gold, splits or rows with gold changed: figures before and after are both measured with those of the head"
+    old = {s: entry.quality[s].get("accuracy") for s in _MEASURED if s in entry.quality} if entry is not None else {}
+    if any(value is not None for value in old.values()):
+        listed = ", ".join(f"{value:.1%} on {split}" for split, value in old.items() if value is not None)
+        said += f". By the gold of the base the accuracy before was {listed}"
+    return said
+
+
+def _dataset_rows(run: Executor, task: TaskInfo, labels: Labels) -> Any:
+    """For each row of the label set its row in the dataset, -1 if it is not there by now."""
+    keys = dataset_keys(run, task)
+    return pair(keys, labels.keys, same=len(keys) == len(labels.keys) and keys.equals(labels.keys)).back(
+        len(labels.keys)
+    )
+
+
+def _in_names(codes: Any, task: TaskInfo, names: Sequence[str]) -> Any:
+    """Gold in codes of ``names``."""
+    import numpy as np
+
+    place = np.array([names.index(label) if label in names else -2 for label in task.labels], dtype=np.int64)
+    if not task.multi:
+        return place[codes]
+    wide = np.zeros((len(codes), len(names)), dtype=np.int64)
+    wide[:, place[place >= 0]] = codes[:, place >= 0]
+    return wide
+
+
+def _figures(split: str, gold: Any, before: Any, after: Any, compared: Compared) -> list[QualityChange]:
+    import numpy as np
+
+    from teachkit.votes.paired import paired_accuracy, paired_macro_f1
+
+    if compared.multi:
+        right = [(side == gold).all(axis=1) for side in (before, after)]
+        sides = [gold == 1, before == 1, after == 1]
+    else:
+        right = [side == gold for side in (before, after)]
+        sides = [side[:, None] == np.arange(len(compared.names)) for side in (gold, before, after)]
+    measured = (("accuracy", paired_accuracy(*right)), ("macro_f1", paired_macro_f1(*sides)))
+    return [QualityChange(split=split, metric=metric, **asdict(found)) for metric, found in measured]
+
+
+def _both(compared: Compared) -> list[str]:
+    from teachkit.hashing import digest_bytes
+
+    return [digest_bytes(side.tobytes()) for side in (compared.before, compared.after)]
+
+
+def _look(run: Executor, node: Node, task: TaskInfo, about: list[Any]) -> int:
+    """Count a look at the test split; the same labels on the same gold tell nothing new a second time."""
+    key = "diff look:" + digest(about)
+    if run.store.cache.get_many([key]):
+        return looks_at_test(run.store, task.name)
+    number = record_look(run, task.name, [node], by="diff", gold="test")
+    run.store.cache.put_many({key: "1"})
+    return number
