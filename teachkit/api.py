@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from teachkit.build.improving import Candidate
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
+    from teachkit.diff import Diff
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
     from teachkit.llm import Probe
@@ -277,6 +278,20 @@ class Project:
 
         with self.workspace() as work:
             return explain(work, _find(work.graph, label_set, ("label_set",)), str(item))
+
+    def diff(
+        self,
+        base: str | None = None,
+        head: str | None = None,
+        *,
+        label_sets: Sequence[str] = (),
+        examples: int = 10,
+        report: Reporter = quiet,
+    ) -> Diff:
+        """What ``head`` (default: the working tree) does to the labels of ``base`` (default: as of a pull request)."""
+        from teachkit.diff import diff
+
+        return diff(self.root, self._options, base, head, label_sets=label_sets, examples=examples, report=report)
 
     def upstream(self, node: str) -> dict[str, Any]:
         """What a node is made of."""

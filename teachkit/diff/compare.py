@@ -113,6 +113,6 @@ def _stale(side: Side, which: str, names: Sequence[str]) -> Iterator[str]:
             yield f"teachkit.lock of the {which} does not name {name}: 'teachkit build' writes it"
         elif entry.digest != output_of(output.parts).digest:
             yield (
-                f"teachkit.lock of the {which} names other labels of {name} than its files and data give: "
+                f"teachkit.lock of the {which} does not name the labels that its files and data give for {name}: "
                 "what the files give is compared"
             )

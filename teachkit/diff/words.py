@@ -1,0 +1,166 @@
+"""What a comparison comes to, in sentences: the same ones on a terminal, in a comment and on a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from teachkit.diff.result import Change, DataDiff, Diff, LabelSetDiff, QualityChange, VoterDiff
+
+Verdict = Literal["same", "better", "worse", "open", "unknown"]
+"""``open``: labels change, and gold does not tell whether that is good."""
+
+SURE = 0.05  # p-values below that are believed
+_NAMED = 6
+_SHOWN_SHIFT = 0.00005
+_EFFECTLESS = ("test", "unit_test", "export")
+
+
+def headline(diff: Diff) -> str:
+    """One sentence on all label sets."""
+    if not diff.label_sets:
+        return "There are no label sets to compare."
+    if diff.unchanged:
+        return _nothing(diff)
+    said = [sentence(s) for s in diff.label_sets if s.status != "same"]
+    same = [s for s in diff.label_sets if s.status == "same"]
+    if same and said:
+        said.append(f"{_named([s.name for s in same])}: no label changes")
+    return ". ".join(said) + "."
+
+
+def sentence(found: LabelSetDiff) -> str:
+    """What happens to one label set."""
+    match found.status:
+        case "same":
+            return f"{found.name}: no label changes"
+        case "added":
+            return f"{found.name} is new" + (f": {found.items_after:,} items" if found.items_after is not None else "")
+        case "removed":
+            return f"{found.name} is gone"
+        case "unknown":
+            return f"{found.name}: labels cannot be compared"
+        case "moved":
+            moved = _count(found.moved or 0, "item")
+            return f"{found.name}: no label flips; posteriors of {moved} moved, {_at_most(found)}"
+    parts = []
+    if found.flips or not (found.gained or found.lost):
+        share = found.flips / found.compared if found.flips and found.compared else 0.0
+        flips = f"{found.flips or 0:,} of {found.compared or 0:,} labels {'flips' if found.flips == 1 else 'flip'}"
+        parts.append(flips + (f" ({percent(share)})" if found.flips else ""))
+    parts += [f"{_count(found.gained, 'item')} gained a label"] if found.gained else []
+    parts += [f"{_count(found.lost, 'item')} lost theirs"] if found.lost else []
+    parts += [f"{_count(found.added, 'item')} new"] if found.added else []
+    parts += [f"{_count(found.removed, 'item')} gone"] if found.removed else []
+    return f"{found.name}: {', '.join(parts)}"
+
+
+def verdict(found: LabelSetDiff) -> Verdict:
+    """Whether labels are better on gold: by the test split if it tells, else by the tune split."""
+    if found.status in ("same", "moved"):
+        return "same"
+    if found.status in ("unknown", "removed"):
+        return "unknown"
+    for split in ("test", "tune"):
+        figure = accuracy_on(found, split)
+        if figure is not None and figure.p_value is not None and figure.p_value < SURE:
+            return "better" if (figure.delta or 0.0) > 0 else "worse"
+    return "open"
+
+
+def judgment(found: LabelSetDiff) -> str:
+    """The verdict in words, with the figures that it rests on; empty where labels did not change."""
+    decided = verdict(found)
+    if decided in ("same", "unknown"):
+        return ""
+    figures = [f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None]
+    if not figures:
+        return "no gold tells whether that is better"
+    by = next((f for f in figures if f.p_value is not None and f.p_value < SURE), figures[0])
+    word = {"better": "better", "worse": "worse", "open": "no clear change"}[decided]
+    return f"{word} on gold: {quality_words(by)}"
+
+
+def quality_words(figure: QualityChange) -> str:
+    """``accuracy on test 93.1 % → 90.0 % (4 items became wrong, 0 right; p = 0.125)``."""
+    name = {"accuracy": "accuracy", "macro_f1": "macro F1"}[figure.metric]
+    said = f"{name} on {figure.split} {percent(figure.before)} → {percent(figure.after)}"
+    if figure.metric != "accuracy":
+        return said
+    if not figure.better and not figure.worse:
+        return f"{said} (the labels of all {figure.n:,} gold items are as right as before)"
+    p_value = "p < 0.001" if (figure.p_value or 0.0) < 0.001 else f"p = {figure.p_value:.2g}"
+    return f"{said} ({figure.worse:,} became wrong, {figure.better:,} right, of {figure.n:,}; {p_value})"
+
+
+def accuracy_on(found: LabelSetDiff, split: str) -> QualityChange | None:
+    """The accuracy on a gold split, None if it has no gold."""
+    return next((q for q in found.quality if q.split == split and q.metric == "accuracy"), None)
+
+
+def change_words(change: Change) -> str:
+    """``lf.spam.length modified``."""
+    return f"{change.node} {'content changed' if change.change == 'data' else change.change}"
+
+
+def cause_words(change: str) -> str:
+    """What a cause is, in a word."""
+    return {"data": "data", "interaction": "several changes together"}.get(change, change)
+
+
+def voter_words(voter: VoterDiff) -> str:
+    """What a voter says now that it did not."""
+    if voter.gained is None:
+        return voter.change
+    if voter.same_votes:
+        return "same votes"
+    parts = ((voter.gained, "gained"), (voter.lost, "lost"), (voter.changed, "changed"))
+    return ", ".join(f"{count:,} {word}" for count, word in parts if count)
+
+
+def data_words(data: DataDiff) -> str:
+    """``418 → 430 rows: 14 new, 2 gone, 3 changed in text``."""
+    said = f"{data.rows_before or 0:,} → {data.rows_after or 0:,} rows"
+    parts = [f"{data.new:,} new"] if data.new else []
+    parts += [f"{data.gone:,} gone"] if data.gone else []
+    parts += [f"{data.changed:,} changed in {_named(data.columns)}"] if data.changed else []
+    parts += [f"columns added: {_named(data.columns_added)}"] if data.columns_added else []
+    parts += [f"columns removed: {_named(data.columns_removed)}"] if data.columns_removed else []
+    parts += [data.note] if data.note else []
+    return f"{said}: {', '.join(parts)}" if parts else f"{said}: in another order"
+
+
+def percent(share: float | None) -> str:
+    """A share for people; small ones keep what tells them from none."""
+    if share is None:
+        return "–"
+    if share == 0 or abs(share) >= 0.001:
+        return f"{share:.1%}"
+    return f"{share:.2%}" if abs(share) >= 0.0001 else "< 0.01%"
+
+
+def _nothing(diff: Diff) -> str:
+    effective = [c for c in diff.changes if c.kind not in _EFFECTLESS]
+    if not effective:
+        others = f" ({_count(len(diff.changes), 'test or export', 'tests or exports')} did)" if diff.changes else ""
+        return f"No label changes: nothing that labels are made of changed{others}."
+    votes = "" if any(not v.same_votes for v in diff.voters) else "votes and "
+    which = _named([c.node for c in effective])
+    changed = f"{_count(len(effective), 'node')} changed ({which})"
+    return f"No label changes: {changed}, and all {votes}labels are the same, bit for bit."
+
+
+def _at_most(found: LabelSetDiff) -> str:
+    shift = found.largest_shift or 0.0
+    return f"by at most {shift:.4f}" if shift >= _SHOWN_SHIFT else "in their last digits alone"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _count(number: int, noun: str, several: str = "") -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or noun + 's'}"
