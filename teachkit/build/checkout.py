@@ -71,9 +71,9 @@ def _entries(folder: Path) -> list[Path]:
 
 def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
     """Write the files of a commit as a checkout would, through an index of our own."""
+    changed = set(_changed(top, commit, index.with_name("index of the work tree")))
     own = {"GIT_INDEX_FILE": str(index)}
     run_git(top, "read-tree", commit, env=own)
-    changed = set(_names(run_git(top, "diff", "--name-only", "--no-renames", "-z", commit, "--")))
     written = []
     for entry in _names(run_git(top, "ls-files", "--stage", "-z", env=own)):
         about, _, name = entry.partition("\t")
@@ -85,6 +85,15 @@ def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
             written.append(name)
     names = "".join(f"{name}\0" for name in written)
     run_git(top, "checkout-index", "-z", "--stdin", f"--prefix={tree}/", env=own, stdin=names)
+
+
+def _changed(top: Path, commit: str, index: Path) -> list[str]:
+    """The files that differ between a commit and the work tree, by a copy of its index: git writes into that."""
+    real = top / run_git(top, "rev-parse", "--git-path", "index").strip()
+    if real.is_file():
+        shutil.copyfile(real, index)
+    own = {"GIT_INDEX_FILE": str(index)}
+    return _names(run_git(top, "diff", "--name-only", "--no-renames", "-z", commit, "--", env=own))
 
 
 def _is_large(path: Path) -> bool:

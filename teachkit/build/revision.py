@@ -10,7 +10,7 @@ from teachkit.build.checkout import checked_out
 from teachkit.build.git import commit_of, git_state, show_file
 from teachkit.build.workspace import open_workspace
 from teachkit.errors import BadLock, NotAProject, TeachkitError, Where
-from teachkit.project import read_project
+from teachkit.project import read_config, read_target
 from teachkit.store import parse_lock, read_lock
 
 if TYPE_CHECKING:
@@ -65,17 +65,18 @@ def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revisi
 
     Raises:
         NoGit, UnknownRevision, ShallowClone, GitFailed: git does not have it.
-        TeachkitError: the project at ``root`` cannot be read, so that nobody knows where its store is.
+        TeachkitError: ``teachkit.yml`` or ``profiles.yml`` cannot be read, so that nobody knows where the store is.
     """
     from teachkit.build.git import GitState
 
     commit = commit_of(root, name)
-    here = read_project(root, options)
+    store = root / read_target(root, options).store
+    target = root / read_config(root).paths.target
     lock, lock_problem = _lock_at(root, commit)
     git = GitState(commit, ())
-    with checked_out(root, commit, leave_out=(here.store_path, here.target_path)) as folder:
+    with checked_out(root, commit, leave_out=(store, target)) as folder:
         try:
-            work = open_workspace(folder, options, change=lambda files: _with_store(files, here.store_path))
+            work = open_workspace(folder, options, change=lambda files: _with_store(files, store))
         except TeachkitError as error:
             problem = _no_project(name, error, root)
             yield Revision(name, git, None, lock, problem, lock_problem)

@@ -7,7 +7,7 @@ from teachkit.project.root import find_root
 
 if TYPE_CHECKING:
     from teachkit.project.macros import GenericTest
-    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project, read_prompt
+    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project, read_prompt, read_target
     from teachkit.project.templates import Templates, has_jinja
 
 __all__ = [
@@ -20,12 +20,13 @@ __all__ = [
     "read_config",
     "read_project",
     "read_prompt",
+    "read_target",
 ]
 __getattr__ = lazy_names(
     __name__,
     {
         "macros": ("GenericTest",),
-        "read": ("Definition", "ProjectFiles", "read_config", "read_project", "read_prompt"),
+        "read": ("Definition", "ProjectFiles", "read_config", "read_project", "read_prompt", "read_target"),
         "templates": ("Templates", "has_jinja"),
     },
 )

@@ -130,6 +130,19 @@ def read_config(root: Path) -> models.ProjectConfig:
     return config
 
 
+def read_target(root: Path, options: ReadOptions) -> models.Target:
+    """Read the chosen target of ``profiles.yml`` alone: what is wrong elsewhere does not matter.
+
+    Raises:
+        ProjectErrors, UnknownTarget, BadOption: it cannot be read, or is not there.
+    """
+    reader = _Reader(root)
+    _, target = _profile(reader, root, options)
+    if reader.errors:
+        raise ProjectErrors(reader.errors)
+    return target
+
+
 def read_project(root: Path, options: ReadOptions) -> ProjectFiles:
     """Read all files of the project below ``root``.
 
