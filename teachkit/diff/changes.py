@@ -33,13 +33,20 @@ def _changes(before: Executor, after: Executor) -> Iterator[Change]:
         old = was.get(node.id)
         if old is None:
             yield _change(node, "added", None, node)
-        elif old.own != node.own:
+        elif is_modified(old, node):
             yield _change(node, "modified", old, node)
         elif node.kind == "source" and _content(before, node.id) != _content(after, node.id):
             yield _change(node, "data", old, node)
     for node in before.graph:
         if node.id not in now:
             yield _change(node, "removed", node, None)
+
+
+def is_modified(old: Node, new: Node) -> bool:
+    """Whether a node means something else; a label set not just because a voter came or went."""
+    if new.kind != "label_set":
+        return old.own != new.own
+    return old.text != new.text or {**old.canonical, "abstain": None} != {**new.canonical, "abstain": None}
 
 
 def _content(run: Executor, node_id: str) -> str | None:

@@ -53,7 +53,7 @@ def compare_label_set(before: Side, after: Side, name: str, examples: int) -> La
     added, removed = len(labels[1].keys) - count, len(labels[0].keys) - count
     other = bool(flips or gained or lost or added or removed)
     found = None if same else _attribution(before, after, nodes, labels, compared, notes)
-    quality, looks = measure(before, after, nodes[1], labels[1], compared, notes, same=same)
+    measured = measure(before, after, nodes[1], labels[1], compared, same=same)
     return LabelSetDiff(
         name,
         task,
@@ -71,8 +71,10 @@ def compare_label_set(before: Side, after: Side, name: str, examples: int) -> La
         examples=_examples(after, nodes[1], labels, compared, found, examples),
         kappa=_kappa(compared),
         balance=_balance(labels, compared.names),
-        quality=quality,
-        test_looks=looks,
+        quality=measured.quality,
+        test_looks=measured.test_looks,
+        gold_changed=measured.gold_changed,
+        old_gold=measured.old_gold,
         notes=notes,
         changes=_changes(labels, compared, found),
         **known,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from teachkit.diff.report import Code, cut, sections
-from teachkit.diff.words import headline, verdict
+from teachkit.diff.words import alerts, headline, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +44,8 @@ def _lines(diff: Diff, found: Sequence[Section], most: int) -> Iterator[str]:
     yield f"### {_sign(diff)} {_title(diff)}"
     if diff.base.problem is not None:
         yield from ("", f"**The base does not compile:** {_plain(diff.base.problem.splitlines()[0])}")
+    for alert in alerts(diff):
+        yield from ("", f"⚠️ {_plain(alert)}")
     named, rest = [s for s in found if s.name], [s for s in found if not s.name]
     for section in named[:most]:
         yield from _label_set(section, alone=len(named) == 1)
@@ -60,6 +62,8 @@ def _sign(diff: Diff) -> str:
     verdicts = {verdict(s) for s in diff.label_sets}
     if diff.base.problem is not None:
         verdicts.add("unknown")
+    if alerts(diff):
+        verdicts.add("open")
     return _SIGNS[next((v for v in _ORDER if v in verdicts), "same")]
 
 
@@ -73,7 +77,7 @@ def _title(diff: Diff) -> str:
 def _label_set(section: Section, *, alone: bool) -> Iterator[str]:
     if not alone:
         yield from ("", f"#### {_SIGNS[section.verdict]} {_plain(section.sentence)}")
-    if section.judgment:
+    if section.judgment and not (alone and section.verdict == "same"):
         yield from ("", f"**{_plain(section.judgment[0].upper() + section.judgment[1:])}**")
     yield from _notes(section)
     for table in section.tables:

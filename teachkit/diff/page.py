@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from teachkit.diff.report import Code, cut, sections
-from teachkit.diff.words import headline
+from teachkit.diff.words import alerts, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +76,8 @@ def _body(diff: Diff, found: Sequence[Section], element: str) -> Iterator[str]:
     yield f'<p class="note">{_end("base", diff.base)} · {_end("head", diff.head)}</p>'
     if diff.base.problem is not None:
         yield f'<p class="judgment worse">The base does not compile: {escape(diff.base.problem)}</p>'
+    for alert in alerts(diff):
+        yield f'<p class="judgment open">⚠ {escape(alert)}</p>'
     for section in found:
         yield from _section(section)
     yield f"</{element}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import dataset_keys
@@ -14,7 +14,7 @@ from teachkit.diff.result import QualityChange
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from teachkit.build.execute import Executor
     from teachkit.diff.labels import Compared, Labels
@@ -24,10 +24,20 @@ if TYPE_CHECKING:
 _MEASURED = ("tune", "test")
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures, which look at the test split this is, whether gold is another one, and accuracies by the old one."""
+
+    quality: Sequence[QualityChange] = ()
+    test_looks: int | None = None
+    gold_changed: bool = False
+    old_gold: Mapping[str, float] = field(default_factory=dict)
+
+
 def measure(
-    before: Side, after: Side, node: Node | None, labels: Labels, compared: Compared, notes: list[str], *, same: bool
-) -> tuple[Sequence[QualityChange], int | None]:
-    """Figures on the gold splits, and which look at the test split this is; ``labels`` are those after.
+    before: Side, after: Side, node: Node | None, labels: Labels, compared: Compared, *, same: bool
+) -> Measured:
+    """Measure on the gold splits; ``labels`` are those after.
 
     Equal labels (``same``) are measured only where gold is other than it was.
     """
@@ -36,12 +46,12 @@ def measure(
     from teachkit.votes import SPLITS
 
     if after.run is None or node is None:
-        return (), None
+        return Measured()
     task = after.task(node)
     new = gold_content(after.run, task)
     moved = _gold_moved(before, node, new)
     if same and not moved:
-        return (), None
+        return Measured()
     gold = read_gold(after.run, task, [n.id for n in gold_files(after.run.graph, task) if n.id in after.run.outputs])
     rows = _dataset_rows(after.run, task, labels)[compared.pairing.after]
     there = rows >= 0
@@ -55,10 +65,9 @@ def measure(
         if chosen.any():
             at = items[chosen]
             found += _figures(name, truth[chosen], compared.before[at], compared.after[at], compared)
-    if moved:
-        notes.append(_about_gold(before, node))
     measured_test = any(q.split == "test" for q in found)
-    return found, _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
+    looks = _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
+    return Measured(found, looks, moved, _by_old_gold(before, node) if moved else {})
 
 
 def gold_content(run: Executor, task: TaskInfo) -> list[Any]:
@@ -81,14 +90,12 @@ def _gold_moved(before: Side, node: Node, now: list[Any]) -> bool:
     return bool(was) and digest(was) != digest(now)
 
 
-def _about_gold(before: Side, node: Node) -> str:
+def _by_old_gold(before: Side, node: Node) -> dict[str, float]:
     entry = before.revision.lock.label_sets.get(node.name) if before.revision.lock is not None else None
-    said = "gold, splits or rows with gold changed: figures before and after are both measured with those of the head"
-    old = {s: entry.quality[s].get("accuracy") for s in _MEASURED if s in entry.quality} if entry is not None else {}
-    if any(value is not None for value in old.values()):
-        listed = ", ".join(f"{value:.1%} on {split}" for split, value in old.items() if value is not None)
-        said += f". By the gold of the base the accuracy before was {listed}"
-    return said
+    if entry is None:
+        return {}
+    found = {split: entry.quality[split].get("accuracy") for split in _MEASURED if split in entry.quality}
+    return {split: float(value) for split, value in found.items() if value is not None}
 
 
 def _dataset_rows(run: Executor, task: TaskInfo, labels: Labels) -> Any:

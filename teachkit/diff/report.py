@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.diff.words import cause_words, change_words, data_words, judgment, percent, sentence, verdict, voter_words
+from teachkit.diff.words import (
+    NAMED_FLIPS,
+    cause_words,
+    change_words,
+    data_words,
+    directions,
+    judgment,
+    percent,
+    sentence,
+    verdict,
+    voter_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,11 +106,12 @@ def _matrix(found: LabelSetDiff) -> Table | None:
     if len(names) > 8 or any(n.startswith("not ") for n in names):
         pairs = sorted(((n, a, b) for a, tos in found.matrix.items() for b, n in tos.items()), reverse=True)
         rows: list[list[Cell]] = [[Code(a), Code(b), f"{n:,}"] for n, a, b in pairs]
-        return Table("Flips", ["from", "to", "items"], rows, numeric=(2,), open=len(rows) <= 12)
+        return Table("Flips", ["from", "to", "items"], rows, numeric=(2,))
     square: list[list[Cell]] = [
         [Code(a), *(_count_cell(found.matrix.get(a, {}).get(b, 0)) for b in names)] for a in names
     ]
-    return Table("Flips", ["from \\ to", *names], square, numeric=range(1, 9), open=True)
+    many = len(directions(found)) > NAMED_FLIPS
+    return Table("Flips", ["from \\ to", *names], square, numeric=range(1, 9), open=many)
 
 
 def _count_cell(count: int) -> str:
@@ -116,7 +128,8 @@ def _quality(found: LabelSetDiff) -> Table:
 def _quality_row(figure: QualityChange) -> list[Cell]:
     name = {"accuracy": "accuracy", "macro_f1": "macro F1"}[figure.metric]
     moves = "" if figure.better is None else f"{figure.better:,} / {figure.worse:,}"
-    p_value = "" if figure.p_value is None else f"{figure.p_value:.3f}"
+    still = not figure.delta and not figure.better and not figure.worse
+    p_value = "" if figure.p_value is None or still else f"{figure.p_value:.3f}"
     return [
         figure.split,
         name,
@@ -125,7 +138,7 @@ def _quality_row(figure: QualityChange) -> list[Cell]:
         percent(figure.after),
         _range(figure.low, figure.high),
         "" if figure.delta is None else f"{figure.delta * 100:+.1f}",
-        _signed_range(figure.delta_low, figure.delta_high),
+        "" if still else _signed_range(figure.delta_low, figure.delta_high),
         moves,
         p_value,
     ]
@@ -219,7 +232,7 @@ def _voter_row(voter: VoterDiff, priced: bool) -> list[Cell]:
     row: list[Cell] = [
         Code(voter.node),
         voter.change if voter.change != "data" else "data",
-        moves if moves == voter.change else f"{votes}: {moves}",
+        votes if voter.gained is None else f"{votes}: {moves}",
         percent(voter.precision_before),
         percent(voter.precision_after),
         _arrow(voter.gold_before, voter.gold_after),

@@ -100,7 +100,9 @@ class LabelSetDiff:
     another label, ``gained`` one where there was none, ``lost`` none where there was one; ``matrix`` counts flips from
     label to label. ``moved`` counts items whose posterior is another, ``largest_shift`` how far one moved at most.
     ``kappa`` is Cohen's of labels before and after, ``agreement`` Krippendorff's alpha of the task's annotators. Costs
-    are USD of all answers that the labels rest on. ``changes`` (not in JSON) holds all items whose label changed.
+    are USD of all answers that the labels rest on. Where gold, splits or rows with gold changed, ``old_gold`` is the
+    accuracy on each split by the gold of the base, as its lock says. ``changes`` (not in JSON) holds all items whose
+    label changed.
     """
 
     name: str
@@ -130,6 +132,8 @@ class LabelSetDiff:
     digest_before: str | None = None
     digest_after: str | None = None
     test_looks: int | None = None
+    gold_changed: bool = False
+    old_gold: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
     changes: pa.Table | None = None
 
@@ -229,6 +233,8 @@ class Diff:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values: the documented JSON of ``teachkit diff``."""
+        from teachkit.diff.words import alerts
+
         sets = [{k: v for k, v in _plain(s).items() if k != "changes"} for s in self.label_sets]
         return {
             "schema_version": SCHEMA_VERSION,
@@ -239,6 +245,7 @@ class Diff:
             "changes": [asdict(c) for c in self.changes],
             "voters": [asdict(v) for v in self.voters],
             "data": [asdict(d) for d in self.data],
+            "alerts": alerts(self),
             "notes": list(self.notes),
         }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from teachkit.diff.labels import NOT
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from teachkit.diff.result import Change, DataDiff, Diff, LabelSetDiff, QualityChange, VoterDiff
 
@@ -13,6 +15,9 @@ Verdict = Literal["same", "better", "worse", "open", "unknown"]
 """``open``: labels change, and gold does not tell whether that is good."""
 
 SURE = 0.05  # p-values below that are believed
+_WRONG = 0.5
+_MORE_CONFLICT = 0.1
+NAMED_FLIPS = 2
 _NAMED = 6
 _SHOWN_SHIFT = 0.00005
 _EFFECTLESS = ("test", "unit_test", "export")
@@ -49,12 +54,25 @@ def sentence(found: LabelSetDiff) -> str:
     if found.flips or not (found.gained or found.lost):
         share = found.flips / found.compared if found.flips and found.compared else 0.0
         flips = f"{found.flips or 0:,} of {found.compared or 0:,} labels {'flips' if found.flips == 1 else 'flip'}"
-        parts.append(flips + (f" ({percent(share)})" if found.flips else ""))
+        parts.append(flips + (f" ({percent(share)}{_directions(found)})" if found.flips else ""))
     parts += [f"{_count(found.gained, 'item')} gained a label"] if found.gained else []
     parts += [f"{_count(found.lost, 'item')} lost theirs"] if found.lost else []
     parts += [f"{_count(found.added, 'item')} new"] if found.added else []
     parts += [f"{_count(found.removed, 'item')} gone"] if found.removed else []
     return f"{found.name}: {', '.join(parts)}"
+
+
+def directions(found: LabelSetDiff) -> list[tuple[int, str, str]]:
+    """How many labels flip from which to which, most first."""
+    return sorted(((n, a, b) for a, row in found.matrix.items() for b, n in row.items()), key=lambda f: (-f[0], f[1:]))
+
+
+def _directions(found: LabelSetDiff) -> str:
+    """All directions where they are few."""
+    flips = directions(found)
+    if len(flips) > NAMED_FLIPS or any(a.startswith(NOT) or b.startswith(NOT) for _, a, b in flips):
+        return ""
+    return "; " + ", ".join(f"{a} → {b} {n:,}" for n, a, b in flips)
 
 
 def verdict(found: LabelSetDiff) -> Verdict:
@@ -71,16 +89,52 @@ def verdict(found: LabelSetDiff) -> Verdict:
 
 
 def judgment(found: LabelSetDiff) -> str:
-    """The verdict in words, with the figures that it rests on; empty where labels did not change."""
+    """The verdict in words, with the figures that it rests on; empty where neither labels nor gold changed."""
     decided = verdict(found)
     if decided in ("same", "unknown"):
-        return ""
+        return gold_words(found)
     figures = [f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None]
     if not figures:
         return "no gold tells whether that is better"
     by = next((f for f in figures if f.p_value is not None and f.p_value < SURE), figures[0])
     word = {"better": "better", "worse": "worse", "open": "no clear change"}[decided]
-    return f"{word} on gold: {quality_words(by)}"
+    said = f"{word} on gold: {quality_words(by)}"
+    return f"{said}; {gold_words(found)}" if found.gold_changed else said
+
+
+def gold_words(found: LabelSetDiff) -> str:
+    """What other gold makes of the same labels; empty where gold is as it was."""
+    if not found.gold_changed:
+        return ""
+    said = []
+    for figure in (f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None):
+        old = found.old_gold.get(figure.split)
+        if old is None:
+            said.append(f"accuracy on {figure.split} {percent(figure.before)} by the new gold")
+        elif percent(old) != percent(figure.before):
+            said.append(f"accuracy on {figure.split} {percent(old)} by the old, {percent(figure.before)} by the new")
+    return f"gold changed: {'; '.join(said)}" if said else "gold changed, and no accuracy with it"
+
+
+def alerts(diff: Diff) -> list[str]:
+    """What a reviewer should look at even where labels hardly change."""
+    return [*(a for v in diff.voters for a in _about_voter(v)), *(a for s in diff.label_sets for a in _about_set(s))]
+
+
+def _about_voter(voter: VoterDiff) -> Iterator[str]:
+    if voter.precision_after is None or voter.high_after is None or voter.change == "removed":
+        return
+    of = f"{percent(voter.precision_after)} of {_count(voter.gold_after or 0, 'vote')} on gold"
+    if voter.high_after < _WRONG:
+        yield f"{voter.node} is more often wrong than right: {of}"
+    elif voter.low_before is not None and voter.high_after < voter.low_before:
+        yield f"{voter.node} became less precise: {of}, {percent(voter.precision_before)} before"
+
+
+def _about_set(found: LabelSetDiff) -> Iterator[str]:
+    before, after = found.conflict.before, found.conflict.after
+    if before is not None and after is not None and after - before > _MORE_CONFLICT:
+        yield f"{found.name}: voters disagree on {percent(after)} of the items, {percent(before)} before"
 
 
 def quality_words(figure: QualityChange) -> str:
@@ -142,6 +196,9 @@ def percent(share: float | None) -> str:
 
 
 def _nothing(diff: Diff) -> str:
+    if any(s.gold_changed for s in diff.label_sets):
+        said = "; ".join(f"{s.name}: {gold_words(s)}" for s in diff.label_sets if s.gold_changed)
+        return f"No label changes. {said}."
     effective = [c for c in diff.changes if c.kind not in _EFFECTLESS]
     if not effective:
         others = f" ({_count(len(diff.changes), 'test or export', 'tests or exports')} did)" if diff.changes else ""

@@ -103,10 +103,12 @@ def _write(found: Diff, form: str, texts: bool | None, output: Path, settings: S
 
 def _show(found: Diff, settings: Settings, *, texts: bool) -> None:
     from teachkit.diff.report import sections
-    from teachkit.diff.words import headline
+    from teachkit.diff.words import alerts, headline
 
     click.echo(f"{_end('base', found.base)}\n{_end('head', found.head)}\n")
     click.echo(headline(found))
+    for alert in alerts(found):
+        click.echo(f"warning: {alert}")
     if found.base.problem is not None:
         click.echo(f"\nthe base does not compile:\n{found.base.problem}")
     for section in sections(found, texts=texts):
