@@ -44,11 +44,14 @@ def _lines(diff: Diff, found: Sequence[Section], most: int) -> Iterator[str]:
     yield f"### {_sign(diff)} {_title(diff)}"
     if diff.base.problem is not None:
         yield from ("", f"**The base does not compile:** {_plain(diff.base.problem.splitlines()[0])}")
+    named, rest = [s for s in found if s.name], [s for s in found if not s.name]
+    alone = len(named) == 1
+    if alone and named[0].judgment not in headline(diff):
+        yield from _judgment(named[0])
     for alert in alerts(diff):
         yield from ("", f"⚠️ {_plain(alert)}")
-    named, rest = [s for s in found if s.name], [s for s in found if not s.name]
     for section in named[:most]:
-        yield from _label_set(section, alone=len(named) == 1)
+        yield from _label_set(section, alone=alone)
     if len(named) > most:
         yield from ("", f"and {len(named) - most} more label sets: `teachkit diff` shows all")
     for section in rest:
@@ -77,11 +80,15 @@ def _title(diff: Diff) -> str:
 def _label_set(section: Section, *, alone: bool) -> Iterator[str]:
     if not alone:
         yield from ("", f"#### {_SIGNS[section.verdict]} {_plain(section.sentence)}")
-    if section.judgment and not (alone and section.verdict == "same"):
-        yield from ("", f"**{_plain(section.judgment[0].upper() + section.judgment[1:])}**")
+        yield from _judgment(section)
     yield from _notes(section)
     for table in section.tables:
         yield from _open(table) if table.open else _folded(table)
+
+
+def _judgment(section: Section) -> Iterator[str]:
+    if section.judgment:
+        yield from ("", f"**{_plain(section.judgment[0].upper() + section.judgment[1:])}**")
 
 
 def _notes(section: Section) -> Iterator[str]:

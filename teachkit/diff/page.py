@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from teachkit.diff.report import Code, cut, sections
+from teachkit.diff.report import cut, sections
 from teachkit.diff.words import alerts, headline
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from teachkit.diff.result import Diff, End
 
 _ROWS_OF_A_FRAGMENT = 20
+_LONG = 48  # characters of a name from which on it may be broken
 
 STYLE = """
 .tk-diff { --ink: #1c2024; --dim: #5d6570; --line: #d9dee4; --back: #ffffff; --soft: #f4f6f8;
@@ -40,7 +41,9 @@ STYLE = """
 .tk-diff th { color: var(--dim); font-weight: 600; white-space: nowrap; }
 .tk-diff .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tk-diff code { font: .92em ui-monospace, monospace; background: var(--soft); padding: 0 .25em; border-radius: 3px;
-  color: inherit; overflow-wrap: anywhere; }
+  color: inherit; white-space: nowrap; }
+.tk-diff code.long, .tk-diff .prose { white-space: normal; overflow-wrap: anywhere; }
+.tk-diff .prose { display: inline-block; min-width: 8rem; }
 """
 
 
@@ -76,20 +79,26 @@ def _body(diff: Diff, found: Sequence[Section], element: str) -> Iterator[str]:
     yield f'<p class="note">{_end("base", diff.base)} · {_end("head", diff.head)}</p>'
     if diff.base.problem is not None:
         yield f'<p class="judgment worse">The base does not compile: {escape(diff.base.problem)}</p>'
+    alone = sum(bool(section.name) for section in found) == 1
+    if alone and found[0].judgment not in headline(diff):
+        yield from _judgment(found[0])
     for alert in alerts(diff):
         yield f'<p class="judgment open">⚠ {escape(alert)}</p>'
     for section in found:
-        yield from _section(section)
+        yield from _section(section, alone=alone)
     yield f"</{element}>"
 
 
-def _section(section: Section) -> Iterator[str]:
-    if section.name:
-        yield f'<section id="{escape(section.name)}"><h2>{escape(section.sentence)}</h2>'
-    else:
-        yield "<section>"
+def _judgment(section: Section) -> Iterator[str]:
     if section.judgment:
         yield f'<p class="judgment {section.verdict}">{escape(section.judgment[0].upper() + section.judgment[1:])}</p>'
+
+
+def _section(section: Section, *, alone: bool) -> Iterator[str]:
+    yield f'<section id="{escape(section.name)}">' if section.name else "<section>"
+    if section.name and not alone:
+        yield f"<h2>{escape(section.sentence)}</h2>"
+        yield from _judgment(section)
     for note in section.notes:
         yield f'<p class="note">{escape(note)}</p>'
     for table in section.tables:
@@ -118,11 +127,12 @@ def _number(table: Table, index: int) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return f"<code>{escape(cell.text)}</code>" if isinstance(cell, Code) and cell.text else escape(_text(cell))
-
-
-def _text(cell: Cell) -> str:
-    return cell.text if isinstance(cell, Code) else cell
+    if isinstance(cell, str):
+        return escape(cell)
+    if cell.prose or not cell.text:
+        return f'<span class="prose">{escape(cell.text)}</span>'
+    long = ' class="long"' if len(cell.text) > _LONG else ""
+    return f"<code{long}>{escape(cell.text)}</code>"
 
 
 def _end(which: str, end: End) -> str:

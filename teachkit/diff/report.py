@@ -29,9 +29,10 @@ NONE = "(none)"
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A cell that is somebody's name or text, not a word of ours."""
+    """A cell that is somebody's name, or with ``prose`` somebody's text: not a word of ours."""
 
     text: str
+    prose: bool = False
 
 
 Cell = str | Code
@@ -129,7 +130,7 @@ def _quality_row(figure: QualityChange) -> list[Cell]:
     name = {"accuracy": "accuracy", "macro_f1": "macro F1"}[figure.metric]
     moves = "" if figure.better is None else f"{figure.better:,} / {figure.worse:,}"
     still = not figure.delta and not figure.better and not figure.worse
-    p_value = "" if figure.p_value is None or still else f"{figure.p_value:.3f}"
+    p_value = "" if figure.p_value is None or still else _p_value(figure.p_value)
     return [
         figure.split,
         name,
@@ -142,6 +143,10 @@ def _quality_row(figure: QualityChange) -> list[Cell]:
         moves,
         p_value,
     ]
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -198,7 +203,7 @@ def _examples(found: LabelSetDiff, texts: bool) -> Table | None:
             _with_confidence(e.before, e.confidence_before),
             _with_confidence(e.after, e.confidence_after),
             *([Code(e.cause)] if several else []),
-            *(Code(_text(e.shown.get(c))) for c in shown),
+            *(Code(_text(e.shown.get(c)), prose=True) for c in shown),
         ]
         for e in found.examples
     ]

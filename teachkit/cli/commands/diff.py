@@ -107,19 +107,23 @@ def _show(found: Diff, settings: Settings, *, texts: bool) -> None:
 
     click.echo(f"{_end('base', found.base)}\n{_end('head', found.head)}\n")
     click.echo(headline(found))
+    shown = sections(found, texts=texts)
+    alone = sum(bool(section.name) for section in shown) == 1
+    if alone and shown[0].judgment and shown[0].judgment not in headline(found):
+        click.echo(shown[0].judgment)
     for alert in alerts(found):
         click.echo(f"warning: {alert}")
     if found.base.problem is not None:
         click.echo(f"\nthe base does not compile:\n{found.base.problem}")
-    for section in sections(found, texts=texts):
-        _show_section(section, settings)
+    for section in shown:
+        _show_section(section, settings, alone=alone)
 
 
-def _show_section(section: Section, settings: Settings) -> None:
-    if section.name and section.tables:
-        click.echo(f"\n{click.style(section.name, bold=True) if not settings.no_color else section.name}")
-    if section.judgment:
-        click.echo(f"  {section.judgment}")
+def _show_section(section: Section, settings: Settings, *, alone: bool) -> None:
+    if section.name and not alone:
+        click.echo(f"\n{section.sentence}")
+        if section.judgment:
+            click.echo(section.judgment)
     for note in section.notes:
         click.echo(f"\nnote: {note}")
     for table in section.tables:
