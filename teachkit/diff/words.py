@@ -96,9 +96,10 @@ def judgment(found: LabelSetDiff) -> str:
     figures = [f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None]
     if not figures:
         return "no gold tells whether that is better"
-    by = next((f for f in figures if f.p_value is not None and f.p_value < SURE), figures[0])
+    sure = [f for f in figures if f.p_value is not None and f.p_value < SURE][:1]
+    by = sure or [f for f in figures if f.better or f.worse] or figures[:1]
     word = {"better": "better", "worse": "worse", "open": "no clear change"}[decided]
-    said = f"{word} on gold: {quality_words(by)}"
+    said = f"{word} on gold: {', '.join(quality_words(f) for f in by)}"
     return f"{said}; {gold_words(found)}" if found.gold_changed else said
 
 
