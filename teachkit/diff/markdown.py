@@ -131,7 +131,7 @@ def _cell(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown and HTML leave as it is, and that calls nobody."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
     return text.replace("@", "@\N{ZERO WIDTH SPACE}")
 
