@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from teachkit.diff.causes import Attribution
     from teachkit.diff.labels import Compared, Labels
     from teachkit.diff.sides import Side
-    from teachkit.graph import Node
+    from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta
 
+_COLUMNS = 3
 _MOVED = 1e-12  # below that a posterior is the same but for its last bits
 
 
@@ -259,16 +260,23 @@ def _shown(side: Side, node: Node, items: Sequence[Any]) -> Mapping[str, Mapping
     from teachkit.graph import literal, quote
 
     task = side.task(node)
-    if side.run is None or not task.show or task.dataset not in side.run.outputs:
+    if side.run is None or task.dataset not in side.run.outputs:
         return {}
     relation = parquet([side.store.path(p.key) for p in side.run.outputs[task.dataset].parts])
-    columns = [f"cast({quote(c)} as varchar) as {quote(c)}" for c in task.show if c.lower() != task.key.lower()]
+    chosen = task.show or _first_columns(side.run.graph[task.dataset], task)
+    columns = [f"cast({quote(c)} as varchar) as {quote(c)}" for c in chosen if c.lower() != task.key.lower()]
     wanted = ", ".join(literal(str(item)) for item in items)
     key = f"cast({quote(task.key)} as varchar)"
     table = side.run.session.table(
         f"select {', '.join([f'{key} as __item', *columns])} from {relation} where {key} in ({wanted})"
     )
     return {row.pop("__item"): row for row in table.to_pylist()}
+
+
+def _first_columns(dataset: Node, task: TaskInfo) -> Sequence[str]:
+    """What stands for an item where its task does not say: the first columns that are neither key, gold nor split."""
+    hidden = {task.key, *task.secret_columns, task.split_column}
+    return [c for c in dataset.columns or () if c not in hidden][:_COLUMNS]
 
 
 def _kappa(compared: Compared) -> float | None:

@@ -226,6 +226,20 @@ class Diff:
             raise KeyError(name)
         return found
 
+    def tables(self) -> dict[str, pa.Table]:
+        """All figures as Arrow tables: label_sets, causes, quality, examples, changes, voters, data."""
+        import pyarrow as pa
+
+        found = self.as_dict()
+        rows: dict[str, list[dict[str, Any]]] = {name: found[name] for name in ("changes", "voters", "data")}
+        for part in ("causes", "quality", "examples"):
+            rows[part] = [{"label_set": s["name"], **row} for s in found["label_sets"] for row in s[part]]
+        plain = ("matrix", "balance", "causes", "quality", "examples", "old_gold", "notes")
+        rows["label_sets"] = [{k: v for k, v in s.items() if k not in plain} for s in found["label_sets"]]
+        for row in rows["examples"]:
+            row.update({key: str(row[key]) for key in ("item", "before", "after")}, shown=str(row["shown"]))
+        return {name: pa.Table.from_pylist(found) for name, found in rows.items()}
+
     @property
     def unchanged(self) -> bool:
         """Whether all labels are known to be the same, bit for bit."""

@@ -26,10 +26,10 @@ _PEOPLE = "annotations"
 
 
 def compare_voters(before: Side, after: Side) -> list[VoterDiff]:
-    """The voters whose definition or votes are other, by task; those of one side alone among them."""
+    """The voters whose definition or votes are other; those that only see other data come last."""
     if before.run is None or after.run is None:
         return []
-    return list(_compare(before.run, after.run))
+    return sorted(_compare(before.run, after.run), key=lambda voter: voter.change == "data")
 
 
 def _compare(before: Executor, after: Executor) -> Iterator[VoterDiff]:

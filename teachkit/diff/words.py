@@ -57,7 +57,7 @@ def sentence(found: LabelSetDiff) -> str:
         parts.append(flips + (f" ({percent(share)}{_directions(found)})" if found.flips else ""))
     parts += [f"{_count(found.gained, 'item')} gained a label"] if found.gained else []
     parts += [f"{_count(found.lost, 'item')} lost theirs"] if found.lost else []
-    parts += [f"{_count(found.added, 'item')} new"] if found.added else []
+    parts += [_count(found.added, "new item")] if found.added else []
     parts += [f"{_count(found.removed, 'item')} gone"] if found.removed else []
     return f"{found.name}: {', '.join(parts)}"
 
