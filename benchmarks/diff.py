@@ -17,6 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from million import make_data, make_project, timed
 
 READ = """
@@ -43,6 +45,18 @@ def change(folder: Path, rules: list[tuple[str, str, list[str]]], numbers: list[
     path.write_text(text, encoding="utf-8")
 
 
+def add_gold(folder: Path) -> None:
+    """Gold for every twentieth text, half of it for tests; what it says does not matter here."""
+    path = folder / "texts.parquet"
+    table = pq.read_table(path)
+    gold = [("ham", "spam")[i // 20 % 2] if i % 20 == 0 else None for i in range(table.num_rows)]
+    pq.write_table(table.append_column("class", pa.array(gold)), path)
+    task, items = folder / "tasks/spam.yml", folder / "transforms/items.sql"
+    more = ", gold: {column: class}, splits: {hash: {tune: 50%, test: 50%}}}"
+    task.write_text(task.read_text(encoding="utf-8").replace("key: id}", f"key: id{more}"), encoding="utf-8")
+    items.write_text(items.read_text(encoding="utf-8").replace("id, text", "id, text, class"), encoding="utf-8")
+
+
 def label_parts(folder: Path, data: str) -> list[str]:
     import json
 
@@ -62,6 +76,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rules = make_data(folder, options.rows, options.functions)
         make_project(folder, rules)
+        add_gold(folder)
         (folder / ".gitignore").write_text(".teachkit/\ntarget/\n", encoding="utf-8")
         teachkit = [sys.executable, "-m", "teachkit", "--project-dir", str(folder)]
         timed([*teachkit, "build", "-q"])

@@ -156,7 +156,7 @@ class _Mixer:
                 node = now or was
                 if node is not None:
                     found.append(_Unit(node.id, "added" if was is None else "removed", (node.id,), frozenset({key})))
-            elif was.own != now.own and not self._same_votes(key):
+            elif was.own != now.own and not (self._same_votes(key) and self._place(0, key) == self._place(1, key)):
                 if self.tables and not reason and not self._can_cross(key):
                     with_data.add(key)
                 else:

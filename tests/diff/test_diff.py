@@ -395,3 +395,64 @@ def test_a_python_function_and_a_class_of_the_projects_own(repo: Repo) -> None:
     repo.replace("labeling_functions/mood/style.py", "< 4", "< 9")
     found = repo.labels_diff()
     assert causes(found)["label_set.moods"] == found["flips"] == found["compared"]
+
+
+GOLD_MODEL = """
+    label_models:
+      - {name: moods, task: mood, type: dawid_skene, gold: tune, prefer_gold: true, unlabeled: drop}
+    """
+
+
+def test_gold_that_the_label_model_is_fitted_to_is_a_cause(tmp_path: Path) -> None:
+    """Items without votes are left out here, so rows of the label set are not those of the dataset."""
+    files = {MODEL: GOLD_MODEL, "exports/train.yml": None, "annotations/mood/ann.jsonl": None}
+    repo = repository(tmp_path / "gold", files)
+    before = repo.labels("moods")
+    tune = [r["id"] for r in repo.rows("reviews") if r["split"] == "tune"]
+    repo.write(
+        {
+            "annotations/mood/_meta.yml": "files:\n  panel.csv: {role: gold}\n",
+            "annotations/mood/panel.csv": "item,label\n" + "".join(f"{i},bad\n" for i in tune),
+        }
+    )
+    found = repo.labels_diff()
+    assert set(causes(found)) == {"annotations.mood.panel"}
+    assert found["flips"] > 0
+    assert found["gold_changed"] is True
+    check(repo, found, before)
+    repo.replace(STARS, "stars >= 4", "stars >= 5")
+    repo.write({"labeling_functions/mood/more.sql": "{{ config(label='bad') }}\ntrue\n"})
+    found = repo.labels_diff()
+    assert found["added"] > 0
+    check(repo, found, before)
+    assert {"annotations.mood.panel", "lf.mood.more", "lf.mood.stars"} <= set(causes(found)) | {"lf.mood.stars"}
+
+
+def test_a_changed_role_is_the_change_of_its_file(tmp_path: Path) -> None:
+    files = {"annotations/mood/ann.jsonl": "".join(f'{{"item": "r{i:03}", "label": "bad"}}\n' for i in range(1, 30))}
+    repo = repository(tmp_path / "role", files)
+    before = repo.labels("moods")
+    repo.write({"annotations/mood/_meta.yml": "files:\n  ann.jsonl: {role: curator}\n"})
+    found = repo.labels_diff()
+    assert set(causes(found)) == {"annotations.mood.ann"}
+    assert found["flips"] > 0
+    check(repo, found, before)
+
+
+def test_labels_of_a_task_that_reads_another_label_set(tmp_path: Path) -> None:
+    """A change upstream of another label set is a change of data here."""
+    files = {
+        "transforms/second.sql": "select r.id, r.text, m.label as first from {{ ref('reviews') }} r "
+        "join {{ ref('moods') }} m on m.id = r.id",
+        "tasks/next.yml": "tasks:\n  - {name: next, labels: [yes_, no_], dataset: ref('second'), key: id}\n",
+        "labeling_functions/next/first.sql": "case first when 'good' then 'yes_' when 'bad' then 'no_' end\n",
+        "label_models/next.yml": "label_models:\n  - {name: nexts, task: next, type: majority}\n",
+    }
+    repo = repository(tmp_path / "two", files)
+    before = repo.labels("nexts")
+    repo.write({"labeling_functions/mood/harm.sql": "{{ config(label='bad') }}\nstars >= 4\n"})
+    repo.write({STARS: "case when stars >= 5 then 'good' end\n"})
+    found = repo.labels_diff(name="nexts")
+    check(repo, found, before, name="nexts")
+    assert list(causes(found)) == ["label_set.moods"]
+    assert found["lost"] + found["flips"] > 0
