@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -145,6 +144,8 @@ def _quality(run: Executor, node: Node, right: Any, answered: Any) -> PromptQual
 
 
 def _pair(a: str, b: str, said: Any, right: Any, answered: Any) -> Pair:
+    from teachkit.votes.intervals import mcnemar
+
     only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
     both = answered[a] & answered[b]
     alike = (said[a] == said[b]).all(axis=1) & both
@@ -158,10 +159,3 @@ def _pair(a: str, b: str, said: Any, right: Any, answered: Any) -> Pair:
         mcnemar(only_a, only_b),
         float(alike.sum() / both.sum()) if both.any() else None,
     )
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided p-value of the exact test of McNemar (Psychometrika 12, 1947): a fair coin for each disagreement."""
-    n, k = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, float(2 * tail / 2**n))

@@ -58,7 +58,7 @@ class _Entry:
     """One line: the judgment, when it was made as an instant, whether it takes one back."""
 
     judgment: Judgment
-    instant: datetime | None
+    when: datetime | None
     undo: bool
 
 
@@ -134,18 +134,18 @@ def _latest(entries: Sequence[_Entry], path: str) -> _Entry:
     Raises:
         BadAnnotation: nothing says which of two different judgments is the later one.
     """
-    times = [entry.instant for entry in entries if entry.instant is not None]
+    times = [entry.when for entry in entries if entry.when is not None]
     if times:
-        unclear = [e for e in entries if e.undo and e.instant is None]
+        unclear = [e for e in entries if e.undo and e.when is None]
         if unclear:
-            timed = min(e.judgment.line for e in entries if e.instant is not None)
+            timed = min(e.judgment.line for e in entries if e.when is not None)
             problem = (
                 f"this undo has no 'at', and line {timed} about the same item has one: nothing says which is later"
             )
             place = Where(path, min(e.judgment.line for e in unclear))
             raise BadAnnotation(place, problem=problem, advice="give the undo its time")
     last = max(times, default=None)
-    there = sorted((e for e in entries if e.instant == last), key=_order)
+    there = sorted((e for e in entries if e.when == last), key=_order)
     sets = [e.judgment for e in there if not e.undo]
     other = next((j for j in sets if j.labels != sets[0].labels), None)
     if other is not None:
@@ -297,18 +297,22 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     at = str(row.get(names["at"]) or "")
     labels = () if op == "undo" else _labels(row[names["label"]], where, meta, task)
     judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line)
-    return _Entry(judgment, _instant(at, where), op == "undo")
-
-
-def _instant(at: str, where: Where) -> datetime | None:
-    """A time without a zone is UTC."""
-    if not at:
-        return None
     try:
-        found = datetime.fromisoformat(at)
+        return _Entry(judgment, instant(at) if at else None, op == "undo")
     except ValueError:
         advice = "write a time in ISO form, such as 2026-04-07T09:02:13Z"
         raise BadAnnotation(where, problem=f"at is {at!r}, which is no time", advice=advice) from None
+
+
+def instant(at: str) -> datetime:
+    """When a judgment was made; a time without a zone is UTC, and no time is before all others.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if not at:
+        return datetime.min.replace(tzinfo=UTC)
+    found = datetime.fromisoformat(at)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

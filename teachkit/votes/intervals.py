@@ -83,3 +83,10 @@ def _macro_f1(table: Any) -> float | None:
     hits, true, said = table.diagonal().tolist(), table.sum(axis=1).tolist(), table.sum(axis=0).tolist()
     scores = [2 * h / (s + t) for h, t, s in zip(hits, true, said, strict=False) if s or t]
     return math.fsum(scores) / len(scores) if scores else None
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p-value of the exact test of McNemar (Psychometrika 12, 1947): a fair coin for each disagreement."""
+    n, k = only_a + only_b, min(only_a, only_b)
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, float(2 * tail / 2**n))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.review.compare import mcnemar
+from teachkit.votes.intervals import mcnemar
 from tests.llm.server import Server
 from tests.sandbox import REVIEWS, Sandbox
 
