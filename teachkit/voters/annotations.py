@@ -129,38 +129,45 @@ def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: 
 
 
 def _latest(entries: Sequence[_Entry], path: str) -> _Entry:
-    """What stands of all that one annotator said of one item; one without a time counts as earlier than all with one.
+    """What stands of all that one annotator said of one item.
+
+    A line without a time may be later than any with one: so it must say what the latest of those says, unless an undo
+    with a time takes it back.
 
     Raises:
         BadAnnotation: nothing says which of two different judgments is the later one.
     """
-    times = [entry.when for entry in entries if entry.when is not None]
-    if times:
-        unclear = [e for e in entries if e.undo and e.when is None]
-        if unclear:
-            timed = min(e.judgment.line for e in entries if e.when is not None)
-            problem = (
-                f"this undo has no 'at', and line {timed} about the same item has one: nothing says which is later"
-            )
-            place = Where(path, min(e.judgment.line for e in unclear))
-            raise BadAnnotation(place, problem=problem, advice="give the undo its time")
-    last = max(times, default=None)
-    there = sorted((e for e in entries if e.when == last), key=_order)
-    sets = [e.judgment for e in there if not e.undo]
-    other = next((j for j in sets if j.labels != sets[0].labels), None)
-    if other is not None:
-        first, second = sorted((sets[0].line, other.line))
-        problem = f"'{other.annotator}' judged item '{other.item}' otherwise on line {first}"
-        missing = f"both at {sets[0].at}" if last is not None else "neither has 'at'"
-        advice = f"nothing says which of the two is later ({missing}): remove one, or give the later one a later 'at'"
-        raise BadAnnotation(Where(path, second), problem=problem, advice=advice)
-    return next((e for e in there if e.undo), there[0])
+    timed = [entry for entry in entries if entry.when is not None]
+    others = [entry for entry in entries if entry.when is None]
+    unclear = [entry.judgment.line for entry in others if entry.undo]
+    if timed and unclear:
+        line = min(entry.judgment.line for entry in timed)
+        problem = f"this undo has no 'at', and line {line} about the same item has one: nothing says which is later"
+        raise BadAnnotation(Where(path, min(unclear)), problem=problem, advice="give the undo its time")
+    if any(entry.undo for entry in timed):
+        others = []
+    last = max((entry.when for entry in timed if entry.when is not None), default=None)
+    there = sorted([*(e for e in timed if e.when == last), *others], key=_order)
+    _refuse_two_answers([entry.judgment for entry in there if not entry.undo], path)
+    return next((entry for entry in there if entry.undo), there[0])
+
+
+def _refuse_two_answers(judgments: Sequence[Judgment], path: str) -> None:
+    one = judgments[0] if judgments else None
+    other = next((j for j in judgments if one is not None and j.labels != one.labels), None)
+    if one is None or other is None:
+        return
+    first, second = sorted((one, other), key=lambda j: j.line)
+    same = f"both are of {one.at}" if one.at and other.at else "one has no 'at'" if one.at else "neither has 'at'"
+    problem = f"'{second.annotator}' judged item '{second.item}' otherwise on line {first.line}"
+    advice = f"nothing says which of the two is later ({same}): remove one, or give the later one a later 'at'"
+    raise BadAnnotation(Where(path, second.line), problem=problem, advice=advice)
 
 
 def _order(entry: _Entry) -> tuple[Any, ...]:
     """An order that the place of a line decides last, between lines that say the same."""
     judgment = entry.judgment
-    return judgment.at, judgment.seconds is None, judgment.seconds or 0.0, judgment.line
+    return entry.when is None, judgment.at, judgment.seconds is None, judgment.seconds or 0.0, judgment.line
 
 
 def judgments_table(

@@ -103,7 +103,10 @@ SET, UNDO = {"item": "r1", "label": "good"}, {"item": "r1", "op": "undo"}
         ([UNDO, SET], []),
         ([UNDO], []),
         ([SET | {"at": "2026-01-01"}, UNDO | {"at": "2026-01-01T00:00:00Z"}], []),
-        ([SET, SET | {"label": "bad", "at": "2026-01-01"}], ["bad"]),
+        ([SET, SET | {"at": "2026-01-01"}], ["good"]),
+        ([SET, UNDO | {"at": "2026-01-01"}], []),
+        ([SET, UNDO | {"at": "2026-01-01"}, SET | {"label": "bad", "at": "2026-01-02"}], ["bad"]),
+        ([SET | {"label": "bad", "at": "2026-01-01"}, SET, SET | {"at": "2026-01-02"}], ["good"]),
         ([SET | {"at": "2026-01-01T10:00:00+02:00"}, SET | {"label": "bad", "at": "2026-01-01T09:00:00Z"}], ["bad"]),
         ([SET | {"at": "2026-01-01T10:00:00.9Z"}, SET | {"label": "bad", "at": "2026-01-01T10:00:00Z"}], ["good"]),
     ],
@@ -127,11 +130,12 @@ def test_two_judgments_of_one_time_that_differ(form: str) -> None:
     error = refused([SET, {"item": "r2", "label": "bad"}, SET | {"label": "bad"}], form=form)
     assert error.where == Where(f"annotations/mood/ann.{form}", 3 + shift)
     assert error.message == f"'ann' judged item 'r1' otherwise on line {1 + shift}"
-    assert "neither has 'at'" in error.advice
+    assert "(neither has 'at')" in error.advice
     error = refused([SET | {"at": "2026-01-01"}, SET | {"label": None, "at": "2026-01-01"}], form=form)
-    assert "both at 2026-01-01" in error.advice
-    error = refused([SET, SET | {"label": "bad"}, UNDO], form=form)
-    assert "otherwise on line" in error.message
+    assert "(both are of 2026-01-01)" in error.advice
+    for lines in ([SET, SET | {"label": "bad"}, UNDO], [SET | {"at": "2026-01-01"}, SET | {"label": "bad"}]):
+        assert "otherwise on line" in refused(lines, form=form).message
+    assert "(one has no 'at')" in refused(lines, form=form).advice
 
 
 def test_the_order_of_labels_is_no_difference() -> None:
