@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from teachkit.checks.labels import share_of
 from tests.build.test_git import git
 from tests.build.test_looks import looks
 from tests.sandbox import Sandbox
@@ -79,6 +80,15 @@ def test_flips_against_the_base_of_a_pull_request(branch: Sandbox) -> None:
     rows = branch("show", "test.moods.max_flips", "--limit", "-1", "--format", "json").json["rows"]
     assert len(rows) == flips
     assert {row["before"] for row in rows} == {"good", "bad"}
+
+
+def test_an_outcome_is_kept_for_as_long_as_the_base_is_the_same(branch: Sandbox) -> None:
+    branch.write({STARS: UPSIDE_DOWN})
+    publish(branch)
+    test = "max_flips: {against: base, max: 5%}"
+    first = said_by(branch, test, status="failed")
+    assert said_by(branch, test, status="passed", env={"TEACHKIT_BASE": "HEAD"}).startswith("0 of 34 labels")
+    assert said_by(branch, test, status="failed") == first
 
 
 def test_the_lock_as_of_the_revision_counts_not_the_one_on_disk(branch: Sandbox) -> None:
@@ -241,6 +251,14 @@ def test_keys_of_another_type_are_found_again(branch: Sandbox) -> None:
 
 
 # ---------------------------------------------------------------------------- accuracy
+
+
+@pytest.mark.parametrize("tenths", range(0, 1001, 7))
+def test_a_share_in_percent_is_the_number_that_it_writes(tenths: int) -> None:
+    share = float(f"{tenths / 1000:.3f}")
+    assert share_of(f"{tenths / 10}%") == share
+    assert share_of(f"-{tenths / 10} %") == -share
+    assert share_of(share) == share
 
 
 def test_accuracy_may_not_fall_by_more(branch: Sandbox) -> None:
