@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.build.batching import Submission
     from teachkit.build.collecting import Looked
     from teachkit.build.improving import Candidate
+    from teachkit.build.lock_conflicts import Resolution
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
     from teachkit.diff import Diff
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
+    from teachkit.store import Lock
 
 Selection = Any  # a selector, or several: each a text as after --select
 
@@ -299,6 +301,20 @@ class Project:
 
         with self.workspace() as work:
             return upstream(work, _find(work.graph, node, None))
+
+    # -- the lock
+
+    def lock(self) -> Lock | None:
+        """What ``teachkit.lock`` says, None if there is none; no other file is read."""
+        from teachkit.store import read_lock
+
+        return read_lock(self.root / "teachkit.lock")
+
+    def resolve_lock(self) -> Resolution:
+        """Resolve a merge conflict in ``teachkit.lock`` and write the file; no other file is read."""
+        from teachkit.build.lock_conflicts import resolve_lock
+
+        return resolve_lock(self.root)
 
     # -- inside
 

@@ -239,6 +239,14 @@ class MissingFile(ProjectError):
     instead = "write it, correct the name, or remove the key"
 
 
+class MergeConflict(ProjectError):
+    """A file holds marks of a merge conflict."""
+
+    slug = "merge-conflict"
+    what = "a merge conflict is not resolved: this line is a mark of it ({mark})"
+    instead = "{advice}"
+
+
 class BadYaml(ProjectError):
     """A YAML file cannot be parsed."""
 

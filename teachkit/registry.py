@@ -38,7 +38,9 @@ TABLE: dict[str, dict[str, str]] = {
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",
-        "max_flips": "teachkit.checks.labels:MaxFlips",
+        "max_flips": "teachkit.checks.policies:MaxFlips",
+        "min_accuracy_delta": "teachkit.checks.policies:MinAccuracyDelta",
+        "protected_labels": "teachkit.checks.policies:ProtectedLabels",
     },
     "export": {
         "parquet": "teachkit.exports.files:write_parquet",

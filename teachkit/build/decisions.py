@@ -9,7 +9,7 @@ from teachkit.build.stored_votes import annotation_rows
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -48,7 +48,7 @@ def decide_items(
     if gold is not None and node.spec.config.prefer_gold:
         shown = gold.known & (gold.split != 2)
         codes[shown], decided_by[shown] = gold.codes[shown], 1
-    curated, ruled = _curated(run, node, task, n)
+    curated, ruled, _ = latest_judgments(run, node.spec.curators, task, n)
     codes[ruled], decided_by[ruled] = curated[ruled], 2
     undecided = (codes < 0).any(axis=1) if task.multi else codes < 0
     decided_by[undecided & (decided_by == 0)] = 3
@@ -62,7 +62,7 @@ def rows(
     import numpy as np
 
     found = decide_items(run, node, task, cast, models, gold)
-    keys = dataset_keys(run, task)
+    keys = keys_of(run, task)
     keep = (
         (found.voted > 0) | (found.decided_by == 2) | (found.decided_by == 1)
         if node.spec.config.unlabeled == "drop"
@@ -115,25 +115,31 @@ def _answer(node: Node, votes: Votes, model: Any) -> tuple[Any, Any]:
     return found, decide(found, votes.votes_per_pattern[votes.pattern_of], uniform, policy)
 
 
-def _curated(run: Executor, node: Node, task: TaskInfo, n: int) -> tuple[Any, Any]:
-    """Curators' decisions: codes as in ``rows``, and which items have one; the latest decision counts."""
+def latest_judgments(
+    run: Executor, annotations: Sequence[str], task: TaskInfo, n: int
+) -> tuple[Any, Any, Mapping[int, str]]:
+    """The latest decision about each of N items: codes as in ``rows``, which items have one, and whose it is."""
     import numpy as np
+
+    from teachkit.voters.annotations import instant
 
     codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
     ruled = np.zeros(n, dtype=bool)
+    by: dict[int, str] = {}
     found = []
-    for node_id in node.spec.curators:
+    for node_id in annotations:
         table = annotation_rows(run, node_id, task)
-        found += list(
-            zip(*(table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes")), strict=True)
-        )
-    for _, _, row, code, yes in sorted(found):
+        columns = (table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes", "line"))
+        path = run.graph[node_id].spec.path
+        found += [(instant(at), who, path, *more) for at, who, *more in zip(*columns, strict=True)]
+    for _, annotator, path, row, code, yes, line in sorted(found):
         if task.multi:
             codes[row, code] = int(yes)
-            ruled[row] = True
         elif code >= 0:
-            codes[row], ruled[row] = code, True
-    return codes, ruled
+            codes[row] = code
+        if code >= 0:
+            ruled[row], by[row] = True, f"{annotator} ({path}:{line})"
+    return codes, ruled, by
 
 
 def _voted(cast: Cast) -> Any:
@@ -150,7 +156,7 @@ def _voted(cast: Cast) -> Any:
     return spoke.sum(axis=1)
 
 
-def dataset_keys(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
+def keys_of(run: Executor, task: TaskInfo) -> pa.ChunkedArray:
     """The keys of a task's items, in the order of its dataset."""
     import pyarrow as pa
 

@@ -121,6 +121,12 @@ def unmerged_stages(root: Path, path: str) -> tuple[bytes | None, bytes | None, 
     return base, ours, theirs
 
 
+def merge_as_text(base: Path, ours: Path, theirs: Path) -> None:
+    """Merge three files line by line, with marks where that does not work, over ``ours``."""
+    labels = [word for name in ("ours", "base", "theirs") for word in ("-L", name)]
+    _git(ours.absolute().parent, "merge-file", "--quiet", *labels, *(str(p.absolute()) for p in (ours, base, theirs)))
+
+
 def _commit(root: Path, revision: str) -> str | None:
     if revision.startswith("-"):
         return None

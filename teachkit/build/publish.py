@@ -14,8 +14,6 @@ from teachkit.hashing import canonical_json, digest
 from teachkit.store import Environment, EnvironmentNode, Lock, LockedLabels, differences, read_lock, write_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from teachkit.build.execute import Executor
     from teachkit.graph import Node
 
@@ -112,27 +110,3 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
         note_look(run, node)
     run.store.cache.put_many({key: canonical_json(kept)})
     return kept
-
-
-def locked_objects(run: Executor, node: Node) -> Sequence[str] | None:
-    """The objects of the label set that ``teachkit.lock`` names; None if the lock has no such label set.
-
-    Raises:
-        LookupError: this store does not hold them.
-    """
-    lock = read_lock(run.files.lock_path)
-    entry = lock.label_sets.get(node.name) if lock else None
-    if entry is None:
-        return None
-    made = run.outputs.get(node.id)
-    if made is not None and made.digest == entry.digest:
-        return [p.key for p in made.parts]
-    candidates = [run.published["nodes"].get(node.id)]
-    candidates += [r.record.get("outputs", {}).get(node.id) for r in run.store.runs()]
-    for found in candidates:
-        if found and found["digest"] == entry.digest and all(run.store.has(k) for k in found["objects"]):
-            return list(found["objects"])
-    raise LookupError(
-        f"the labels that teachkit.lock names (digest {entry.digest[:12]}) are not in this store: "
-        "flips cannot be counted"
-    )

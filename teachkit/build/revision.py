@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from teachkit.build.checkout import checked_out
-from teachkit.build.git import commit_of, git_state, show_file
+from teachkit.build.git import commit_of, git_state
+from teachkit.build.locked import lock_at
 from teachkit.build.workspace import open_workspace
-from teachkit.errors import BadLock, NotAProject, TeachkitError, Where
+from teachkit.errors import BadLock, MergeConflict, NotAProject, TeachkitError
 from teachkit.project import read_config, read_target
-from teachkit.store import parse_lock, read_lock
+from teachkit.store import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,33 +86,17 @@ def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revisi
             yield Revision(name, git, work, lock, None, lock_problem)
 
 
-def lock_at(root: Path, name: str) -> Lock | None:
-    """``teachkit.lock`` as a revision has it, None if it has none.
-
-    Raises:
-        NoGit, UnknownRevision, ShallowClone: git does not have the revision.
-        BadLock: it cannot be read.
-    """
-    text = show_file(root, name, "teachkit.lock")
-    if text is None:
-        return None
-    try:
-        return parse_lock(text.decode())
-    except UnicodeDecodeError as error:
-        raise BadLock(Where("teachkit.lock"), problem=str(error)) from error
-
-
 def _lock_at(root: Path, commit: str) -> tuple[Lock | None, TeachkitError | None]:
     try:
         return lock_at(root, commit), None
-    except BadLock as error:
+    except (BadLock, MergeConflict) as error:
         return None, error
 
 
 def _lock_on_disk(path: Path) -> tuple[Lock | None, TeachkitError | None]:
     try:
         return read_lock(path), None
-    except BadLock as error:
+    except (BadLock, MergeConflict) as error:
         return None, error
 
 

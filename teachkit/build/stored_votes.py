@@ -130,14 +130,43 @@ def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> V
 
 def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:
     """A label set's decisions over all items of the dataset, as codes [N] (multichoice [N, L]); -1 without a label."""
-    import numpy as np
-
     columns = []
     for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
         if labels.rows == items.rows:
             columns.append(run.store.read(labels.key, ["label"]).column(0))
         else:
             columns.append(_labels_of_items(run, labels, items, task))
+    return _codes(columns, task)
+
+
+def earlier_codes(run: Executor, objects: Sequence[str], task: TaskInfo) -> tuple[Any, Any]:
+    """What a stored label set says of the items of the dataset as it is now, found by their keys.
+
+    Codes as in ``codes_of``, and [N] whether it has the item at all.
+    """
+    import numpy as np
+
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    columns, there = [], []
+    key, decided = quote(task.key), parquet([run.store.path(k) for k in objects])
+    for items in run.outputs[task.dataset].parts:
+        dataset = parquet([run.store.path(items.key)], row_number=True)
+        same = f"cast(l.{key} as varchar) = cast(d.{key} as varchar)"
+        sql = (
+            f"select l.label, l.{key} is not null as there from {dataset} d left join {decided} l on {same} "
+            "order by d.file_row_number"
+        )
+        table = run.session.table(sql)
+        columns.append(table.column("label"))
+        there.append(table.column("there").to_numpy())
+    return _codes(columns, task), np.concatenate(there) if there else np.zeros(0, dtype=bool)
+
+
+def _codes(columns: Sequence[pa.ChunkedArray], task: TaskInfo) -> Any:
+    import numpy as np
+
     if not task.multi:
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -15,9 +15,13 @@ from teachkit.errors import BadValue, TeachkitError
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
+    from teachkit.build.earlier import Earlier
     from teachkit.build.execute import Executor
+    from teachkit.build.protected import Protected
     from teachkit.checks import Finding
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import TestSpec
@@ -50,14 +54,29 @@ def run_test(run: Executor, node: Node) -> Outcome:
 
 
 def test_key(run: Executor, node: Node, *, keep: bool | None = None) -> str | None:
-    """The key of a test's outcome; None if it must run anew (it looks at the clock or at the lock).
+    """The key of a test's outcome; None if it must run anew (it looks at the clock, or has nothing to compare with).
 
     An outcome with failing rows (``keep``; default: as asked for) has a key of its own, since objects never change.
     """
     check = None if node.spec.sql is not None else registry.load("check", node.spec.check)
     if check is not None and not check.repeatable:
         return None
-    return node_key(node, run.outputs, "test", _keeps_rows(run, node) if keep is None else keep)
+    kept = _keeps_rows(run, node) if keep is None else keep
+    if check is None or not check.compares or node.spec.arguments.get("against") is None:
+        return node_key(node, run.outputs, "test", kept)
+    earlier = _earlier_state(run, node)
+    return None if earlier is None else node_key(node, run.outputs, "test", kept, earlier)
+
+
+def _earlier_state(run: Executor, node: Node) -> list[str] | None:
+    """What a test compares with; None if there is nothing, which may change without a change of the project."""
+    from teachkit.build.earlier import earlier_labels
+
+    try:
+        found = earlier_labels(run, run.graph[node.spec.target], node.spec.arguments["against"])
+    except (LookupError, TeachkitError):
+        return None
+    return None if found is None else [found.lock, found.task, found.digest]
 
 
 def _keeps_rows(run: Executor, node: Node) -> bool:
@@ -145,13 +164,43 @@ class CheckSurroundings:
         annotators = [i for i in self.others if self._run.graph[i].kind == "annotations"]
         return people_votes(self._run, annotators, self.task)
 
-    def locked(self) -> str | None:
-        """The rows of the label set that ``teachkit.lock`` names; None if there is no entry for it."""
-        from teachkit.build.publish import locked_objects
+    def earlier(self, against: str) -> EarlierRows | None:
+        """The label set as another lock names it; None if that lock has no such label set."""
+        from teachkit.build.earlier import earlier_labels
+
+        found = earlier_labels(self._run, self.target, against)
+        return None if found is None else EarlierRows(self._run, self.task, found)
+
+    def protected(self, kinds: Sequence[str], splits: Sequence[str]) -> Sequence[Protected]:
+        """Answers of curators and gold, as asked for."""
+        from teachkit.build.protected import protected_answers
+
+        return protected_answers(self._run, self.task, kinds, splits)
+
+    def keys(self, rows: Sequence[int]) -> pa.ChunkedArray:
+        """The keys of some items of the dataset."""
+        from teachkit.build.decisions import keys_of
+
+        return keys_of(self._run, self.task).take(list(rows))
+
+
+class EarlierRows:
+    """The rows of a label set as another lock names it."""
+
+    def __init__(self, run: Executor, task: TaskInfo, found: Earlier) -> None:
+        """Nothing is read yet."""
         from teachkit.engine.session import parquet
 
-        keys = locked_objects(self._run, self.target)
-        return None if keys is None else parquet([self._run.store.path(k) for k in keys])
+        self.lock = found.lock
+        self.task = found.task
+        self.relation = parquet([run.store.path(k) for k in found.objects])
+        self._read = (run, found.objects, task)
+
+    def codes(self) -> tuple[Any, Any]:
+        """What it says of the items of the dataset as it is now, and which of them it has."""
+        from teachkit.build.stored_votes import earlier_codes
+
+        return earlier_codes(*self._read)
 
 
 def label_data(run: Executor, node: Node) -> LabelData:

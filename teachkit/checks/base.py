@@ -87,12 +87,62 @@ class Surroundings(Protocol):
     def people(self) -> Votes:
         """The judgments of the task's annotators."""
 
-    def locked(self) -> str | None:
-        """The rows of the label set that ``teachkit.lock`` names, as a relation; None if there is no entry for it.
+    def earlier(self, against: str) -> EarlierLabels | None:
+        """The label set as another lock names it: ``lock``, ``base`` or a git revision; None if it does not name it.
 
         Raises:
-            LookupError: the lock names labels that this store does not hold.
+            GitError, BadLock, MergeConflict: there is no such revision, or its lock cannot be read.
+            LookupError: the revision has no lock, or this store does not hold the labels.
         """
+
+    def protected(self, kinds: Sequence[str], splits: Sequence[str]) -> Sequence[ProtectedAnswer]:
+        """Answers of curators and gold, as asked for."""
+
+    def keys(self, rows: Sequence[int]) -> pa.ChunkedArray:
+        """The keys of some items of the dataset."""
+
+
+class EarlierLabels(Protocol):
+    """A label set as another lock names it."""
+
+    @property
+    def lock(self) -> str:
+        """What messages call that lock."""
+
+    @property
+    def relation(self) -> str:
+        """Its rows as an SQL relation."""
+
+    @property
+    def task(self) -> str:
+        """The task that it was of."""
+
+    def codes(self) -> tuple[Any, Any]:
+        """What it says of the items as they are now (codes as in ``LabelData``), and [N] whether it has them."""
+
+
+class ProtectedAnswer(Protocol):
+    """An answer about one item that no label may contradict."""
+
+    @property
+    def row(self) -> int:
+        """The item's row in the dataset."""
+
+    @property
+    def codes(self) -> Any:
+        """Code of the label (multichoice: [L] of 1 and 0)."""
+
+    @property
+    def by(self) -> str:
+        """Whose answer it is."""
+
+    @property
+    def gold(self) -> bool:
+        """Whether it is gold."""
+
+    @property
+    def split(self) -> str:
+        """The item's split."""
 
 
 class CompileContext(Protocol):
@@ -119,6 +169,9 @@ class Check(ABC):
     needs_column: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     """Whether the same inputs give the same finding, so that it may be kept."""
+
+    compares: ClassVar[bool] = False
+    """Whether its argument ``against`` names earlier labels; a finding is kept for as long as they are the same."""
 
     Arguments: ClassVar[type[Model]] = NoArguments
     """The model of its arguments."""

@@ -1,14 +1,15 @@
-"""Tests of label sets: coverage, quality on gold, conflict, balance, agreement, flips."""
+"""Tests of label sets: coverage, quality on gold, conflict, balance, agreement."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
+from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
 from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
 from teachkit.project.model import Model
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from teachkit.graph.node import Reads
 
 
-def _share(value: Any) -> Any:
+def share_of(value: Any) -> Any:
     """A share, written as 0.02 or as '2%'."""
-    if isinstance(value, str) and re.fullmatch(r"\s*\d+(\.\d+)?\s*%\s*", value):
-        return float(value.strip().rstrip("% ")) / 100
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*%\s*", value):
+        return float(Decimal(value.strip().rstrip("% ")) / 100)
     return value
 
 
@@ -35,7 +36,7 @@ class Bounds(Model):
     @classmethod
     def _percent(cls, values: Any) -> Any:
         return (
-            {k: _share(v) if k in ("min", "max") else v for k, v in values.items()}
+            {k: share_of(v) if k in ("min", "max") else v for k, v in values.items()}
             if isinstance(values, dict)
             else values
         )
@@ -180,7 +181,7 @@ class ClassBalance(Check):
         bad = []
         for label, (low, high) in arguments.model_extra.items():
             share = shares[labels.labels.index(label)]
-            if share is None or not float(_share(low)) <= share <= float(_share(high)):
+            if share is None or not float(share_of(low)) <= share <= float(share_of(high)):
                 bad.append(f"{label} {_number(share)} is not within {low} to {high}")
         said = ", ".join(f"{n} {_number(s)}" for n, s in zip(labels.labels, shares, strict=True))
         return Finding(len(bad), "; ".join(bad) or f"shares of the labels: {said}")
@@ -189,7 +190,7 @@ class ClassBalance(Check):
 def _is_range(limits: Any) -> bool:
     if not isinstance(limits, list) or len(limits) != 2:
         return False
-    low, high = (_share(v) for v in limits)
+    low, high = (share_of(v) for v in limits)
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
     return numbers and 0 <= low <= high <= 1
 
@@ -223,52 +224,6 @@ class Agreement(LabelCheck):
             found.reason if found.value is None else f"on {found.n} items judged by two or more"
         )
         return _figure("agreement", found.value, arguments, rest)
-
-
-class MaxFlips(LabelCheck):
-    """The share of items whose label is another than in ``teachkit.lock``: ``max_flips: {against: lock, max: 2%}``."""
-
-    repeatable: ClassVar[bool] = False  # the lock changes outside the graph
-
-    class Arguments(Model):
-        """``max`` is a share (``2%``) of the items that had a label and still have one."""
-
-        against: Literal["lock"] = "lock"
-        max: float = Field(ge=0, le=1)
-
-        @model_validator(mode="before")
-        @classmethod
-        def _percent(cls, values: Any) -> Any:
-            return (
-                {k: _share(v) if k == "max" else v for k, v in values.items()} if isinstance(values, dict) else values
-            )
-
-    @classmethod
-    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
-        """Nothing more to check."""
-
-    def look(self, arguments: Any, around: Surroundings) -> Finding:
-        """Compare with the labels that the lock names."""
-        try:
-            before = around.locked()
-        except LookupError as error:
-            return Finding(1, str(error), severity="warn")
-        if before is None:
-            return Finding(0, "teachkit.lock has no labels to compare with yet")
-        from teachkit.graph import quote
-
-        key = quote(around.task.key)
-        now = quote(around.target.id)
-        both = f"{before} b join {now} n on b.{key} = n.{key} where b.label is not null and n.label is not null"
-        other = "cast(b.label as varchar) <> cast(n.label as varchar)"  # the task may be of another kind by now
-        total, flips = around.query(f"select count(*), count(*) filter ({other}) from {both}")[0]
-        share = flips / total if total else 0.0
-        changes = f"select n.{key}, b.label as before, n.label as now from {both} and {other}"
-        rows = around.table(f"{changes} order by 1 limit {SHOWN_ROWS}") if flips else None
-        good = share <= arguments.max
-        changed = f"{flips} of {total} labels ({share:.2%}) are others than in teachkit.lock"
-        message = f"{changed}; at most {arguments.max:.2%} wanted"
-        return Finding(0 if good else int(flips), message, share, rows)
 
 
 def _figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build import voting
-from teachkit.build.decisions import dataset_keys, decide_items
+from teachkit.build.decisions import decide_items, keys_of
 from teachkit.build.execute import Executor
 from teachkit.build.keys import node_key
 from teachkit.build.label_sets import fit
@@ -320,7 +320,7 @@ class _Mixer:
     def _dataset_rows(self, side: int) -> Any:
         """For each row of a side's label set its row in the dataset."""
         run, labels = self._run(side), self.labels[side]
-        keys = dataset_keys(run, self._tasks[side])
+        keys = keys_of(run, self._tasks[side])
         same = len(keys) == len(labels.keys)
         return pair(keys, labels.keys, same=same).back(len(labels.keys))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.decisions import dataset_keys
+from teachkit.build.decisions import keys_of
 from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.keys import content
 from teachkit.build.looks import looks_at_test, record_look
@@ -100,7 +100,7 @@ def _by_old_gold(before: Side, node: Node) -> dict[str, float]:
 
 def _dataset_rows(run: Executor, task: TaskInfo, labels: Labels) -> Any:
     """For each row of the label set its row in the dataset, -1 if it is not there by now."""
-    keys = dataset_keys(run, task)
+    keys = keys_of(run, task)
     return pair(keys, labels.keys, same=len(keys) == len(labels.keys) and keys.equals(labels.keys)).back(
         len(labels.keys)
     )

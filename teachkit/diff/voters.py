@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.answering import answers_key
-from teachkit.build.decisions import dataset_keys
+from teachkit.build.decisions import keys_of
 from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.prompting import response_store
 from teachkit.build.stored_votes import annotation_rows, votes_column
@@ -84,7 +84,7 @@ def _task(before: Executor, after: Executor, name: str) -> _Task | None:
     if tasks[0].multi != tasks[1].multi or any(t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)):
         return None
     contents = [[p.columns.get(t.key) for p in r.outputs[t.dataset].parts] for t, r in zip(tasks, runs, strict=True)]
-    keys = [dataset_keys(r, t) for t, r in zip(tasks, runs, strict=True)]
+    keys = [keys_of(r, t) for t, r in zip(tasks, runs, strict=True)]
     pairing = pair(keys[0], keys[1], same=contents[0] == contents[1] and None not in contents[0])
     names = (*tasks[1].labels, *(n for n in tasks[0].labels if n not in tasks[1].labels))
     files = [n.id for n in gold_files(after.graph, tasks[1]) if n.id in after.outputs]

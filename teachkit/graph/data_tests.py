@@ -205,7 +205,7 @@ class _Maker:
                 raise UnknownColumn(file.where(place), column=column, owner=owner, known=shown, hint=hint)
             column = fold(column)
         made.check(model, target, self.compiler, where)
-        values = model.model_dump(mode="json")
+        values = model.model_dump(mode="json", by_alias=True)
         reads = made.reads(model, column, target, self.compiler)
         meaning = {"check": check, "version": made.version}
         return self._node(check, target, column, values, None, common, file, reads, meaning)

@@ -14,6 +14,7 @@ from teachkit.errors import (
     BadDictionary,
     BadOption,
     DuplicateName,
+    MergeConflict,
     MisplacedFile,
     MissingFile,
     NotAProject,
@@ -27,6 +28,7 @@ from teachkit.errors import (
     listing,
 )
 from teachkit.project import models
+from teachkit.project.conflicts import refuse_conflict
 from teachkit.project.front_matter import split_front_matter
 from teachkit.project.llm_models import PricesFile, PromptConfig
 from teachkit.project.macros import read_macros
@@ -237,7 +239,8 @@ class _Reader:
         name = self._name(path)
         try:
             data = path.read_bytes()
-            return data.decode("utf-8-sig").replace("\r\n", "\n")
+            text = data.decode("utf-8-sig").replace("\r\n", "\n")
+            refuse_conflict(text, name)
         except OSError as error:
             self.errors.append(UnreadableFile(Where(name), problem=error.strerror or str(error)))
         except UnicodeDecodeError as error:
@@ -245,6 +248,10 @@ class _Reader:
             self.errors.append(
                 NotUtf8(Where(name, line), byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name)
             )
+        except MergeConflict as error:
+            self.errors.append(error)
+        else:
+            return text
         return None
 
     def yaml(self, path: Path, model: type[M]) -> M | None:

@@ -242,7 +242,7 @@ def _known_keys(model: type[BaseModel], path: Sequence[Step]) -> list[str]:
             for inner in _models_in(m.model_fields[str(step)].annotation)
         ]
         current = found or current
-    return sorted({name for m in current for name in m.model_fields})
+    return sorted({field.alias or name for m in current for name, field in m.model_fields.items()})
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -145,6 +145,7 @@ def _quality(run: Executor, node: Node, right: Any, answered: Any) -> PromptQual
 
 
 def _pair(a: str, b: str, said: Any, right: Any, answered: Any) -> Pair:
+
     only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
     both = answered[a] & answered[b]
     alike = (said[a] == said[b]).all(axis=1) & both

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadLock, LockTooNew, Where
+from teachkit.project.conflicts import refuse_conflict
 from teachkit.store.atomic import write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _LINE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[^\s":#][^":]*):(?: (.*))?')
 _PLAIN = re.compile(r"(?!(?:yes|no|on|off|true|false|null)$)[a-z_][\w.-]*|[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _METRICS = ("accuracy", "low", "high", "n", "macro_f1")
-_CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+_RESOLVE = "run 'teachkit lock --resolve'; or take either side, run 'teachkit build', and commit"
 
 Number = int | float | None
 
@@ -60,7 +61,8 @@ def read_lock(path: Path) -> Lock | None:
     """Read ``teachkit.lock``, None if there is none.
 
     Raises:
-        BadLock: it is not one, holds a merge conflict, or names a label set twice.
+        BadLock: it is not one, or names a label set twice.
+        MergeConflict: it holds marks of a merge.
         LockTooNew: a newer teachkit wrote it.
     """
     try:
@@ -206,12 +208,11 @@ def _word(text: str) -> str:
 
 def _parse(text: str) -> dict[str, Any]:
     """Read nested mappings, and refuse every line that ``render_lock`` could not have written."""
+    refuse_conflict(text, _NAME, advice=_RESOLVE, lines=True)
     root: dict[str, Any] = {}
     open_blocks = [root]
     for number, line in enumerate(text.split("\n"), 1):
         where = Where(_NAME, number)
-        if line.startswith(_CONFLICT) or line == "=======":
-            raise BadLock(where, problem=f"line {number} is a mark of a merge conflict")
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.rstrip())

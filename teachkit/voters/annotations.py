@@ -2,8 +2,11 @@
 
 JSONL: ``item`` and ``label`` (null: looked at and declined; a list for multichoice), and if known ``annotator``,
 ``at`` (ISO time), ``seconds``, ``tool``, ``guideline``, ``shown``, ``op`` (``set`` or ``undo``). CSV: ``item,label``
-and if known ``annotator,at,seconds``. Of several judgments of one annotator on one item the latest counts, by ``at``,
-then by line. ``undo`` takes the annotator's judgment of the item back.
+and if known ``annotator,at,seconds,op``. Of several judgments of one annotator on one item the latest by ``at`` counts;
+``undo`` takes the annotator's judgment of the item back.
+
+The order of lines means nothing: a merge may put them in any, and may keep the same line twice. Where ``at`` does not
+say which of two judgments is the later one, and they differ, that is an error.
 """
 
 from __future__ import annotations
@@ -11,12 +14,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadAnnotation, ProjectErrors, TeachkitError, Where, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.node import AnnotationsSpec, TaskInfo
+from teachkit.project.conflicts import refuse_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +33,12 @@ if TYPE_CHECKING:
     from teachkit.project import Definition
     from teachkit.project.models import AnnotationMeta
 
-VERSION = 1
+VERSION = 2  # 1: of judgments of the same time the last line counted, and times were compared as texts
 _KNOWN = {"item", "label", "annotator", "at", "seconds", "tool", "guideline", "shown", "op", "note", "id"}
 _MOST_ERRORS = 20
+_KEEP_BOTH = (
+    "keep the lines of both sides, in any order, and remove the marks ('merge=union' in .gitattributes does that)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +53,27 @@ class Judgment:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One line: the judgment, when it was made as an instant, whether it takes one back."""
+
+    judgment: Judgment
+    when: datetime | None
+    undo: bool
+
+
 def compile_annotations(definition: Definition, context: VoterContext) -> Sequence[Voter]:
     """One file of annotations is one node."""
-    from teachkit.hashing import digest_file
+    from teachkit.hashing import digest_bytes
 
     meta: AnnotationMeta = definition.config
     path = definition.where.path
-    content = digest_file(context.root / path)
+    data = (context.root / path).read_bytes()
+    refuse_conflict(data.decode(errors="replace"), path, advice=_KEEP_BOTH, lines=True)
     spec = AnnotationsSpec(path, meta, meta.abstain or context.defaults.abstain or "at_random")
     settings = meta.model_dump(mode="json", exclude={"tags", "description", "enabled", "abstain"})
     canonical = {
-        "annotations": content,
+        "annotations": digest_bytes(data),
         "settings": settings,
         "annotator": meta.annotator or definition.name,
         "version": VERSION,
@@ -78,26 +98,76 @@ def compile_annotations(definition: Definition, context: VoterContext) -> Sequen
 def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> list[Judgment]:
     """The judgments of a file that stand, one for each (item, annotator), in the order of item and annotator.
 
+    The same lines in another order, or some of them twice, give the same judgments (but for the numbers of lines).
+
     Raises:
         ProjectErrors: lines that cannot be used, each with its number.
     """
     errors: list[TeachkitError] = []
-    standing: dict[tuple[str, str], tuple[tuple[str, int], Judgment | None]] = {}
-    rows = _jsonl(text, path, errors) if path.endswith(".jsonl") else _csv(text, path, errors)
+    said: dict[tuple[str, str], list[_Entry]] = defaultdict(list)
+    rows = _jsonl(text, path, errors) if path.endswith(".jsonl") else _csv(text, path, meta, errors)
     for line, row in rows:
         try:
-            judgment, undo = _judgment(row, line, path, name, meta, task)
+            entry = _entry(row, line, path, name, meta, task)
         except TeachkitError as error:
             errors.append(error)
         else:
-            place, order = (judgment.item, judgment.annotator), (judgment.at, line)
-            if place not in standing or standing[place][0] <= order:
-                standing[place] = (order, None if undo else judgment)
+            said[entry.judgment.item, entry.judgment.annotator].append(entry)
+        if len(errors) >= _MOST_ERRORS:
+            break
+    standing = []
+    for _, entries in sorted(said.items()):
+        try:
+            standing.append(entries[0] if len(entries) == 1 else _latest(entries, path))
+        except TeachkitError as error:
+            errors.append(error)
         if len(errors) >= _MOST_ERRORS:
             break
     if errors:
         raise ProjectErrors(errors)
-    return [found for _, (_, found) in sorted(standing.items()) if found is not None]
+    return [entry.judgment for entry in standing if not entry.undo]
+
+
+def _latest(entries: Sequence[_Entry], path: str) -> _Entry:
+    """What stands of all that one annotator said of one item.
+
+    A line without a time may be later than any with one: so it must say what the latest of those says, unless an undo
+    with a time takes it back.
+
+    Raises:
+        BadAnnotation: nothing says which of two different judgments is the later one.
+    """
+    timed = [entry for entry in entries if entry.when is not None]
+    others = [entry for entry in entries if entry.when is None]
+    unclear = [entry.judgment.line for entry in others if entry.undo]
+    if timed and unclear:
+        line = min(entry.judgment.line for entry in timed)
+        problem = f"this undo has no 'at', and line {line} about the same item has one: nothing says which is later"
+        raise BadAnnotation(Where(path, min(unclear)), problem=problem, advice="give the undo its time")
+    if any(entry.undo for entry in timed):
+        others = []
+    last = max((entry.when for entry in timed if entry.when is not None), default=None)
+    there = sorted([*(e for e in timed if e.when == last), *others], key=_order)
+    _refuse_two_answers([entry.judgment for entry in there if not entry.undo], path)
+    return next((entry for entry in there if entry.undo), there[0])
+
+
+def _refuse_two_answers(judgments: Sequence[Judgment], path: str) -> None:
+    one = judgments[0] if judgments else None
+    other = next((j for j in judgments if one is not None and j.labels != one.labels), None)
+    if one is None or other is None:
+        return
+    first, second = sorted((one, other), key=lambda j: j.line)
+    same = f"both are of {one.at}" if one.at and other.at else "one has no 'at'" if one.at else "neither has 'at'"
+    problem = f"'{second.annotator}' judged item '{second.item}' otherwise on line {first.line}"
+    advice = f"nothing says which of the two is later ({same}): remove one, or give the later one a later 'at'"
+    raise BadAnnotation(Where(path, second.line), problem=problem, advice=advice)
+
+
+def _order(entry: _Entry) -> tuple[Any, ...]:
+    """An order that the place of a line decides last, between lines that say the same."""
+    judgment = entry.judgment
+    return entry.when is None, judgment.at, judgment.seconds is None, judgment.seconds or 0.0, judgment.line
 
 
 def judgments_table(
@@ -150,6 +220,7 @@ def _codes(judgment: Judgment, task: TaskInfo) -> Iterator[tuple[int, bool]]:
 
 def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removeprefix("\ufeff")  # of a file that a merge put after another
         if not line.strip():
             continue
         try:
@@ -157,9 +228,7 @@ def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[
         except ValueError as error:
             errors.append(
                 BadAnnotation(
-                    Where(path, number),
-                    problem=f"this line is not JSON: {error}",
-                    advice="write one object a line; look for conflict markers",
+                    Where(path, number), problem=f"this line is not JSON: {error}", advice="write one object a line"
                 )
             )
             continue
@@ -175,24 +244,37 @@ def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[
         yield number, row
 
 
-def _csv(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    for row in reader:
-        if None in row or None in row.values():
-            errors.append(
-                BadAnnotation(
-                    Where(path, reader.line_num),
-                    problem="this line has another number of fields than the header",
-                    advice="quote fields that hold commas",
-                )
-            )
-            continue
-        yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == "label"}
+def _csv(
+    text: str, path: str, meta: AnnotationMeta, errors: list[TeachkitError]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows below the header. A merge of two files may repeat the header: that is passed over."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    title = {meta.columns.get("item", "item"), meta.columns.get("label", "label")}
+    header: list[str] = []
+    try:
+        for fields in reader:
+            fields[:1] = [field.removeprefix("\ufeff") for field in fields[:1]]
+            if not fields or fields == header:
+                continue
+            if not header:
+                header = fields
+            elif title <= set(fields):
+                problem = f"a second header, other than the first ({','.join(header)})"
+                advice = "a merge has put together two files with other columns: give all lines the same columns"
+                errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
+            elif len(fields) != len(header):
+                problem = "this line has another number of fields than the header"
+                advice = "quote fields that hold commas"
+                errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
+            else:
+                row = dict(zip(header, fields, strict=True))
+                yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == "label"}
+    except csv.Error as error:
+        where = Where(path, reader.line_num)
+        errors.append(BadAnnotation(where, problem=f"this is not CSV: {error}", advice="look for a quote too many"))
 
 
-def _judgment(
-    row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo
-) -> tuple[Judgment, bool]:
+def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> _Entry:
     where = Where(path, line)
     names = {key: meta.columns.get(key, key) for key in ("item", "label", "annotator", "at", "seconds")}
     op = row.get("op", "set")
@@ -215,12 +297,30 @@ def _judgment(
     seconds = row.get(names["seconds"])
     try:
         taken = None if seconds is None else float(seconds)
-    except (TypeError, ValueError):
+        if taken is not None and not math.isfinite(taken):
+            raise ValueError(taken)
+    except (TypeError, ValueError, OverflowError):
         raise BadAnnotation(where, problem=f"seconds is {seconds!r}", advice="write a number") from None
+    at = str(row.get(names["at"]) or "")
     labels = () if op == "undo" else _labels(row[names["label"]], where, meta, task)
-    return Judgment(
-        str(row[names["item"]]), annotator, labels, str(row.get(names["at"]) or ""), taken, line
-    ), op == "undo"
+    judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line)
+    try:
+        return _Entry(judgment, instant(at) if at else None, op == "undo")
+    except ValueError:
+        advice = "write a time in ISO form, such as 2026-04-07T09:02:13Z"
+        raise BadAnnotation(where, problem=f"at is {at!r}, which is no time", advice=advice) from None
+
+
+def instant(at: str) -> datetime:
+    """When a judgment was made; a time without a zone is UTC, and no time is before all others.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    if not at:
+        return datetime.min.replace(tzinfo=UTC)
+    found = datetime.fromisoformat(at)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _labels(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> tuple[str, ...]:
@@ -246,4 +346,4 @@ def _labels(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> t
             advice = f"write one of: {listing(task.labels, 30)}.{hint}"
             raise BadAnnotation(where, problem=f"'{label}' is not a label of task '{task.name}'", advice=advice)
         found.append(label)
-    return tuple(found)
+    return tuple(label for label in task.labels if label in found)

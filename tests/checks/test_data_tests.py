@@ -111,10 +111,47 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     "agreement bad": (LABELS, "agreement", {"max": 0.5}, 1, "agreement 1.000 (krippendorff) on 3 items"),
     "agreement fleiss good": (LABELS, "agreement", {"min": 0.9, "metric": "fleiss"}, 0, "fleiss"),
     "max_flips good": (LABELS, "max_flips", {"max": "1%"}, 0, "0 of 40 labels (0.00%)"),
+    "min_accuracy_delta good": (LABELS, "min_accuracy_delta", {"min": "-0.5%"}, 0, "+0.00% on the same 8 items"),
+    "min_accuracy_delta bad": (
+        LABELS,
+        "min_accuracy_delta",
+        {"min": "1%", "split": "tune"},
+        1,
+        "accuracy on gold.tune 1.000, in teachkit.lock 1.000: +0.00% on the same 8 items "
+        "(0 right only now, 0 only then, McNemar's p 1); at least +1.00% wanted",
+    ),
+    "min_accuracy_delta without gold bad": (
+        LABELS,
+        "min_accuracy_delta",
+        {"min": "-1%", "split": "train"},
+        1,
+        "no item of gold.train has gold",
+    ),
+    "protected_labels good": (LABELS, "protected_labels", {}, 0, "0 of 9 protected answers are contradicted"),
+    "protected_labels bad": (LABELS, "protected_labels", {"from": ["curator"], "node": "opposite"}, 1, "1 of 1 "),
+    "protected_labels without gold bad": (
+        LABELS,
+        "protected_labels",
+        {"from": ["gold"], "splits": ["train"]},
+        1,
+        "there is no answer of gold to protect (gold: train)",
+    ),
     "expression on labels good": (LABELS, "expression", {"expression": "confidence >= 0.5"}, 0, ""),
     "not_null on labels good": (LABELS, "not_null", {"column": "label"}, 0, ""),
     "not_null on a source good": ("source.shop.reviews", "not_null", {"column": "text"}, 0, ""),
 }
+
+
+CURATED = {
+    "annotations/mood/rosa.jsonl": '{"item": "r002", "label": "bad"}\n',
+    "annotations/mood/_meta.yml": "files: {rosa.jsonl: {role: curator}}\n",
+    "labeling_functions/mood/against.sql": "case when id = 'r002' then 'good' end",
+    "label_models/opposite.yml": """
+        label_models:
+          - {name: opposite, task: mood, type: majority, voters: [against], curators: false, unlabeled: keep}
+        """,
+}
+"""A curator whom one of two label sets does not heed."""
 
 
 def prepared(project: Sandbox) -> Sandbox:
@@ -127,7 +164,7 @@ def prepared(project: Sandbox) -> Sandbox:
     now = datetime.now(UTC).isoformat()
     project.write({"data/reviews.csv": "\n".join([head + ",posted", *(f"{line},{now}" for line in lines)]) + "\n"})
     people = '{"item": "r001", "label": "bad"}\n{"item": "r002", "label": "bad"}\n{"item": "r003", "label": "good"}\n'
-    project.write({"annotations/mood/bob.jsonl": people, "macros/tests.sql": GENERIC})
+    project.write({"annotations/mood/bob.jsonl": people, "macros/tests.sql": GENERIC, **CURATED})
     return project
 
 
@@ -138,6 +175,8 @@ def name_of(case: str) -> str:
 def declared(cases: dict[str, tuple[str, str, dict[str, Any], int, str]], **common: Any) -> str:
     nodes: list[dict[str, Any]] = []
     for case, (node, check, arguments, _, _) in cases.items():
+        arguments = dict(arguments)
+        node = arguments.pop("node", node)
         spec = {check: {"name": name_of(case), **arguments, **common}}
         column = arguments.get("column_name")
         if column:
@@ -272,14 +311,15 @@ def test_max_flips_compares_with_the_lock(built: Sandbox) -> None:
     assert built.build()["test.moods.max_flips"] == "passed"
 
 
-def test_max_flips_of_a_task_that_became_another_kind_counts_every_label(built: Sandbox) -> None:
+def test_max_flips_of_a_task_that_became_another_kind_fails(built: Sandbox) -> None:
     model = "label_models/mood.yml"
     built.replace(model, "- coverage", "- max_flips: {against: lock, max: 5%}\n      - coverage")
     built.build()
     built.replace("tasks/mood.yml", "- name: mood\n", "- name: mood\n    kind: multichoice\n")
     built.write({"labeling_functions/mood/copied.sql": None, "tests/rules.yml": None})
     built.build("--select", "+moods", code=1)
-    assert "are others than in teachkit.lock" in built.result("test.moods.max_flips")["message"]
+    message = built.result("test.moods.max_flips")["message"]
+    assert message == "in teachkit.lock the task was of another kind (labels are VARCHAR, now VARCHAR[])"
 
 
 def test_max_flips_without_the_labels_of_the_lock_warns(built: Sandbox) -> None:
@@ -452,7 +492,16 @@ def test_arguments_that_make_no_sense_are_refused(
         ("class_balance: {good: 0.5}", "no bounds"),
         ("class_balance: {good: [0.9, 0.1]}", "no bounds"),
         ("agreement: {min: 0.5, metric: cohen}", "metric"),
-        ("max_flips: {against: main, max: 1%}", "against"),
+        ("max_flips: {against: '', max: 1%}", "against"),
+        ("max_flips: {against: --all, max: 1%}", "against"),
+        ("max_flips: {against: a b, max: 1%}", "against"),
+        ("min_accuracy_delta: {against: lock}", "min"),
+        ("min_accuracy_delta: {min: -2}", "min: -2 is too small"),
+        ("min_accuracy_delta: {min: 1%, split: all}", "split"),
+        ("protected_labels: {from: []}", "from"),
+        ("protected_labels: {from: [golf]}", "from"),
+        ("protected_labels: {form: [gold]}", "Did you mean 'from'?"),
+        ("protected_labels: {from: [curator]}", "nothing to protect"),
         ("max_flips: {}", "max"),
         ("freshness: {column: label, warn_after: 1 day}", "is of the kind label_set"),
     ],

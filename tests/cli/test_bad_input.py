@@ -249,7 +249,10 @@ COMPILE = {
         {"teachkit.lock": "version: 99\n\nlabel_sets: {}\n"}, "lock-too-new", "teachkit.lock"
     ),
     "a lock with a merge conflict": Bad(
-        {"teachkit.lock": "<<<<<<< HEAD\nversion: 1\n=======\nversion: 1\n>>>>>>> other\n"}, "bad-lock", "teachkit.lock"
+        {"teachkit.lock": "<<<<<<< HEAD\nversion: 1\n=======\nversion: 1\n>>>>>>> other\n"},
+        "merge-conflict",
+        "teachkit.lock:1",
+        "--resolve",
     ),
     "a store of a newer version": Bad({".teachkit/format": "99\n"}, "store-too-new", "", "upgrade"),
 }

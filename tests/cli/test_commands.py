@@ -145,6 +145,26 @@ LINEAGE = {
     },
 }
 PLAN = record({"steps": several(record({"id": TEXT, "action": {"enum": ["run", "reuse", "maybe"]}, "reason": TEXT}))})
+LOCKED = record(
+    {
+        "name": TEXT,
+        "task": TEXT,
+        "fingerprint": TEXT,
+        "digest": TEXT,
+        "rows": COUNT,
+        "labeled": COUNT,
+        "classes": by_name(COUNT),
+        "quality": by_name(by_name(MAYBE_NUMBER)),
+        "cost": NUMBER,
+    }
+)
+LOCK = record(
+    {
+        "label_sets": several(LOCKED),
+        "left_out": {"type": "object", "additionalProperties": TEXT},
+        "resolved": {"type": ["boolean", "null"]},
+    }
+)
 
 JSON = {
     ("llm", "plan"): record({"prompts": {"type": "array", "maxItems": 0}}),
@@ -166,6 +186,8 @@ JSON = {
     ("analyze", "mood"): ANALYSIS,
     ("lineage", "moods", "r002"): LINEAGE,
     ("lineage", "moods"): {"type": "object", "required": ["upstream"]},
+    ("lock",): LOCK,
+    ("lock", "--resolve"): LOCK,
 }
 COLUMNS = {
     ("show", "moods"): ["id", "label", "confidence", "posterior", "decided_by", "votes", "model_label"],
@@ -206,6 +228,8 @@ TEXTS = {
     ("lineage", "moods", "r002"): r"^moods  r002:  bad, confidence 1\.0000, decided by the model\n",
     ("lineage", "moods"): r"label_set\.moods +label_models/mood\.yml:2",
     ("schema", "tasks"): r'^\{\n "\$schema"',
+    ("lock",): r"^label set +digest +rows +labeled +accuracy\nmoods +[0-9a-f]{12} +40 +40 +100.0%\n$",
+    ("lock", "--resolve"): r"\nthere is no conflict to resolve\n$",
     ("clean",): r"^removed target/\n$",
 }
 
@@ -220,7 +244,7 @@ def test_text_is_for_people(command: tuple[str, ...], built: Sandbox) -> None:
 
 
 def test_every_command_is_covered_here(tmp_path: Any) -> None:
-    tried = {command[0] for command in (*JSON, *TEXTS)} | {"init", "try"}  # a trial needs a prompt: tests/build
+    tried = {command[0] for command in (*JSON, *TEXTS)} | {"init", "try", "diff"}  # these need more: tests/build, tests/diff
     assert tried == set(COMMANDS)
 
 

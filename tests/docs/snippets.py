@@ -189,7 +189,7 @@ class Session:
 
     def environment(self) -> dict[str, str]:
         """Nothing of the surroundings that could change what a page says."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TEACHKIT_", "GIT_"))}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TEACHKIT_", "GIT_", "GITHUB_", "CI_"))}
         return {
             **kept,
             "PATH": f"{_shims(self.home)}{os.pathsep}{kept.get('PATH', os.defpath)}",

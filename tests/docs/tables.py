@@ -262,7 +262,7 @@ def _arguments(model: type[BaseModel]) -> str:
     said = []
     for key, field in model.model_fields.items():
         value = default(field)
-        said.append(f"`{key}` ({_words(field.annotation)}{'; ' + value if value else ''})")
+        said.append(f"`{field.alias or key}` ({_words(field.annotation)}{'; ' + value if value else ''})")
     if model.model_config.get("extra") == "allow":
         said.append("each label: `[low, high]`")
     return "; ".join(said) or "none"

@@ -5,30 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from teachkit.review.compare import mcnemar
 from tests.llm.server import Server
 from tests.sandbox import REVIEWS, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def test_mcnemar_is_a_fair_coin_for_each_disagreement() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(1, 0) == 1.0
-    assert mcnemar(0, 5) == pytest.approx(2 / 32)
-    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
-    assert mcnemar(5, 5) == 1.0
-
-
-@given(st.integers(0, 200), st.integers(0, 200))
-def test_mcnemar_is_a_probability_and_does_not_care_who_is_first(a: int, b: int) -> None:
-    assert 0 < mcnemar(a, b) <= 1
-    assert mcnemar(a, b) == mcnemar(b, a)
 
 
 PROMPT = "---\nunvalidated: allow\ndescription: {name}\n---\n{name}: {{{{ item.text }}}}\n"

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from teachkit.votes.intervals import confusion, macro_f1, quality, wilson
+from teachkit.votes.intervals import confusion, macro_f1, mcnemar, quality, wilson
 
 NEWCOMBE = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0000, 0.1611), (1, 29, 0.0061, 0.1718)]
 """R. G. Newcombe, Two-sided confidence intervals for the single proportion, Stat. Med. 17, 1998, table I, method 3."""
@@ -46,3 +48,17 @@ def test_macro_f1_leaves_out_labels_that_nobody_has() -> None:
 def test_the_last_column_of_a_confusion_is_unlabeled() -> None:
     table = confusion(np.array([0, 1, -1], dtype=np.int8), np.array([0, 0, 1], dtype=np.int16), 2)
     assert table.tolist() == [[1, 1, 0], [0, 0, 1]]
+
+
+def test_mcnemar_is_a_fair_coin_for_each_disagreement() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(1, 0) == 1.0
+    assert mcnemar(0, 5) == pytest.approx(2 / 32)
+    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
+    assert mcnemar(5, 5) == 1.0
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_mcnemar_is_a_probability_and_does_not_care_who_is_first(a: int, b: int) -> None:
+    assert 0 < mcnemar(a, b) <= 1
+    assert mcnemar(a, b) == mcnemar(b, a)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teachkit.errors import NotUtf8, Where
+from teachkit.project.conflicts import refuse_conflict
 
 if TYPE_CHECKING:
     from teachkit.graph.python.modules import Modules
@@ -25,10 +26,12 @@ def project_modules(root: Path) -> Modules:
 
 
 def python_text(path: Path, root: Path) -> str:
-    """The text of a file; ``NotUtf8`` with its place below ``root``."""
-    data = path.read_bytes()
+    """The text of a file; ``NotUtf8`` or ``MergeConflict`` with its place below ``root``."""
+    data, name = path.read_bytes(), path.relative_to(root).as_posix()
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = Where(path.relative_to(root).as_posix(), data[: error.start].count(b"\n") + 1)
+        place = Where(name, data[: error.start].count(b"\n") + 1)
         raise NotUtf8(place, byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name) from error
+    refuse_conflict(text, name)
+    return text

@@ -1,0 +1,201 @@
+"""Files of judgments: the order of lines that a merge makes changes nothing; what nobody can decide is an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teachkit.errors import BadAnnotation, ProjectErrors, Where
+from teachkit.graph.node import TaskInfo
+from teachkit.project.models import AnnotationMeta
+from teachkit.voters.annotations import Judgment, read_judgments
+
+Lines = list[dict[str, Any]]
+
+
+def task(kind: str = "choice") -> TaskInfo:
+    place = Where("tasks/mood.yml")
+    return TaskInfo("mood", kind, ("good", "bad", "so-so"), "transform.reviews", "id", (), "", None, None, None, place)
+
+
+def read(lines: Lines, kind: str = "choice", form: str = "jsonl", **meta: Any) -> list[Judgment]:
+    if form == "jsonl":
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    else:
+        names = ("item", "label", "annotator", "at", "seconds", "op")
+        cells = [["|".join(c) if isinstance(c := line.get(n), list) else str(c or "") for n in names] for line in lines]
+        text = "\n".join([",".join(names), *(",".join(row) for row in cells)])
+    return read_judgments(text, f"annotations/mood/ann.{form}", "ann", AnnotationMeta(**meta), task(kind))
+
+
+def outcome(lines: Lines, kind: str, form: str) -> Any:
+    """The judgments, or the problems that were found, without the numbers of lines."""
+    try:
+        return [(j.item, j.annotator, j.labels, j.at, j.seconds) for j in read(lines, kind, form)]
+    except ProjectErrors as error:
+        return sorted(str(e.facts["problem"]).rpartition("line")[0] for e in error.errors)
+
+
+TIMES = st.sampled_from(
+    ["2026-01-01T10:00:00Z", "2026-01-01T11:00:00+01:00", "2026-01-01T10:00:00.5Z", "2026-01-01 12:00", "2026-01-02"]
+)
+LABELS = st.none() | st.sampled_from(["good", "bad"])
+SETS = st.none() | st.lists(st.sampled_from(["good", "bad", "so-so"]), max_size=3)
+
+
+def lines_of(labels: st.SearchStrategy[Any], times: st.SearchStrategy[str | None]) -> st.SearchStrategy[dict[str, Any]]:
+    line = {
+        "item": st.sampled_from(["r1", "ü"]),
+        "label": labels,
+        "annotator": st.sampled_from(["ann", "ben"]),
+        "at": times,
+        "seconds": st.none() | st.sampled_from([1.5, 2.0]),
+        "op": st.sampled_from(["set", "set", "set", "undo"]),
+    }
+    return st.fixed_dictionaries(line).map(lambda row: {k: v for k, v in row.items() if k != "at" or v})
+
+
+@st.composite
+def shuffled(draw: st.DrawFn, kind: str) -> tuple[Lines, Lines]:
+    """Lines, and the same in another order with some of them twice."""
+    lines = draw(st.lists(lines_of(LABELS if kind == "choice" else SETS, st.none() | TIMES), max_size=7))
+    again = draw(st.lists(st.sampled_from(lines), max_size=3)) if lines else []
+    return lines, draw(st.permutations([*lines, *again]))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("kind", ["choice", "multichoice"])
+def test_no_order_and_no_line_twice_changes_a_judgment(kind: str, form: str) -> None:
+    @given(shuffled(kind))
+    def check(two: tuple[Lines, Lines]) -> None:
+        assert outcome(two[0], kind, form) == outcome(two[1], kind, form)
+
+    check()
+
+
+@given(st.data())
+def test_lines_in_the_order_of_their_times_are_obeyed_one_after_the_other(data: st.DataObject) -> None:
+    lines = data.draw(st.lists(lines_of(LABELS, st.none()), max_size=12))
+    standing: dict[tuple[str, str], Any] = {}
+    for second, line in enumerate(lines):
+        line["at"] = f"2026-01-01T10:00:{second:02d}Z"
+        place = (line["item"], line["annotator"])
+        if line["op"] == "undo":
+            standing.pop(place, None)
+        else:
+            standing[place] = (line["label"],) if line["label"] else ()
+    found = {(j.item, j.annotator): j.labels for j in read(data.draw(st.permutations(lines)))}
+    assert found == standing
+
+
+SET, UNDO = {"item": "r1", "label": "good"}, {"item": "r1", "op": "undo"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "labels"),
+    [
+        ([SET, SET], ["good"]),
+        ([SET, UNDO], []),
+        ([UNDO, SET], []),
+        ([UNDO], []),
+        ([SET | {"at": "2026-01-01"}, UNDO | {"at": "2026-01-01T00:00:00Z"}], []),
+        ([SET, SET | {"at": "2026-01-01"}], ["good"]),
+        ([SET, UNDO | {"at": "2026-01-01"}], []),
+        ([SET, UNDO | {"at": "2026-01-01"}, SET | {"label": "bad", "at": "2026-01-02"}], ["bad"]),
+        ([SET | {"label": "bad", "at": "2026-01-01"}, SET, SET | {"at": "2026-01-02"}], ["good"]),
+        ([SET | {"at": "2026-01-01T10:00:00+02:00"}, SET | {"label": "bad", "at": "2026-01-01T09:00:00Z"}], ["bad"]),
+        ([SET | {"at": "2026-01-01T10:00:00.9Z"}, SET | {"label": "bad", "at": "2026-01-01T10:00:00Z"}], ["good"]),
+    ],
+)
+def test_what_counts(lines: Lines, labels: list[str]) -> None:
+    for order in (lines, lines[::-1]):
+        assert [j.labels[0] for j in read(order)] == labels
+
+
+def refused(lines: Lines, **how: Any) -> BadAnnotation:
+    with pytest.raises(ProjectErrors) as caught:
+        read(lines, **how)
+    [error] = caught.value.errors
+    assert isinstance(error, BadAnnotation)
+    return error
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_two_judgments_of_one_time_that_differ(form: str) -> None:
+    shift = 1 if form == "csv" else 0
+    error = refused([SET, {"item": "r2", "label": "bad"}, SET | {"label": "bad"}], form=form)
+    assert error.where == Where(f"annotations/mood/ann.{form}", 3 + shift)
+    assert error.message == f"'ann' judged item 'r1' otherwise on line {1 + shift}"
+    assert "(neither has 'at')" in error.advice
+    error = refused([SET | {"at": "2026-01-01"}, SET | {"label": None, "at": "2026-01-01"}], form=form)
+    assert "(both are of 2026-01-01)" in error.advice
+    for lines in ([SET, SET | {"label": "bad"}, UNDO], [SET | {"at": "2026-01-01"}, SET | {"label": "bad"}]):
+        assert "otherwise on line" in refused(lines, form=form).message
+    assert "(one has no 'at')" in refused(lines, form=form).advice
+
+
+def test_the_order_of_labels_is_no_difference() -> None:
+    [found] = read([{"item": "r1", "label": ["bad", "good"]}, {"item": "r1", "label": ["good", "bad"]}], "multichoice")
+    assert found.labels == ("good", "bad")
+
+
+def test_an_undo_without_a_time_beside_a_judgment_with_one() -> None:
+    error = refused([UNDO, SET | {"at": "2026-01-01"}])
+    assert error.where == Where("annotations/mood/ann.jsonl", 1)
+    assert error.message == "this undo has no 'at', and line 2 about the same item has one: nothing says which is later"
+
+
+@pytest.mark.parametrize("line", [{"at": "yesterday"}, {"at": 1.5}, {"at": "2026-13-01"}])
+def test_a_time_that_is_none(line: dict[str, Any]) -> None:
+    assert "which is no time" in refused([SET | line]).message
+
+
+@pytest.mark.parametrize("seconds", ["many", float("nan"), [1], 10**400])
+def test_seconds_that_are_no_number(seconds: Any) -> None:
+    assert "seconds is" in refused([SET | {"seconds": seconds}]).message
+
+
+def test_not_more_than_twenty_errors_are_listed() -> None:
+    lines = [{"item": f"r{n}", "label": label} for n in range(30) for label in ("good", "bad")]
+    with pytest.raises(ProjectErrors) as caught:
+        read(lines)
+    assert len(caught.value.errors) == 20
+
+
+def csv(text: str, **meta: Any) -> list[tuple[str, tuple[str, ...], int]]:
+    found = read_judgments(text, "annotations/mood/ann.csv", "ann", AnnotationMeta(**meta), task())
+    return [(j.item, j.labels, j.line) for j in found]
+
+
+def test_a_header_that_a_merge_repeats_is_passed_over() -> None:
+    text = "item,label\nr1,good\n\ufeffitem,label\r\nr2,bad\r\n\r\nr1,good\r\n"
+    assert csv(text) == [("r1", ("good",), 2), ("r2", ("bad",), 4)]
+    assert csv("") == []
+    assert csv("item,label") == []
+
+
+@pytest.mark.parametrize("header", ["label,item", "item,label,at", "item,at,label"])
+def test_a_second_header_that_is_another(header: str) -> None:
+    with pytest.raises(ProjectErrors, match=r"ann\.csv:3: a second header, other than the first \(item,label\)"):
+        csv(f"item,label\nr1,good\n{header}\n")
+    with pytest.raises(ProjectErrors, match=r"ann\.csv:3: a second header"):
+        csv(f"thing,label\nr1,good\n{header.replace('item', 'thing')}\n", columns={"item": "thing"})
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [("r2,good,more", "another number of fields"), ("r2", "another number of fields"), ('r2,"' + "x" * 200_000, "CSV")],
+)
+def test_lines_that_are_no_rows(line: str, problem: str) -> None:
+    with pytest.raises(ProjectErrors, match=problem):
+        csv(f"item,label\nr1,good\n{line}\n")
+
+
+def test_a_file_that_a_merge_put_after_another_may_start_with_a_mark_of_order() -> None:
+    text = '{"item": "r1", "label": "good"}\n\ufeff{"item": "r2", "label": "bad"}\n\ufeff\n'
+    found = read_judgments(text, "annotations/mood/ann.jsonl", "ann", AnnotationMeta(), task())
+    assert [j.item for j in found] == ["r1", "r2"]
