@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.artifacts import write_artifacts
 from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
+from teachkit.build.keys import described
 from teachkit.build.planning import Plan, make_plan
-from teachkit.build.publish import check_locked, new_lock, publish
+from teachkit.build.publish import check_locked, measured_lock, new_lock, publish
 from teachkit.build.run import NodeResult, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
@@ -77,9 +78,12 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     lock = lock if error is None and executor.passed else None
     results = tuple(executor.results.values())
     seconds = time.perf_counter() - clock
-    for node_id in executor.results:
-        _keep_definition(work, node_id, git)
-    record = _record(work, options, executor, git, (started, seconds), published=lock is not None, error=error)
+    definitions = dict(_keep_definition(work, node_id, git) for node_id in executor.results)
+    record = {
+        **_record(work, options, executor, git, (started, seconds), published=lock is not None, error=error),
+        "definitions": {own: kept for own, kept in definitions.items() if kept is not None},
+        "lock": {} if lock is None else measured_lock(executor, lock, wanted),
+    }
     run_id, _ = work.store.append_run(record)
     lock_changed = False
     if lock is not None:
@@ -105,7 +109,8 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     return run
 
 
-def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
+def _keep_definition(work: Workspace, node_id: str, git: GitState) -> tuple[str, str | None]:
+    """Keep the text of a node; its definition, and the digest of what is kept if it was not there."""
     node = work.graph[node_id]
     known = git.changed is not None and node.where.path not in git.changed
     meta = {
@@ -117,7 +122,7 @@ def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
         "commit": git.commit if known else None,
         "compiled": node.compiled,
     }
-    work.store.put_definition(node.text, meta)
+    return node.own, work.store.put_definition(node.text, meta)
 
 
 def _record(
@@ -133,7 +138,13 @@ def _record(
     """What the chain of runs keeps of an invocation."""
     fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
     outputs = {
-        i: {"definition": run.graph[i].own, "objects": [p.key for p in o.parts], "digest": o.digest}
+        i: {
+            "definition": run.graph[i].own,
+            "fingerprint": run.graph[i].fingerprint,
+            "objects": [p.key for p in o.parts],
+            "digest": o.digest,
+            "described": described(work.store, o.parts),
+        }
         for i, o in sorted(run.outputs.items())
         if i in fresh
     }

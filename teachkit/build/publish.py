@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import gold_files
@@ -29,6 +30,19 @@ def new_lock(run: Executor, wanted: set[str]) -> Lock:
     kept = {name: entry for name, entry in before.label_sets.items() if name in there}
     made = [n for n in run.graph.of("label_set") if n.id in wanted and n.id in run.outputs]
     return Lock({**kept, **{n.name: _entry(run, n) for n in made}})
+
+
+def measured_lock(run: Executor, lock: Lock, wanted: set[str]) -> dict[str, Any]:
+    """The entries of the lock that this run came to, and the objects that their quality was measured with."""
+    found = {}
+    for node in run.graph.of("label_set"):
+        if node.id in wanted and node.id in run.outputs:
+            entry = lock.label_sets[node.name]
+            task = run.graph.tasks[node.task or ""]
+            with_gold = [task.dataset, *(n.id for n in gold_files(run.graph, task) if n.id in run.outputs)]
+            measured = {i: [p.key for p in run.outputs[i].parts] for i in with_gold} if entry.quality else {}
+            found[node.name] = {**asdict(entry), "measured": measured}
+    return found
 
 
 def check_locked(run: Executor, lock: Lock, wanted: set[str]) -> None:
