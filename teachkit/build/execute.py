@@ -70,6 +70,7 @@ class Executor:
         self.budgets: dict[str, Budget] = {}
         self.paid: dict[str, float] = {}
         self._kept: dict[str, tuple[str, Any]] = {}
+        self.kept_answers = False  # whether a replay may also take answers that the store keeps
         self.looks: dict[str, dict[str, str]] = {}
         self._session: Session | None = None
         self._views: set[str] = set()

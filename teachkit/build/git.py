@@ -39,13 +39,25 @@ def last_change(root: Path, path: str, commit: str) -> str | None:
     return (_git(root, "log", "-1", "--format=%H", commit, "--", path) or "").strip() or None
 
 
+def commit_of(root: Path, revision: str) -> str | None:
+    """The commit that a revision (a commit, branch or tag) names, None if git knows none."""
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return (found or "").strip() or None
+
+
+def file_at(root: Path, commit: str, path: str) -> str | None:
+    """The text of a file below ``root`` as it is in a commit, None if it is not in it."""
+    return _git(root, "show", f"{commit}:./{path}")
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         found = subprocess.run(
             ["git", "--no-optional-locks", *arguments],
             cwd=root,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=30,
             check=False,
         )

@@ -71,7 +71,8 @@ def make_label_set(run: Executor, node: Node) -> Output:
             run.note(f"{node.id}: {line}")
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
-        metas.append(run.put(key, table, node, part, {**label_counts(table, task), "parameters": keys[-1]}))
+        counts = label_counts(table, task.labels, multi=task.multi)
+        metas.append(run.put(key, table, node, part, {**counts, "parameters": keys[-1]}))
     about = {"inputs": _inputs(run, node), "labels": list(task.labels), "algorithm": node.spec.config.type}
     run.put(keys[-1], parameter_table(parameters), node, -1, {**about, "recipe": recipe_of(node, task)})
     return output_of(metas)

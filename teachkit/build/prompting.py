@@ -258,6 +258,15 @@ def recording_of(run: Executor, node: Node, kind: str = "") -> Recording:
     return Recording(folder / (node.task or "") / f"{file_name(node)}{kind}.jsonl")
 
 
+def _recording(run: Executor, node: Node, kind: str, store: ResponseStore) -> Recording:
+    """Recorded answers; where that is allowed, also those that are kept, in the order in which a build takes them."""
+    if not run.kept_answers:
+        return recording_of(run, node, kind)
+    from teachkit.llm import KeptAnswers
+
+    return KeptAnswers(recording_of(run, node, kind).path, store, recorded_first=run.files.target.llm.mode == "replay")
+
+
 def file_name(node: Node) -> str:
     """The name of a prompt's file, without its ending: several nodes may come from it."""
     return node.where.path.rpartition("/")[2].removesuffix(".md")
@@ -304,7 +313,7 @@ def asking(
             provider=provider,
             store=store,
             mode=mode,
-            recording=recording_of(run, node, kind) if mode != "live" else None,
+            recording=_recording(run, node, kind, store) if mode != "live" else None,
             budget=budget_of(run, node, mode),
             prices=known,
             allow_unpriced=node.spec.config.unpriced == "allow" or known is None,

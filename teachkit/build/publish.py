@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.graph import Node
 
-_METRICS = ("accuracy", "low", "high", "n", "macro_f1")
+METRICS = ("accuracy", "low", "high", "n", "macro_f1")
 
 
 def new_lock(run: Executor, wanted: set[str]) -> Lock:
@@ -121,7 +121,7 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
 
     data = label_data(run, node)
     figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
-    kept = {s: {m: f[m] for m in _METRICS} for s, f in figures.items() if f["n"]}
+    kept = {s: {m: f[m] for m in METRICS} for s, f in figures.items() if f["n"]}
     if "test" in kept:
         note_look(run, node)
     run.store.cache.put_many({key: canonical_json(kept)})

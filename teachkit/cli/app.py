@@ -32,6 +32,7 @@ COMMANDS = {
     "try": "Try a prompt on a few items.",
     "analyze": "Show how good a task's voters are.",
     "lineage": "Show why an item has its label.",
+    "audit": "Show what was run; verify that labels come out again.",
     "llm": "Plan, compare and improve prompts.",
     "clean": "Remove target/.",
     "schema": "Write JSON Schemas for editors.",

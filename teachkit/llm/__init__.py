@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
     from teachkit.llm.probe import Finding, Probe, Probed
-    from teachkit.llm.recordings import Recording
+    from teachkit.llm.recordings import KeptAnswers, Recording
     from teachkit.llm.replies import ModelReply, TokenChoice, Usage
     from teachkit.llm.request import Endpoint, Request, request_key
     from teachkit.llm.responses import Recovery, Response, ResponseStore
@@ -37,6 +37,7 @@ __all__ = [
     "Endpoint",
     "FastTransport",
     "Finding",
+    "KeptAnswers",
     "LabelScores",
     "Mode",
     "ModelReply",
@@ -93,7 +94,7 @@ __getattr__ = lazy_names(
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),
         "probe": ("Finding", "Probe", "Probed"),
-        "recordings": ("Recording",),
+        "recordings": ("KeptAnswers", "Recording"),
         "replies": ("ModelReply", "TokenChoice", "Usage"),
         "request": ("Endpoint", "Request", "request_key"),
         "responses": ("Recovery", "Response", "ResponseStore"),

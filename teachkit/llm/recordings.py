@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.llm.request import Request
+    from teachkit.llm.responses import ResponseStore
 
 _MERGE_MARKS: Final = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _SHOWN: Final = 8  # differences
@@ -134,6 +135,22 @@ class Recording:
 
     def _bad(self, line: int, problem: str, advice: str) -> BadRecording:
         return BadRecording(path=self.path, line=line, problem=problem, advice=advice)
+
+
+class KeptAnswers(Recording):
+    """A recording and the answers of a store, for a replay that may take from both, the one or the other first."""
+
+    def __init__(self, path: Path, store: ResponseStore, *, recorded_first: bool) -> None:
+        """Read ``path`` if it is there; raises as ``Recording``."""
+        super().__init__(path)
+        self._store = store
+        self._recorded_first = recorded_first
+
+    def get(self, request: Request) -> list[Response] | None:
+        """Return the answers to a request, or ``None``."""
+        kept = self._store.get_many([request.key]).get(request.key)
+        recorded = super().get(request)
+        return (recorded or kept) if self._recorded_first else (kept or recorded)
 
 
 _KINDS: Final[Mapping[str, type]] = {
