@@ -44,9 +44,10 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
 
 
 def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str, own: str) -> Graph:
-    """The label set ``name`` and what it reads, as they were: ``inputs`` is the record of these beside the parameters."""
+    """The label set ``name`` and what it reads, as they were; ``inputs`` is the record beside the parameters."""
     task = _task(recipe["task"])
-    nodes = {i: input_node(i, about["name"], task.name, Where(about["path"], about["line"])) for i, about in inputs.items()}
+    places = {i: Where(about["path"], about["line"]) for i, about in inputs.items()}
+    nodes = {i: input_node(i, about["name"], task.name, places[i]) for i, about in inputs.items()}
     spec = LabelSetSpec(
         LabelModelConfig.model_validate(recipe["config"]),
         tuple(recipe["voters"]),

@@ -84,7 +84,9 @@ class AuditLog:
 
 def audit_log(files: ProjectFiles, store: Store, limit: int | None = None) -> AuditLog:
     """The newest ``limit`` records (None: all); the whole chain is checked all the same."""
-    runs, unreadable, total = [], [], 0
+    runs: list[RunEntry] = []
+    unreadable: list[Fault] = []
+    total = 0
     for found in store.readable_runs():
         if not isinstance(found, RunRecord):
             unreadable.append(_fault(files, found))

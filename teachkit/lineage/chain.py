@@ -22,7 +22,7 @@ _MADE = ("built", "reused")
 class Broken:
     """The first thing that does not hold.
 
-    ``step``: ``runs``, ``lock``, ``objects``, ``definitions``, ``labels`` or ``sources``. ``path`` is the file at fault,
+    ``step``: ``runs``, ``lock``, ``objects``, ``definitions``, ``labels`` or ``sources``. ``path``: the file at fault,
     below the project's folder where it is; ``object`` the key of the object in it; ``item`` the key of a row,
     ``stored`` and ``derived`` the values of ``column`` in it.
     """
@@ -44,8 +44,8 @@ class Broken:
         return asdict(self)
 
 
-class DoesNotHold(Exception):  # noqa: N818 - what an audit finds is its result, no error of the program
-    """Ends an audit."""
+class DoesNotHold(Exception):
+    """Ends an audit: what it finds is its result, and no error of the program."""
 
     def __init__(self, broken: Broken) -> None:
         """Keep what was found."""
@@ -142,7 +142,7 @@ class Chain:
                     raise DoesNotHold(Broken(step="runs", node=node_id, path=path, problem=problem))
             if made is None:
                 continue  # nothing is recorded of what a killed build had made
-            wrong = [k for k in ("objects", "digest", "definition") if node[k] != made.output[k]]  # type: ignore[literal-required]
+            wrong = [k for k in ("objects", "digest", "definition") if node[k] != made.output[k]]
             if wrong:
                 problem = (
                     f"the environment of target '{target}' says of {node_id} another {wrong[0].removesuffix('s')} than "

@@ -129,7 +129,9 @@ class Origins:
         node = None if graph is None else graph.nodes.get(labels.id)
         return node is not None and node.own == labels.definition and set(node.inputs) == set(labels.inputs)
 
-    def executor(self, graph: Graph, labels: StoredLabels, others: Mapping[str, Sequence[str]] | None = None) -> Executor:
+    def executor(
+        self, graph: Graph, labels: StoredLabels, others: Mapping[str, Sequence[str]] | None = None
+    ) -> Executor:
         """What looks at the label set and the objects of its inputs; ``others`` take the place of these."""
         chain = self.chain
         run = Executor(chain.files, graph, chain.store, BuildOptions(), quiet)

@@ -115,9 +115,7 @@ def _lock_text(files: ProjectFiles, wish: Wish, found: Verification) -> str | No
     return text
 
 
-def _verify(
-    files: ProjectFiles, store: Store, wish: Wish, found: Verification, lock: Lock | None, text: str
-) -> None:
+def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, lock: Lock | None, text: str) -> None:
     chain = Chain(store, files)
     environments = {t: chain.check_environment(t) for t in dict.fromkeys([files.target_name, *chain.targets])}
     environment = environments[files.target_name]

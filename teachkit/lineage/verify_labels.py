@@ -13,6 +13,7 @@ from teachkit.errors import TeachkitError
 from teachkit.hashing import digest
 from teachkit.lineage.chain import Broken, DoesNotHold
 from teachkit.lineage.stored_labels import node_and_task
+from teachkit.project.root import name_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> list[pa.Table
                 label_set=labels.name,
                 node=labels.id,
                 object=labels.parameters.key,
-                path=path.as_posix(),
+                path=name_below(path, run.files.root),
                 problem=f"a fit to the votes gives other parameters of {labels.id} than are stored",
             )
         )
@@ -100,10 +101,10 @@ def _compare(origins: Origins, labels: StoredLabels, derived: Sequence[pa.Table]
     for number, (part, table) in enumerate(zip(parts, derived, strict=True)):
         stored = store.read(part.key)
         path = origins.chain.name(store.path(part.key))
-        about = {"step": "labels", "label_set": labels.name, "node": labels.id, "object": part.key, "path": path}
+        about: dict[str, Any] = {"label_set": labels.name, "node": labels.id, "object": part.key, "path": path}
         if (stored.schema.names, stored.num_rows) != (table.schema.names, table.num_rows):
             problem = f"part {number} of {labels.id} has {stored.num_rows:,} rows, and {table.num_rows:,} are derived"
-            raise DoesNotHold(Broken(**about, problem=problem))
+            raise DoesNotHold(Broken(step="labels", **about, problem=problem))
         here = None if chosen is None else [row - start for row in chosen if start <= row < start + stored.num_rows]
         found = first_difference(stored, table, here)
         if found is not None:
@@ -113,7 +114,7 @@ def _compare(origins: Origins, labels: StoredLabels, derived: Sequence[pa.Table]
                 f"and {found.derived!r} is derived from its votes and parameters"
             )
             values = {"stored": found.stored, "derived": found.derived, "column": found.column}
-            raise DoesNotHold(Broken(**about, problem=problem, item=item, **values))
+            raise DoesNotHold(Broken(step="labels", **about, problem=problem, item=item, **values))
         start += stored.num_rows
     return total if chosen is None else len(chosen)
 

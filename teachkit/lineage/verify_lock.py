@@ -35,7 +35,9 @@ def check_entry(chain: Chain, origins: Origins, labels: StoredLabels, text: str,
     actual = replace(entry, **_counts(chain, labels))
     recorded = list(_recorded(chain, labels))
     _differ(labels, entry, actual, text)
-    fingerprints = {m.output["fingerprint"] for m in chain.all_made(labels.id, entry.digest) if "fingerprint" in m.output}
+    fingerprints = {
+        m.output["fingerprint"] for m in chain.all_made(labels.id, entry.digest) if "fingerprint" in m.output
+    }
     if entry.fingerprint in fingerprints:
         pass
     elif fingerprints:
@@ -46,7 +48,9 @@ def check_entry(chain: Chain, origins: Origins, labels: StoredLabels, text: str,
     _check_quality(origins, labels, entry, recorded, text, notes)
     if recorded and all(round(entry.cost, 4) != round(r["cost"], 4) for r in recorded):
         paid = ", ".join(sorted({f"{r['cost']:.4f}" for r in recorded}))
-        notes.append(f"{labels.name}: the lock says that its answers cost {entry.cost:.4f}, runs of this store say {paid}")
+        notes.append(
+            f"{labels.name}: the lock says that its answers cost {entry.cost:.4f}, runs of this store say {paid}"
+        )
 
 
 def _other_content(chain: Chain, labels: StoredLabels) -> Broken:
@@ -60,9 +64,7 @@ def _other_content(chain: Chain, labels: StoredLabels) -> Broken:
         "teachkit.lock"
     )
     path = chain.name(chain.store.path(parts[at].key))
-    return Broken(
-        step="lock", label_set=labels.name, node=labels.id, object=parts[at].key, path=path, problem=problem
-    )
+    return Broken(step="lock", label_set=labels.name, node=labels.id, object=parts[at].key, path=path, problem=problem)
 
 
 def _counts(chain: Chain, labels: StoredLabels) -> dict[str, Any]:

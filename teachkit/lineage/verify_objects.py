@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from teachkit.build.keys import beside, description_digest, output_of
 from teachkit.build.label_sets import label_keys
@@ -11,7 +11,7 @@ from teachkit.lineage.stored_labels import missing, node_and_task, objects_of
 from teachkit.store import definition_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from teachkit.lineage.chain import Chain
     from teachkit.lineage.stored_labels import Origins, StoredLabels
@@ -47,7 +47,7 @@ class ObjectCheck:
 
     def check_all(self) -> None:
         """Check every object of the store."""
-        for key in self.chain.store.keys():
+        for key in list(self.chain.store.keys()):
             meta = self.chain.store.meta(key)
             self._content(None, meta.node if meta is not None else None, key)
 
@@ -90,7 +90,9 @@ class ObjectCheck:
         known = made.output.get("described")
         for meta, digest in zip([*metas, *others], known or (), strict=False):
             if digest is not None and digest != description_digest(meta):
-                problem = f"object {meta.key[:12]}… of {node_id} is described otherwise than run {made.run.run_id} made it"
+                problem = (
+                    f"object {meta.key[:12]}… of {node_id} is described otherwise than run {made.run.run_id} made it"
+                )
                 self._object(labels.name, node_id, meta.key, problem)
         if output_of(metas).digest != made.digest:
             problem = f"the objects of {node_id} hold other content than run {made.run.run_id} made"
@@ -136,10 +138,7 @@ class ObjectCheck:
     def _text(self, label_set: str, node_id: str, fingerprint: str, problem: str) -> None:
         path = self.chain.name(self.chain.store.definition_path(fingerprint))
         raise DoesNotHold(
-            Broken(step="definitions", label_set=label_set, node=node_id, object=fingerprint, path=path, problem=problem)
+            Broken(
+                step="definitions", label_set=label_set, node=node_id, object=fingerprint, path=path, problem=problem
+            )
         )
-
-
-def described_counts(check: ObjectCheck) -> Mapping[str, Any]:
-    """What was checked, in numbers."""
-    return {"objects": len(check.checked), "definitions": len(check.definitions)}

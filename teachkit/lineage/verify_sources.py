@@ -1,4 +1,4 @@
-"""Whether the sources give the same labels: everything made again in a store of its own, nothing reused or published."""
+"""Whether the sources give the same labels: all is made again in a store of its own, nothing reused or published."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from teachkit.store import Environment
 
 
-def check_sources(
-    chain: Chain, origins: Origins, all_labels: Sequence[StoredLabels], environment: Environment
-) -> int:
+def check_sources(chain: Chain, origins: Origins, all_labels: Sequence[StoredLabels], environment: Environment) -> int:
     """Make everything again that the label sets rest on, and compare node by node; how many nodes.
 
     Prompts are answered from what is kept and what is recorded; where neither is there, the node fails.
@@ -106,7 +104,7 @@ def _compare(
         if node.id not in wanted:
             continue
         result = run.results[node.id]
-        about = {"step": "sources", "node": node.id, "path": node.where.path, "line": node.where.line}
+        about: dict[str, Any] = {"step": "sources", "node": node.id, "path": node.where.path, "line": node.where.line}
         if result.status in BAD:
             raise DoesNotHold(Broken(**about, problem=f"{node.id} cannot be made again: {result.message}"))
         before = expected.get(node.id)
@@ -123,7 +121,8 @@ def _compare(
 
 def _changed_file(chain: Chain, work: Workspace, node: Node) -> dict[str, Any]:
     """The file of a source that is another one than the newest run saw."""
-    known = next((r.record["sources"][node.id] for r in chain.runs if node.id in r.record.get("sources", {})), {})
+    records = (run.record.get("sources", {}) for run in chain.runs)
+    known: Mapping[str, str] = next((sources[node.id] for sources in records if node.id in sources), {})
     now = source_files(work, [node.id])[node.id]
     changed = sorted(path for path in {**known, **now} if known.get(path) != now.get(path))
     return {"path": changed[0], "line": None} if changed else {}
@@ -143,7 +142,10 @@ def _difference(chain: Chain, work: Workspace, run: Executor, node: Node, stored
             continue
         before, after = chain.store.read(old.key), work.store.read(new.key)
         if before.schema.names != after.schema.names or before.num_rows != after.num_rows:
-            return {"problem": f"{problem}: part {number} has other columns, or another number of rows", "object": old.key}
+            return {
+                "problem": f"{problem}: part {number} has other columns, or another number of rows",
+                "object": old.key,
+            }
         found = first_difference(before, after)
         if found is None:
             continue

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _SHORT = 10
 _CHECKED = {
-    "runs": "run",
-    "environments": "environment",
-    "locked": "label set of the lock",
-    "objects": "object",
-    "definitions": "definition",
-    "rows": "row",
-    "nodes": "node",
+    "runs": ("run", "runs"),
+    "environments": ("environment", "environments"),
+    "locked": ("label set of the lock", "label sets of the lock"),
+    "objects": ("object", "objects"),
+    "definitions": ("definition", "definitions"),
+    "rows": ("row", "rows"),
+    "nodes": ("node", "nodes"),
 }
 _SAID = {
     "runs": "each follows the one before it",
@@ -65,9 +65,9 @@ def verify(
     settings: Settings,
     label_sets: tuple[str, ...],
     sample: int | None,
-    everything: bool,  # noqa: FBT001 - click passes options by name
+    everything: bool,
     commit: str | None,
-    from_sources: bool,  # noqa: FBT001
+    from_sources: bool,
     form: str,
 ) -> int:
     """Check the record from the lock down to the objects; name the first thing that does not hold."""
@@ -113,7 +113,10 @@ def _show_log(found: AuditLog, settings: Settings) -> None:
 
 def _row(run: RunEntry) -> list[str]:
     when = (run.started or "")[:19].replace("T", " ")
-    made = [f"{one.name} {one.digest[:_SHORT]} ({'?' if one.rows is None else f'{one.rows:,}'} rows)" for one in run.label_sets]
+    made = [
+        f"{one.name} {one.digest[:_SHORT]} ({'?' if one.rows is None else f'{one.rows:,}'} rows)"
+        for one in run.label_sets
+    ]
     if run.others:
         made.append(count(run.others, "other node"))
     by = f"{run.command} ({run.by})" if run.by else run.command
@@ -144,7 +147,8 @@ def _show_verification(found: Verification, settings: Settings) -> None:
 
 
 def _noun(what: str, number: int) -> str:
-    return _CHECKED[what] if number == 1 else _CHECKED[what].replace("label set", "label sets") if what == "locked" else f"{_CHECKED[what]}s"
+    one, several = _CHECKED[what]
+    return one if number == 1 else several
 
 
 def _show_broken(broken: Broken) -> None:
