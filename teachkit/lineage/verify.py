@@ -117,6 +117,10 @@ def _lock_text(files: ProjectFiles, wish: Wish, found: Verification) -> str | No
 
 def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, lock: Lock | None, text: str) -> None:
     chain = Chain(store, files)
+    if not chain.runs:
+        first = next(iter(wish.label_sets or (lock.label_sets if lock is not None else ())), None)
+        node = "the project" if first is None else f"label_set.{first.removeprefix('label_set.')}"
+        raise NotBuilt(None, node=node, target=files.target_name, name=first or "NAME")
     environments = {t: chain.check_environment(t) for t in dict.fromkeys([files.target_name, *chain.targets])}
     environment = environments[files.target_name]
     found.label_sets = _names(files, lock, environment, wish)
@@ -126,25 +130,24 @@ def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, 
         found.notes.append("there is no teachkit.lock: nothing was held against it")
     entries = {} if lock is None else lock.label_sets
     found.checked["locked"] = 0
-    all_labels = []
+    all_labels, check = [], ObjectCheck(chain)
     for name in found.label_sets:
         labels = find_labels(chain, environment, files.target_name, name, entries.get(name))
-        check_entry(chain, origins, labels, text, found.notes)
+        check_entry(check, origins, labels, text, found.notes)
         found.checked["locked"] += labels.entry is not None
         all_labels.append(labels)
         published = environment["nodes"].get(labels.id)
         if wish.commit is None and published is not None and published["digest"] != labels.output.digest:
             found.notes.append(f"{name}: target '{files.target_name}' has other labels published than the lock names")
-    _verify_below(chain, origins, wish, found, all_labels)
+    _verify_below(check, origins, wish, found, all_labels)
     if wish.from_sources:
         found.checked["nodes"] = check_sources(chain, origins, all_labels, environment)
 
 
 def _verify_below(
-    chain: Chain, origins: Origins, wish: Wish, found: Verification, all_labels: Sequence[StoredLabels]
+    check: ObjectCheck, origins: Origins, wish: Wish, found: Verification, all_labels: Sequence[StoredLabels]
 ) -> None:
     """Objects and definitions, then the labels."""
-    check = ObjectCheck(chain)
     try:
         for labels in all_labels:
             check.check(labels, origins, _sampled(check, labels, wish.sample))
@@ -179,5 +182,5 @@ def _names(files: ProjectFiles, lock: Lock | None, environment: Environment, wis
         hint = did_you_mean(unknown, there)
         raise UnknownNode(None, kind="label set", name=unknown, known=listing(there, 30), hint=hint)
     if not there:
-        raise NotBuilt(None, node="the project", target=files.target_name, name="…")
+        raise NotBuilt(None, node="the project", target=files.target_name, name="NAME")
     return wanted or there

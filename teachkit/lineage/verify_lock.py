@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 
     from teachkit.lineage.chain import Chain
     from teachkit.lineage.stored_labels import Origins, StoredLabels
+    from teachkit.lineage.verify_objects import ObjectCheck
 
 
-def check_entry(chain: Chain, origins: Origins, labels: StoredLabels, text: str, notes: list[str]) -> None:
+def check_entry(check: ObjectCheck, origins: Origins, labels: StoredLabels, text: str, notes: list[str]) -> None:
     """Hold an entry of the lock (``text`` is the whole lock) against the label set's rows, runs and gold.
+
+    Objects are checked before they are read, or one that is damaged would look like a lock that is wrong.
 
     Raises:
         DoesNotHold: one of its lines is not what it should be.
     """
-    entry = labels.entry
+    chain, entry = check.chain, labels.entry
     if entry is None:
         return
     if output_of(labels.output.parts).digest != entry.digest:
         raise DoesNotHold(_other_content(chain, labels))
+    check.contents(labels, labels.id, [p.key for p in labels.output.parts])
     actual = replace(entry, **_counts(chain, labels))
     recorded = list(_recorded(chain, labels))
     _differ(labels, entry, actual, text)
@@ -45,7 +49,7 @@ def check_entry(chain: Chain, origins: Origins, labels: StoredLabels, text: str,
         _differ(labels, entry, replace(entry, fingerprint=wanted), text)
     else:
         notes.append(f"{labels.name}: its fingerprint is not recorded in any run, so that of the lock is not checked")
-    _check_quality(origins, labels, entry, recorded, text, notes)
+    _check_quality(check, origins, labels, recorded, text, notes)
     if recorded and all(round(entry.cost, 4) != round(r["cost"], 4) for r in recorded):
         paid = ", ".join(sorted({f"{r['cost']:.4f}" for r in recorded}))
         notes.append(
@@ -92,14 +96,17 @@ def _recorded(chain: Chain, labels: StoredLabels) -> Any:
 
 
 def _check_quality(
+    check: ObjectCheck,
     origins: Origins,
     labels: StoredLabels,
-    entry: LockedLabels,
     recorded: list[Mapping[str, Any]],
     text: str,
     notes: list[str],
 ) -> None:
     """Hold figures of quality against those that runs noted, and against gold that is still there."""
+    entry = labels.entry
+    if entry is None:
+        return
     same = [r for r in recorded if _same(labels, entry, replace(entry, quality=r["quality"], task=r["task"]))]
     if recorded and not same:
         _differ(labels, entry, replace(entry, quality=recorded[0]["quality"], task=recorded[0]["task"]), text)
@@ -113,6 +120,8 @@ def _check_quality(
     if graph is None or not all(origins.chain.store.has(key) for keys in measured.values() for key in keys):
         notes.append(f"{labels.name}: the gold that its quality was measured on is not in this store any more")
         return
+    for node_id, keys in measured.items():
+        check.contents(labels, node_id, keys)
     found = _measure(origins, labels, graph, measured)
     for split in {**entry.quality, **found}:
         one = replace(entry, quality={**entry.quality, split: found.get(split, {})})

@@ -45,6 +45,12 @@ class ObjectCheck:
         for node_id, about in {**labels.inputs, labels.id: {"definition": labels.definition}}.items():
             self._definition(labels.name, node_id, about["definition"])
 
+    def contents(self, labels: StoredLabels, node_id: str, keys: Iterable[str]) -> None:
+        """Check the content of some objects before something is read from them; raises as ``check``."""
+        for key in keys:
+            self._there(labels, node_id, key)
+            self._content(labels.name, node_id, key)
+
     def check_all(self) -> None:
         """Check every object of the store."""
         for key in list(self.chain.store.keys()):
