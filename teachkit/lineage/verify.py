@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,10 +83,18 @@ def verify(files: ProjectFiles, store: Store, wish: Wish) -> Verification:
     except DoesNotHold as stop:
         found.broken = stop.broken
     except StoreDamaged as error:
-        path, problem = str(error.facts["path"]), str(error.facts["problem"])
-        shown = path.removeprefix(f"{files.root.as_posix()}/")
-        found.broken = Broken(step="objects", path=shown, problem=f"{shown} is damaged: {problem}")
+        found.broken = _damaged(files, str(error.facts["path"]), str(error.facts["problem"]))
+    except Exception as error:
+        torn = re.search(r"'([^']+\.parquet)'", str(error))
+        if torn is None or type(error).__module__.partition(".")[0].strip("_") != "duckdb":
+            raise
+        found.broken = _damaged(files, torn[1], "DuckDB cannot read it")
     return found
+
+
+def _damaged(files: ProjectFiles, path: str, problem: str) -> Broken:
+    shown = path.removeprefix(f"{files.root.as_posix()}/")
+    return Broken(step="objects", path=shown, problem=f"{shown} is damaged: {problem}")
 
 
 def _check_wish(wish: Wish) -> None:
@@ -130,7 +139,7 @@ def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, 
         found.notes.append("there is no teachkit.lock: nothing was held against it")
     entries = {} if lock is None else lock.label_sets
     found.checked["locked"] = 0
-    all_labels, check = [], ObjectCheck(chain)
+    all_labels, check = [], ObjectCheck(chain, sampling=wish.sample is not None)
     for name in found.label_sets:
         labels = find_labels(chain, environment, files.target_name, name, entries.get(name))
         check_entry(check, origins, labels, text, found.notes)

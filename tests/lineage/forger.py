@@ -42,7 +42,7 @@ class Forger:
         return found
 
     def definition(self, node: str) -> Path:
-        own = self.node(node)["definition"]
+        own: str = self.node(node)["definition"]
         return self.store / "definitions" / own[:2] / f"{own}.json"
 
     # objects

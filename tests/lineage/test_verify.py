@@ -97,9 +97,17 @@ def test_a_whole_project_holds_and_nothing_is_touched(project: Sandbox) -> None:
 def test_a_sample_is_the_same_each_time_and_said(project: Sandbox) -> None:
     found = verify(project, "--sample", "2")
     assert found["checked"]["rows"] == 6
-    assert found["checked"]["objects"] <= 9  # label sets are always read whole
+    assert found["checked"]["objects"] <= 6
     assert "a sample: of each label set 2 objects and rows" in found["notes"][0]
     assert verify(project, "--sample", "2") == found
+
+
+def test_a_sample_of_what_cannot_be_read(project: Sandbox, forger: Forger) -> None:
+    key = forger.object("transform.reviews")
+    data = forger.path(key).read_bytes()
+    forger.path(key).write_bytes(data[:-1] + b"?")
+    found = broken(project, "--sample", "1")
+    assert (found["step"], found["path"]) == ("objects", f".teachkit/objects/{key[:2]}/{key}.parquet")
 
 
 def test_one_label_set_alone(project: Sandbox, forger: Forger) -> None:
@@ -127,7 +135,7 @@ def test_multichoice_sparse_people_unicode_and_a_project_without_git(tmp_path: P
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_a_project_of_hardly_any_rows(rows: int, tmp_path: Path) -> None:
-    lines = REVIEWS["data/reviews.csv"].splitlines()[: 1 + rows]  # type: ignore[union-attr]
+    lines = REVIEWS["data/reviews.csv"].splitlines()[: 1 + rows]
     files = {**REVIEWS, **MORE, "data/reviews.csv": "\n".join(lines) + "\n"}
     files |= {"annotations/mood/ann.jsonl": "", "annotations/mood/eva.jsonl": ""}
     sandbox = Sandbox(tmp_path, files)
@@ -612,6 +620,10 @@ def test_rows_that_are_gone(project: Sandbox, forger: Forger) -> None:
 def test_parameters_that_no_fit_gives(project: Sandbox, forger: Forger) -> None:
     key = forger.description(forger.object("label_set.moods"))["extra"]["parameters"]
 
+    def undescribed(record: dict[str, Any]) -> None:
+        for output in record.get("outputs", {}).values():
+            output.pop("described", None)
+
     def change(table: pa.Table) -> pa.Table:
         kept = json.loads(table.column("parameters")[0].as_py())
         return pa.table({"parameters": [json.dumps([{**kept[0], "iterations": 3}])]})
@@ -619,7 +631,7 @@ def test_parameters_that_no_fit_gives(project: Sandbox, forger: Forger) -> None:
     forger.rewrite(key, change)
     found = broken(project)
     assert (found["step"], found["object"]) == ("objects", key)
-    forger.rewrite_records(lambda record: [o.pop("described", None) for o in record.get("outputs", {}).values()])
+    forger.rewrite_records(undescribed)
     found = broken(project)
     assert (found["step"], found["object"]) == ("labels", key)
 
