@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit import registry
 from teachkit.build.decisions import label_counts, rows
 from teachkit.build.gold import read_gold
-from teachkit.build.keys import node_key, output_of
+from teachkit.build.keys import described, node_key, output_of
 from teachkit.build.recipe import recipe_of
 from teachkit.build.stored_votes import votes_of
 from teachkit.errors import BadValue, NodeFailed, TeachkitError
@@ -87,6 +87,7 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
             "definition": parent.own,
             "fingerprint": parent.fingerprint,
             "objects": [p.key for p in output.parts],
+            "described": described(run.store, output.parts),
             "path": parent.where.path,
             "line": parent.where.line,
         }

@@ -102,6 +102,19 @@ class Chain:
         """The newest record of exactly these objects."""
         return self._made.get((node_id, tuple(objects)))
 
+    @cached_property
+    def _described(self) -> Mapping[tuple[str, tuple[str, ...]], list[Sequence[str | None]]]:
+        found: dict[tuple[str, tuple[str, ...]], list[Sequence[str | None]]] = {}
+        for run in self.runs:
+            for node_id, output in run.record.get("outputs", {}).items():
+                if "described" in output:
+                    found.setdefault((node_id, tuple(output["objects"])), []).append(output["described"])
+        return found
+
+    def described(self, node_id: str, objects: Sequence[str]) -> list[Sequence[str | None]]:
+        """What runs said of these objects: the digests of their descriptions, then of those of what lies beside."""
+        return self._described.get((node_id, tuple(objects)), [])
+
     def all_made(self, node_id: str, digest: str) -> Iterator[Made]:
         """All records of rows with this digest, newest first."""
         for run in self.runs:

@@ -133,10 +133,13 @@ def chosen_rows(seed: str, total: int, count: int) -> list[int]:
 
 def first_difference(stored: pa.Table, derived: pa.Table, only: Sequence[int] | None = None) -> Difference | None:
     """The first row (of ``only`` some) that differs in a bit, with the first column that does."""
+    import pyarrow as pa
+
     from teachkit.store import table_digests
 
     if only is not None:
-        found = first_difference(stored.take(list(only)), derived.take(list(only)))
+        rows = pa.array(only, pa.int64())
+        found = first_difference(stored.take(rows), derived.take(rows))
         return None if found is None else Difference(only[found.row], found.column, found.stored, found.derived)
     ours, theirs = table_digests(stored), table_digests(derived)
     differing = [name for name in stored.schema.names if ours[name] != theirs[name]]

@@ -89,20 +89,21 @@ class ObjectCheck:
         )
 
     def _as_recorded(
-        self, labels: StoredLabels, node_id: str, metas: Sequence[ObjectMeta], others: Iterable[ObjectMeta]
+        self, labels: StoredLabels, node_id: str, metas: Sequence[ObjectMeta], others: Sequence[ObjectMeta]
     ) -> None:
-        """Hold descriptions and digest of a node's objects against what the run says that made them."""
-        made = self.chain.made(node_id, [m.key for m in metas]) if metas else None
-        if made is None:
-            return  # a killed build made them; the key of the label set holds them all the same
-        known = made.output.get("described")
-        for meta, digest in zip([*metas, *others], known or (), strict=False):
-            if digest is not None and digest != description_digest(meta):
-                problem = (
-                    f"object {meta.key[:12]}… of {node_id} is described otherwise than run {made.run.run_id} made it"
-                )
+        """Hold a node's objects against what runs say of them, and what the label set keeps of those that it read.
+
+        The label set is asked as well, since a build that was killed may have replaced what an earlier run had made.
+        """
+        keys = [m.key for m in metas]
+        known = [*self.chain.described(node_id, keys), labels.inputs.get(node_id, {}).get("described", [])]
+        for at, meta in enumerate([*metas, *others]):
+            digests = {one[at] for one in known if at < len(one)} - {None}
+            if digests and description_digest(meta) not in digests:
+                problem = f"object {meta.key[:12]}… of {node_id} is described otherwise than when it was made"
                 self._object(labels.name, node_id, meta.key, problem)
-        if output_of(metas).digest != made.digest:
+        made = self.chain.made(node_id, keys) if metas else None
+        if made is not None and not any(known) and output_of(metas).digest != made.digest:
             problem = f"the objects of {node_id} hold other content than run {made.run.run_id} made"
             self._object(labels.name, node_id, metas[0].key, problem)
 

@@ -73,6 +73,14 @@ class Forger:
         del meta["file"]
         self.path(key, "json").write_text(json.dumps(meta))
 
+    def forget_inputs(self, node: str) -> None:
+        """Let a label set's record of what it read be one of before descriptions were bound to it."""
+        key = self.description(self.object(node))["extra"]["parameters"]
+        extra = self.description(key)["extra"]
+        for about in extra["inputs"].values():
+            about.pop("described", None)
+        self.redescribe(key, extra=extra)
+
     # records
 
     def rewrite_records(self, change: Callable[[dict[str, Any]], None]) -> None:

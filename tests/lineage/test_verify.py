@@ -133,6 +133,54 @@ def test_multichoice_sparse_people_unicode_and_a_project_without_git(tmp_path: P
     assert (found["stored"], found["derived"]) == (["taste"], ["size"])
 
 
+SEVEN = ("грусть", "joy", "怒り", "peur", "ruhe", "x y", "z'z")
+
+
+def test_seven_labels_in_four_parts_with_gold_in_files_and_a_crowd(tmp_path: Path) -> None:
+    rows = [f'k{i}é,"{SEVEN[i % 7]} слово {i % 13}",{SEVEN[i % 7] if i % 3 == 0 else ""}' for i in range(2500)]
+    rules = "".join(f'  - {{name: w{i}, label: "{label}", regex: "{label}"}}\n' for i, label in enumerate(SEVEN))
+    truth = [json.dumps({"item": f"k{i}é", "label": SEVEN[(i + 1) % 7], "annotator": "g"}) for i in range(40)]
+    crowd = [f"k{i * 37 % 2500}é,{SEVEN[i % 7]},p{i % 60}" for i in range(300)]
+    task = "name: t, labels: ['грусть', joy, '怒り', peur, ruhe, 'x y', \"z'z\"], dataset: ref('items'), key: ключ"
+    files = {
+        "teachkit.yml": "name: seven\npart_rows: 1000\n",
+        "data/d.csv": "\n".join(["ключ,text,answer", *rows, ""]),
+        "sources/s.yml": "sources: [{name: s, tables: [{name: d, path: data/d.csv, key: ключ}]}]\n",
+        "transforms/items.sql": "select \"ключ\", text, answer from {{ source('s', 'd') }}\n",
+        "tasks/t.yml": f"tasks: [{{{task}, gold: {{column: answer}}, splits: {{hash: {{tune: 20%, test: 20%}}}}}}]\n",
+        "labeling_functions/t/w.yml": f"labeling_functions:\n{rules}",
+        "labeling_functions/t/ones.sql": "{{ config(label='joy') }}\ntext like '%1%'\n",
+        "annotations/t/g.jsonl": "\n".join([*truth, ""]),
+        "annotations/t/c.csv": "\n".join(["item,label,annotator", *crowd, ""]),
+        "annotations/t/_meta.yml": "files: {g.jsonl: {role: gold}}\n",
+        "label_models/m.yml": "label_models:\n"
+        "  - {name: seven, task: t, type: dawid_skene, gold: tune, prefer_gold: true}\n"
+        "  - {name: weighed, task: t, type: weighted, unlabeled: drop, tie_policy: first}\n",
+    }
+    sandbox = Sandbox(tmp_path, files)
+    sandbox("build")
+    forger = Forger(sandbox)
+    assert len(forger.node("label_set.seven")["objects"]) == 4
+    found = verify(sandbox, "--from-sources", "--all")
+    assert (found["checked"]["rows"], found["notes"]) == (5000, [])
+    assert verify(sandbox, "--sample", "3")["checked"]["rows"] == 6
+    key = forger.object("label_set.seven", 2)
+    forger.rewrite(key, lambda table: changed(table, "votes", 5, 99))
+    found = broken(sandbox)
+    assert (found["step"], found["object"]) == ("lock", key)
+    assert "part 2 of label_set.seven holds other rows" in found["problem"]
+    forger.admit("label_set.seven")
+    found = broken(sandbox)
+    assert (found["step"], found["object"], found["column"], found["stored"]) == ("labels", key, "votes", 99)
+    assert (
+        found["item"] == sandbox.rows("seven")[sum(forger.description(k)["rows"] for k in parts(forger, 2)) + 5]["ключ"]
+    )
+
+
+def parts(forger: Forger, count: int) -> list[str]:
+    return [forger.object("label_set.seven", part) for part in range(count)]
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_a_project_of_hardly_any_rows(rows: int, tmp_path: Path) -> None:
     lines = REVIEWS["data/reviews.csv"].splitlines()[: 1 + rows]
@@ -284,6 +332,8 @@ def test_a_store_of_before_these_records(project: Sandbox, forger: Forger) -> No
         forger.forget_file_digest(path.stem)
         meta = json.loads(path.read_bytes())
         meta["extra"].pop("recipe", None)
+        for about in meta["extra"].get("inputs", {}).values():
+            about.pop("described", None)
         path.write_text(json.dumps(meta))
     found = verify(project, "--from-sources")
     assert found["checked"]["rows"] > 80
@@ -297,6 +347,26 @@ def test_a_store_of_before_these_records(project: Sandbox, forger: Forger) -> No
     assert "how it was made is not recorded (the project defines it otherwise by now)" in " ".join(found["notes"])
     project.write({"labeling_functions/mood/stars.sql": "this is no SQL"})
     assert "how it was made is not recorded" in " ".join(verify(project, "--label-set", "moods")["notes"])
+
+
+def test_what_a_killed_build_replaced_is_what_the_label_set_read(project: Sandbox, forger: Forger) -> None:
+    """The run that made the votes first says other things of them than the label set that was made of them later."""
+
+    def earlier(record: dict[str, Any]) -> None:
+        output = record.get("outputs", {}).get("lf.mood.stars")
+        if output is not None:
+            output["described"] = ["0" * 64]
+
+    forger.rewrite_records(earlier)
+    assert verify(project)["holds"]
+    for name in ("moods", "shares", "tuned"):
+        forger.forget_inputs(f"label_set.{name}")
+    assert broken(project)["node"] == "label_set.moods"  # its record of what it read is bound to the chain
+
+
+def test_a_second_build_with_nothing_reused(project: Sandbox) -> None:
+    project("build", "--full-refresh")
+    assert verify(project, "--all", "--from-sources")["notes"] == []
 
 
 # ---------------------------------------------------------------------------- the chain and the environment
@@ -470,7 +540,7 @@ def test_a_description_is_bound_to_the_chain(change: dict[str, Any], project: Sa
     forger.redescribe(key, **change)
     found = broken(project)
     assert (found["step"], found["node"], found["object"]) == ("objects", "lf.mood.stars", key)
-    assert "is described otherwise than run 000001" in found["problem"]
+    assert "is described otherwise than when it was made" in found["problem"]
 
 
 def test_types_and_columns_of_a_description(project: Sandbox, forger: Forger) -> None:
@@ -486,7 +556,17 @@ def test_a_vote_with_its_description(project: Sandbox, forger: Forger) -> None:
     forger.rewrite(key, lambda table: changed(table, "vote", 4, 1 - max(0, table.column("vote")[4].as_py())))
     found = broken(project)
     assert (found["step"], found["node"], found["object"]) == ("objects", "lf.mood.stars", key)
-    assert "run 000001-" in found["problem"]
+    assert "is described otherwise than when it was made" in found["problem"]
+    forger.rewrite_records(undescribed)
+    forger.forget_inputs("label_set.moods")
+    found = broken(project)
+    assert (found["node"], found["object"]) == ("lf.mood.stars", key)
+    assert "hold other content than run 000001-" in found["problem"]
+
+
+def undescribed(record: dict[str, Any]) -> None:
+    for output in record.get("outputs", {}).values():
+        output.pop("described", None)
 
 
 def test_a_vote_that_the_runs_admit_to(project: Sandbox, forger: Forger) -> None:
@@ -619,10 +699,6 @@ def test_rows_that_are_gone(project: Sandbox, forger: Forger) -> None:
 
 def test_parameters_that_no_fit_gives(project: Sandbox, forger: Forger) -> None:
     key = forger.description(forger.object("label_set.moods"))["extra"]["parameters"]
-
-    def undescribed(record: dict[str, Any]) -> None:
-        for output in record.get("outputs", {}).values():
-            output.pop("described", None)
 
     def change(table: pa.Table) -> pa.Table:
         kept = json.loads(table.column("parameters")[0].as_py())
