@@ -52,9 +52,7 @@ class StoredLabels:
         return ":" in self.parameters.extra["algorithm"]
 
 
-def find_labels(
-    chain: Chain, environment: Environment, target: str, name: str, entry: LockedLabels | None
-) -> StoredLabels:
+def find_labels(chain: Chain, environment: Environment, name: str, entry: LockedLabels | None) -> StoredLabels:
     """The label set that an entry of the lock names; without one, the published label set.
 
     Raises:
@@ -65,8 +63,7 @@ def find_labels(
     if entry is None or (published is not None and published["digest"] == entry.digest):
         made = chain.made(node_id, published["objects"]) if published is not None else None
     else:
-        found = list(chain.all_made(node_id, entry.digest))
-        made = next((m for m in found if m.run.record.get("target") == target), found[0] if found else None)
+        made = next(chain.all_made(node_id, entry.digest), None)
     if made is None:
         problem = f"no run of this store made labels of '{name}' with the digest that teachkit.lock names"
         newest = next((m for r in chain.runs if (m := _of(r, node_id, chain)) is not None), None)

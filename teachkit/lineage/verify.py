@@ -141,7 +141,7 @@ def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, 
     found.checked["locked"] = 0
     all_labels, check = [], ObjectCheck(chain, sampling=wish.sample is not None)
     for name in found.label_sets:
-        labels = find_labels(chain, environment, files.target_name, name, entries.get(name))
+        labels = find_labels(chain, environment, name, entries.get(name))
         check_entry(check, origins, labels, text, found.notes)
         found.checked["locked"] += labels.entry is not None
         all_labels.append(labels)

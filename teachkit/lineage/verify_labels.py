@@ -13,7 +13,6 @@ from teachkit.errors import TeachkitError
 from teachkit.hashing import digest
 from teachkit.lineage.chain import Broken, DoesNotHold
 from teachkit.lineage.stored_labels import node_and_task
-from teachkit.project.root import name_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,13 +56,22 @@ def check_labels(origins: Origins, labels: StoredLabels, sample: int | None, not
         return 0
     run = origins.executor(graph, labels)
     try:
-        derived = _derived(run, graph, labels)
+        derived, fitted_again = _derived(run, graph, labels)
     finally:
         run.close()
-    return _compare(origins, labels, derived, sample)
+    compared = _compare(origins, labels, derived, sample)
+    if not fitted_again:
+        problem = f"a fit to the votes gives other parameters of {labels.id} than are stored"
+        key = labels.parameters.key
+        path = origins.chain.name(run.store.path(key))
+        raise DoesNotHold(
+            Broken(step="labels", label_set=labels.name, node=labels.id, object=key, path=path, problem=problem)
+        )
+    return compared
 
 
-def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> list[pa.Table]:
+def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> tuple[list[pa.Table], bool]:
+    """The rows by the stored parameters, and whether a fit gives these parameters again."""
     node, task = node_and_task(graph, labels)
     kept = run.store.read(labels.parameters.key)
     try:
@@ -77,19 +85,7 @@ def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> list[pa.Table
         said = error.message if isinstance(error, TeachkitError) else f"{type(error).__name__}: {error}"
         problem = f"the labels of {labels.name} cannot be derived from their votes and parameters: {said}"
         raise DoesNotHold(Broken(step="labels", label_set=labels.name, node=labels.id, problem=problem)) from error
-    if not again.equals(kept):
-        path = run.store.path(labels.parameters.key)
-        raise DoesNotHold(
-            Broken(
-                step="labels",
-                label_set=labels.name,
-                node=labels.id,
-                object=labels.parameters.key,
-                path=name_below(path, run.files.root),
-                problem=f"a fit to the votes gives other parameters of {labels.id} than are stored",
-            )
-        )
-    return tables
+    return tables, again.equals(kept)
 
 
 def _compare(origins: Origins, labels: StoredLabels, derived: Sequence[pa.Table], sample: int | None) -> int:

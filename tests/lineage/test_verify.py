@@ -194,12 +194,16 @@ def test_a_project_of_hardly_any_rows(rows: int, tmp_path: Path) -> None:
 
 def test_labels_of_a_class_of_the_project_are_fitted_again(tmp_path: Path) -> None:
     own = """
+        from pathlib import Path
+
         import numpy as np
 
 
         class Odd:
             def fit(self, votes, gold=None, abstain=None):
                 print("fitting")
+                if Path(__file__).parents[1].joinpath("broken.flag").exists():
+                    raise ValueError("no more")
                 return self
 
             def predict_proba(self, votes):
@@ -215,6 +219,9 @@ def test_labels_of_a_class_of_the_project_are_fitted_again(tmp_path: Path) -> No
     found = verify(sandbox)
     assert found["checked"]["rows"] == 40
     assert "a class of the project: fitted again" in found["notes"][0]
+    sandbox.write({"broken.flag": "x"})
+    assert "cannot be derived from their votes and parameters: ValueError: no more" in broken(sandbox)["problem"]
+    sandbox.write({"broken.flag": None})
     sandbox.replace("label_models/odd.py", "0.25", "0.125")
     found = verify(sandbox)
     assert found["checked"]["rows"] == 0
@@ -710,6 +717,22 @@ def test_parameters_that_no_fit_gives(project: Sandbox, forger: Forger) -> None:
     forger.rewrite_records(undescribed)
     found = broken(project)
     assert (found["step"], found["object"]) == ("labels", key)
+    assert "a fit to the votes gives other parameters" in found["problem"]
+
+
+def test_parameters_that_give_other_rows(project: Sandbox, forger: Forger) -> None:
+    """It is the stored parameters that rows are derived from, not those of the second fit."""
+    key = forger.description(forger.object("label_set.moods"))["extra"]["parameters"]
+
+    def change(table: pa.Table) -> pa.Table:
+        kept = json.loads(table.column("parameters")[0].as_py())
+        return pa.table({"parameters": [json.dumps([{**kept[0], "prior": kept[0]["prior"][::-1]}])]})
+
+    forger.rewrite(key, change)
+    forger.rewrite_records(undescribed)
+    found = broken(project)
+    assert (found["step"], found["node"], found["item"]) == ("labels", "label_set.moods", "r001")
+    assert found["column"] == "confidence"
 
 
 # ---------------------------------------------------------------------------- from the sources
@@ -743,6 +766,21 @@ def test_a_transform_that_is_another_one_by_now_shows_no_text(project: Sandbox) 
     assert (found["stored"], found["derived"]) == (None, None)
     project.replace("transforms/reviews.sql", "length(text) > 0", "stars > 1")
     assert "rows instead of 40" in broken(project, "--from-sources")["problem"]
+
+
+def test_other_columns_another_declaration_and_another_judgment(project: Sandbox) -> None:
+    with project.changed({"transforms/reviews.sql": "select *, 1 as more from {{ source('shop', 'reviews') }}"}):
+        found = broken(project, "--from-sources")
+    assert "part 0 has other columns" in found["problem"]
+    declared = project.read("sources/shop.yml").replace("{type: integer,", "{type: bigint,")
+    with project.changed({"sources/shop.yml": declared.encode()}):
+        found = broken(project, "--from-sources")
+    assert (found["node"], found["path"]) == ("source.shop.reviews", "sources/shop.yml")
+    assert "its files, or its definition, are other ones" in found["problem"]
+    project.replace("annotations/mood/ann.jsonl", '"r003", "label": "good"', '"r003", "label": "bad"')
+    found = broken(project, "--from-sources")
+    assert (found["node"], found["column"]) == ("annotations.mood.ann", "code")
+    assert (found["stored"], found["derived"], found["item"]) == (0, 1, None)
 
 
 def test_a_node_that_fails_when_it_is_made_again(project: Sandbox) -> None:
