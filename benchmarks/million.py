@@ -141,6 +141,9 @@ def main() -> None:
         _edit(folder / "labeling_functions/spam/words.yml", rules[7][2][0], "something-else")
         edited, peak, _ = timed(teachkit)
         print(f"teachkit, one rule changed {edited:7.2f} s   {peak:6.0f} MB")
+        for more in ([], ["--from-sources"]):
+            audited, peak, _ = timed([*teachkit[:-2], "audit", "verify", *more])
+            print(f"{' '.join(['teachkit audit verify', *more]):<38} {audited:7.2f} s   {peak:6.0f} MB")
         if options.peer_python:
             (folder / "rules.json").write_text(json.dumps(rules))
             command = [options.peer_python, "-c", SNORKEL, str(folder / "rules.json"), str(folder / "texts.parquet")]

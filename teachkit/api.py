@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from teachkit.diff import Diff
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
+    from teachkit.lineage.audit_log import AuditLog
+    from teachkit.lineage.verify import Verification
     from teachkit.llm import Probe
     from teachkit.project.llm_models import LlmMode
     from teachkit.review import TaskAnalysis
@@ -315,6 +317,38 @@ class Project:
         from teachkit.build.lock_conflicts import resolve_lock
 
         return resolve_lock(self.root)
+
+    # -- audit
+
+    def audit_log(self, *, limit: int | None = None) -> AuditLog:
+        """The newest ``limit`` runs (None: all) as a hash chain, and whether it holds; needs no graph."""
+        from teachkit.build.workspace import open_store
+        from teachkit.lineage.audit_log import audit_log
+
+        files, store = open_store(self.root, self._options)
+        with store:
+            return audit_log(files, store, limit)
+
+    def verify(
+        self,
+        label_sets: Selection = (),
+        *,
+        sample: int | None = None,
+        everything: bool = False,
+        commit: str | None = None,
+        from_sources: bool = False,
+    ) -> Verification:
+        """Check the record from the chain of runs and the lock down, and derive the labels again; changes nothing.
+
+        ``sample``: only so many objects and rows of each label set. ``everything``: also objects that no label set
+        needs. ``commit``: the lock of a revision. ``from_sources``: make all again from the sources, too.
+        """
+        from teachkit.build.workspace import open_store
+        from teachkit.lineage.verify import Wish, verify
+
+        files, store = open_store(self.root, self._options)
+        with store:
+            return verify(files, store, Wish(_texts(label_sets), sample, everything, commit, from_sources))
 
     # -- inside
 

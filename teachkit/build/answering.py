@@ -14,6 +14,7 @@ from teachkit.build.prompting import (
     check_no_batch,
     check_recordable,
     is_empty,
+    is_offline,
     items,
     mode_of,
     provider_of,
@@ -79,16 +80,14 @@ def ask_rows(
     repetitions: Iterable[int] = (0,),
 ) -> T:
     """Ask about rows of a table into ``tally``; raises as ``ask_votes`` does."""
-    from teachkit.llm import OFFLINE
-
     spec: PromptSpec = node.spec
     mode = mode_of(run)
     if mode == "record":
         check_recordable(run, node, task)
     made = partial(requests, run, node, table, task, repetitions=repetitions)
     said, count = time.monotonic(), table.num_rows if rows is None else len(rows)
-    with nullcontext() if mode in OFFLINE else asking_alone(run, node):
-        if mode not in OFFLINE and spec.vectors is None:
+    with nullcontext() if is_offline(mode) else asking_alone(run, node):
+        if not is_offline(mode) and spec.vectors is None:
             check_no_batch(run, node, made(rows=rows))
         asked = made(
             rows=_not_empty(table, spec, tally, rows),

@@ -210,10 +210,11 @@ def _labels(task: TaskInfo, codes: Any) -> pa.Array:
     )
 
 
-def label_counts(table: pa.Table, task: TaskInfo) -> dict[str, Any]:
+def label_counts(table: pa.Table, labels: Sequence[str], *, multi: bool) -> dict[str, Any]:
+    """How many rows of a label set have a label, and how often each label is given."""
     import pyarrow.compute as pc
 
     column = table.column("label")
-    flat = pc.list_flatten(column) if task.multi else column
+    flat = pc.list_flatten(column) if multi else column
     found = {v["values"]: v["counts"] for v in pc.value_counts(flat).to_pylist()}
-    return {"labeled": len(column) - column.null_count, "classes": {name: found.get(name, 0) for name in task.labels}}
+    return {"labeled": len(column) - column.null_count, "classes": {name: found.get(name, 0) for name in labels}}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from teachkit import registry
 from teachkit.build.decisions import label_counts, rows
 from teachkit.build.gold import read_gold
-from teachkit.build.keys import node_key, output_of
+from teachkit.build.keys import described, node_key, output_of
+from teachkit.build.recipe import recipe_of
 from teachkit.build.stored_votes import votes_of
 from teachkit.errors import BadValue, NodeFailed, TeachkitError
 from teachkit.hashing import canonical_json, digest
@@ -58,7 +59,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     try:
         with contextlib.redirect_stdout(printed):  # a class of the user's own may print; stdout is for results
             votes, models, gold = fit(run, node)
-            parameters = [_parameters(model) for model in models]
+            parameters = parameters_of(models)
             tables = rows(run, node, task, votes, models, gold)
     except TeachkitError:
         raise
@@ -70,14 +71,16 @@ def make_label_set(run: Executor, node: Node) -> Output:
             run.note(f"{node.id}: {line}")
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
-        metas.append(run.put(key, table, node, part, {**label_counts(table, task), "parameters": keys[-1]}))
+        counts = label_counts(table, task.labels, multi=task.multi)
+        metas.append(run.put(key, table, node, part, {**counts, "parameters": keys[-1]}))
     about = {
         "inputs": _inputs(run, node),
         "labels": list(task.labels),
         "algorithm": node.spec.config.type,
         "conflict": conflict_of(votes),
+        "recipe": recipe_of(node, task),
     }
-    run.put(keys[-1], _parameter_table(parameters), node, -1, about)
+    run.put(keys[-1], parameter_table(parameters), node, -1, about)
     return output_of(metas)
 
 
@@ -97,6 +100,7 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
             "definition": parent.own,
             "fingerprint": parent.fingerprint,
             "objects": [p.key for p in output.parts],
+            "described": described(run.store, output.parts),
             "path": parent.where.path,
             "line": parent.where.line,
         }
@@ -173,11 +177,13 @@ def load_models(algorithm: str, table: pa.Table) -> list[Any]:
     return [None if own or p is None else registry.load("label_model", algorithm).from_parameters(p) for p in kept]
 
 
-def _parameters(model: Any) -> Any:
-    return model.parameters() if hasattr(model, "parameters") else None
+def parameters_of(models: Sequence[Any]) -> list[Any]:
+    """What each fitted model has learned; None for those that do not say."""
+    return [model.parameters() if hasattr(model, "parameters") else None for model in models]
 
 
-def _parameter_table(parameters: Sequence[Any]) -> pa.Table:
+def parameter_table(parameters: Sequence[Any]) -> pa.Table:
+    """The object that parameters are kept in."""
     import pyarrow as pa
 
     return pa.table({"parameters": pa.array([canonical_json(list(parameters))])})

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.artifacts import write_artifacts
 from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
+from teachkit.build.keys import described
 from teachkit.build.planning import Plan, make_plan
-from teachkit.build.publish import check_locked, new_lock, publish
+from teachkit.build.publish import check_locked, measured_lock, new_lock, publish
 from teachkit.build.run import BuildOptions, NodeResult, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
@@ -77,9 +78,10 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     lock = lock if error is None and executor.passed else None
     results = tuple(executor.results.values())
     seconds = time.perf_counter() - clock
-    for node_id in executor.results:
-        _keep_definition(work, node_id, git)
-    record = _record(work, options, executor, git, (started, seconds), published=lock is not None, error=error)
+    record = {
+        **_record(work, options, executor, git, (started, seconds), published=lock is not None, error=error),
+        "lock": {} if lock is None else measured_lock(executor, lock, wanted),
+    }
     run_id, _ = work.store.append_run(record)
     lock_changed = False
     if lock is not None:
@@ -121,14 +123,13 @@ def bring_about(work: Workspace, ids: set[str], git: GitState, report: Reporter 
         raise
     made = [i for i, r in executor.results.items() if r.status == "built" and work.graph[i].kind != "source"]
     if made:
-        for node_id in executor.results:
-            _keep_definition(work, node_id, git)
         seconds = time.perf_counter() - clock
         work.store.append_run(_record(work, options, executor, git, (started, seconds), published=False, error=None))
     return executor
 
 
-def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
+def _keep_definition(work: Workspace, node_id: str, git: GitState) -> tuple[str, str | None]:
+    """Keep the text of a node; its definition, and the digest of what is kept if it was not there."""
     node = work.graph[node_id]
     known = git.changed is not None and node.where.path not in git.changed
     meta = {
@@ -140,7 +141,7 @@ def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
         "commit": git.commit if known else None,
         "compiled": node.compiled,
     }
-    work.store.put_definition(node.text, meta)
+    return node.own, work.store.put_definition(node.text, meta)
 
 
 def _record(
@@ -153,10 +154,17 @@ def _record(
     published: bool,
     error: TeachkitError | None,
 ) -> dict[str, Any]:
-    """What the chain of runs keeps of an invocation."""
+    """What the chain of runs keeps of an invocation; the definitions of all nodes that ran are kept with it."""
+    definitions = dict(_keep_definition(work, node_id, git) for node_id in run.results)
     fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
     outputs = {
-        i: {"definition": run.graph[i].own, "objects": [p.key for p in o.parts], "digest": o.digest}
+        i: {
+            "definition": run.graph[i].own,
+            "fingerprint": run.graph[i].fingerprint,
+            "objects": [p.key for p in o.parts],
+            "digest": o.digest,
+            "described": described(work.store, o.parts),
+        }
         for i, o in sorted(run.outputs.items())
         if i in fresh
     }
@@ -175,6 +183,7 @@ def _record(
         "results": [_short(r) for r in run.results.values()],
         "looks": run.looks,
         "outputs": outputs,
+        "definitions": {own: kept for own, kept in definitions.items() if kept is not None},
         "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
     }
 

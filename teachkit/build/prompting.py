@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
+    from teachkit.build.run import Kept
     from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
-    from teachkit.llm import Asking, Budget, Mode, Prices, Provider, Recording, Request, ResponseStore, Validate
-    from teachkit.project.llm_models import LlmProvider
+    from teachkit.llm import Asking, Budget, Prices, Provider, Recording, Request, ResponseStore, Validate
+    from teachkit.project.llm_models import LlmMode, LlmProvider
     from teachkit.store import ObjectMeta
 
 LEAST_GOLD = 50  # items in tune, and as many in test: fewer can tell little of a prompt
@@ -161,9 +162,14 @@ def body_of(run: Executor, node: Node, task: TaskInfo) -> Callable[[str, Mapping
     return body
 
 
-def mode_of(run: Executor) -> Mode:
+def mode_of(run: Executor) -> LlmMode | Kept:
     """How prompts are answered: as the command line says, else as the target does."""
     return run.options.llm or run.files.target.llm.mode
+
+
+def is_offline(mode: LlmMode | Kept) -> bool:
+    """Whether nothing is sent in a mode."""
+    return mode in ("replay", "kept")
 
 
 def provider_of(spec: PromptSpec) -> Provider:
@@ -231,16 +237,16 @@ def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.T
         raise failure(error, node) from error
 
 
-def budget_of(run: Executor, node: Node, mode: str) -> Budget | None:
+def budget_of(run: Executor, node: Node, mode: LlmMode | Kept) -> Budget | None:
     """What a build may spend on a prompt: one budget for all parts, within that of all prompts; replay spends nothing.
 
     Raises:
         NodeFailed: there are no prices to count with.
     """
-    from teachkit.llm import OFFLINE, Budget
+    from teachkit.llm import Budget
 
     own, whole = node.spec.config.budget, run.files.target.llm.budget
-    if (own is None and whole is None) or mode in OFFLINE:
+    if (own is None and whole is None) or is_offline(mode):
         return None
     if run.files.prices is None:
         of = f"prompt '{node.name}'" if own is not None else f"target '{run.files.target_name}'"
@@ -256,6 +262,13 @@ def recording_of(run: Executor, node: Node, kind: str = "") -> Recording:
 
     folder = run.files.root / run.files.config.paths.recordings
     return Recording(folder / (node.task or "") / f"{file_name(node)}{kind}.jsonl")
+
+
+def _kept(run: Executor, node: Node, kind: str, store: ResponseStore) -> Recording:
+    """Answers that are recorded or in the store, in the order in which a build takes them."""
+    from teachkit.llm import KeptAnswers
+
+    return KeptAnswers(recording_of(run, node, kind).path, store, recorded_first=run.files.target.llm.mode == "replay")
 
 
 def file_name(node: Node) -> str:
@@ -303,8 +316,12 @@ def asking(
             asked,
             provider=provider,
             store=store,
-            mode=mode,
-            recording=recording_of(run, node, kind) if mode != "live" else None,
+            mode="replay" if mode == "kept" else mode,
+            recording=_kept(run, node, kind, store)
+            if mode == "kept"
+            else recording_of(run, node, kind)
+            if mode != "live"
+            else None,
             budget=budget_of(run, node, mode),
             prices=known,
             allow_unpriced=node.spec.config.unpriced == "allow" or known is None,

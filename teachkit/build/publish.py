@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import gold_files
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.graph import Node
 
-_METRICS = ("accuracy", "low", "high", "n", "macro_f1")
+METRICS = ("accuracy", "low", "high", "n", "macro_f1")
 
 
 def new_lock(run: Executor, wanted: set[str]) -> Lock:
@@ -27,6 +28,19 @@ def new_lock(run: Executor, wanted: set[str]) -> Lock:
     kept = {name: entry for name, entry in before.label_sets.items() if name in there}
     made = [n for n in run.graph.of("label_set") if n.id in wanted and n.id in run.outputs]
     return Lock({**kept, **{n.name: _entry(run, n) for n in made}})
+
+
+def measured_lock(run: Executor, lock: Lock, wanted: set[str]) -> dict[str, Any]:
+    """The entries of the lock that this run came to, and the objects that their quality was measured with."""
+    found = {}
+    for node in run.graph.of("label_set"):
+        if node.id in wanted and node.id in run.outputs:
+            entry = lock.label_sets[node.name]
+            task = run.graph.tasks[node.task or ""]
+            with_gold = [task.dataset, *(n.id for n in gold_files(run.graph, task) if n.id in run.outputs)]
+            measured = {i: [p.key for p in run.outputs[i].parts] for i in with_gold} if entry.quality else {}
+            found[node.name] = {**asdict(entry), "measured": measured}
+    return found
 
 
 def check_locked(run: Executor, lock: Lock, wanted: set[str]) -> None:
@@ -105,7 +119,7 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
 
     data = label_data(run, node)
     figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
-    kept = {s: {m: f[m] for m in _METRICS} for s, f in figures.items() if f["n"]}
+    kept = {s: {m: f[m] for m in METRICS} for s, f in figures.items() if f["n"]}
     if "test" in kept:
         note_look(run, node)
     run.store.cache.put_many({key: canonical_json(kept)})

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.errors import TeachkitError, Where
-    from teachkit.llm import Mode
+    from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta
 
 BAD = frozenset({"failed", "error"})
+
+Kept = Literal["kept"]
+"""How prompts are answered where nothing may be asked: by the answers that the store or the recordings keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class BuildOptions:
     profiles_dir: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
-    llm: Mode | None = None
+    llm: LlmMode | Kept | None = None
     command: str = "build"
 
 

@@ -54,6 +54,16 @@ def open_workspace(
     return Workspace(files, store, graph)
 
 
+def open_store(root: Path, options: BuildOptions) -> tuple[ProjectFiles, Store]:
+    """The project's files, and its store as it is, for what needs no graph: sources may be gone, or a file wrong SQL.
+
+    Raises:
+        TeachkitError: the files cannot be read, or the store cannot be used.
+    """
+    files = read_project(root, options)
+    return files, Store.open(files.store_path, create=False)
+
+
 def compile_files(files: ProjectFiles, store: Store, *, keep: bool = False) -> Graph:
     """Compile what was read; ``keep`` what was worked out for the next time."""
     from teachkit.engine.sources import SourceReader

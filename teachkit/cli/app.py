@@ -33,6 +33,7 @@ COMMANDS = {
     "analyze": "Show how good a task's voters are.",
     "lineage": "Show why an item has its label.",
     "diff": "Show what a change does to the labels.",
+    "audit": "Show what was run; verify that labels come out again.",
     "llm": "Plan, compare and improve prompts.",
     "lock": "Show teachkit.lock; resolve a merge conflict in it.",
     "clean": "Remove target/.",

@@ -64,18 +64,27 @@ def _options(*, with_environment: bool) -> list[click.Parameter]:
 class SettingsGroup(click.Group):
     """A group that takes the common options before the command's name."""
 
+    with_environment = True
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Common options, then the group's own."""
         return [*self._common, *super().get_params(ctx)]
 
     @functools.cached_property
     def _common(self) -> list[click.Parameter]:
-        return _options(with_environment=True)
+        return _options(with_environment=self.with_environment)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keep the options for the command."""
-        ctx.obj = {o.name: ctx.params.pop(o.name, None) for o in self._common if o.name}
+        given = {o.name: ctx.params.pop(o.name, None) for o in self._common if o.name}
+        ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value not in (None, False)}}
         return super().invoke(ctx)
+
+
+class NestedGroup(SettingsGroup):
+    """Commands below a command: ``teachkit audit log``. What stands later counts, above the environment's."""
+
+    with_environment = False
 
 
 class SettingsCommand(click.Command):

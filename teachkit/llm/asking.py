@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from teachkit.llm.responses import Response, ResponseStore
     from teachkit.llm.transport import Transport
 
-Mode = Literal["live", "record", "replay", "kept"]
-MODES: Final[tuple[Mode, ...]] = ("live", "record", "replay", "kept")
-OFFLINE: Final[frozenset[Mode]] = frozenset({"replay", "kept"})
-"""Modes in which nothing is sent."""
+Mode = Literal["live", "record", "replay"]
+MODES: Final[tuple[Mode, ...]] = ("live", "record", "replay")
 
 _CHUNK: Final = 256  # requests that are looked up at once
 _ROUNDS: Final = 4  # times the concurrency: how much is queued
@@ -100,9 +98,8 @@ def ask(
         requests: any number of them; read as needed, in this thread. Equal ones (by key) are asked once.
         provider: where they go; all of them must be made for it.
         store: answers of earlier runs, and of this one; not used in ``replay``, needed otherwise.
-        mode: ``live``; ``record``: also write what is answered to ``recording``; ``replay``: only read it; ``kept``:
-            take what the store or ``recording`` has, and send nothing.
-        recording: needed by all but ``live``; ``record`` saves it when all is answered.
+        mode: ``live``; ``record``: also write what is answered to ``recording``; ``replay``: only read it.
+        recording: needed by ``record``, which saves it when all is answered, and by ``replay``.
         budget: the worst case of a request is set aside before it leaves; what does not fit is ``not_run:budget``.
         prices: dated prices; needed with a budget.
         allow_unpriced: let models without a price through, outside the budget.
@@ -117,7 +114,7 @@ def ask(
         BadMode: what the mode needs is not there.
         LlmSetupError: endpoint, host, key, price or request cannot be used.
         ProviderError: the provider refuses everything (key, quota, model), or is down.
-        ReplayMiss: ``replay`` or ``kept`` met a request that has no answer yet.
+        ReplayMiss: ``replay`` met a request that is not recorded.
         StoreUnwritable: answers cannot be kept; those that are written are safe.
     """
     return Asking(
@@ -142,9 +139,7 @@ def _source(mode: str, store: ResponseStore | None, recording: Recording | None)
         raise BadMode(problem=f"mode '{mode}' needs a recording", advice="name the file of recordings")
     if mode != "replay" and store is None:
         raise BadMode(problem=f"mode '{mode}' needs a store", advice="answers that are paid for are kept: name a store")
-    return _Source(
-        None if mode == "replay" else store, None if mode == "live" else recording, sends=mode not in OFFLINE
-    )
+    return _Source(None if mode == "replay" else store, None if mode == "live" else recording)
 
 
 def _pricing(
@@ -168,23 +163,21 @@ def _deciding(validate: Validate | None, max_asks: int) -> Callable[[Job], Decis
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where known answers are: a store, a recording alone, or both where nothing is sent."""
+    """Where known answers are: a store, or a recording alone."""
 
     store: ResponseStore | None
     recording: Recording | None
-    sends: bool
 
     def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
-        wanted = {request.key: request for request in requests}
-        found = self.store.get_many(list(wanted)) if self.store is not None else {}
-        if self.sends:
-            return found
+        if self.store is not None:
+            return self.store.get_many([request.key for request in requests])
         if self.recording is None:
-            raise AssertionError("_source sees to it that there is one")
-        for request in [request for key, request in wanted.items() if key not in found]:
-            if (answers := self.recording.get(request)) is None:
-                raise self.recording.miss(request)
-            found[request.key] = answers
+            raise AssertionError("_source sees to it that one of the two is there")
+        wanted = list(requests)
+        found = self.recording.find(wanted)
+        missing = next((request for request in wanted if request.key not in found), None)
+        if missing is not None:
+            raise self.recording.miss(missing)
         return found
 
 
@@ -302,7 +295,7 @@ class Asking:
             self._start().submit(jobs)
 
     def _verdict(self, job: Job) -> Decision | None:
-        asks = len(job.answers) if self._mode in OFFLINE else self._policy.max_asks
+        asks = len(job.answers) if self._mode == "replay" else self._policy.max_asks
         return decide(job.request, job.answers, self._validate, max_asks=asks)
 
     def _known_as(self) -> Source:

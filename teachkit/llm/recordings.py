@@ -18,10 +18,11 @@ from teachkit.llm.safety import OFFICIAL_HOSTS, is_loopback
 from teachkit.store.atomic import write_bytes_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from teachkit.llm.request import Request
+    from teachkit.llm.responses import ResponseStore
 
 _MERGE_MARKS: Final = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _SHOWN: Final = 8  # differences
@@ -80,6 +81,11 @@ class Recording:
         ]
         write_bytes_atomic(self.path, "".join(lines).encode())
 
+    def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
+        """Return the answers to those requests that are recorded, by key."""
+        found = ((request.key, self.get(request)) for request in requests)
+        return {key: answers for key, answers in found if answers is not None}
+
     def miss(self, request: Request) -> ReplayMiss:
         """Return the error for a request that is not recorded: what differs from the nearest one that is."""
         wanted = dict(_leaves(_asked(request)))
@@ -134,6 +140,22 @@ class Recording:
 
     def _bad(self, line: int, problem: str, advice: str) -> BadRecording:
         return BadRecording(path=self.path, line=line, problem=problem, advice=advice)
+
+
+class KeptAnswers(Recording):
+    """A recording and the answers of a store, for a replay that may take from both, the one or the other first."""
+
+    def __init__(self, path: Path, store: ResponseStore, *, recorded_first: bool) -> None:
+        """Read ``path`` if it is there; raises as ``Recording``."""
+        super().__init__(path)
+        self._store = store
+        self._recorded_first = recorded_first
+
+    def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
+        """Return the answers to those requests that have any, by key."""
+        wanted = list(requests)
+        kept, recorded = self._store.get_many([request.key for request in wanted]), super().find(wanted)
+        return {**kept, **recorded} if self._recorded_first else {**recorded, **kept}
 
 
 _KINDS: Final[Mapping[str, type]] = {

@@ -2,6 +2,7 @@
 
 from teachkit.store.atomic import write_bytes_atomic
 from teachkit.store.cache import Cache
+from teachkit.store.definitions import definition_digest
 from teachkit.store.digests import ColumnDigest, column_digest, combined_digest, table_digests
 from teachkit.store.layout import FORMAT
 from teachkit.store.lock import (
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "column_digest",
     "combined_digest",
+    "definition_digest",
     "differences",
     "parse_lock",
     "read_lock",

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import StoreDamaged
+from teachkit.hashing import digest_file
 from teachkit.store.atomic import locked, sync, temporary_path, write_bytes_atomic, writing
 from teachkit.store.digests import ColumnDigest, combined_digest, table_digests
 
@@ -30,7 +31,10 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """What is known of an object without opening it. Its file, written last, is what makes the object."""
+    """What is known of an object without opening it. Its file, written last, is what makes the object.
+
+    ``digest`` is of the content, however it is stored; ``file`` of the bytes of the Parquet file, None of old objects.
+    """
 
     key: str
     node: str
@@ -42,6 +46,7 @@ class ObjectMeta:
     bytes: int
     created: str | None
     extra: Mapping[str, Any]
+    file: str | None = None
 
 
 class Objects:
@@ -116,17 +121,22 @@ class Objects:
             temporary.unlink(missing_ok=True)
 
     def verify(self, key: str) -> str | None:
-        """Return what is wrong with an object, None if it holds the content that its description names."""
+        """Return what is wrong with an object, None if it holds what its description says, byte for byte."""
         try:
             meta = self.meta(key)
             if meta is None:
                 return f"object {key} is missing"
-            columns = _read_digests(self._sized(key))
+            path = self._sized(key)
+            columns = _read_digests(path)
         except StoreDamaged as error:
             return error.message
-        wrong = [name for name, found in columns.digests.items() if meta.columns.get(name) != found]
-        if wrong or combined_digest(columns.rows, columns.digests) != meta.digest:
-            return f"{self._layout.table(key)} holds other content than it was stored with: {', '.join(wrong)}"
+        wrong = [n for n in {**meta.columns, **columns.digests} if meta.columns.get(n) != columns.digests.get(n)]
+        if wrong or combined_digest(columns.rows, columns.digests) != meta.digest or columns.rows != meta.rows:
+            return f"{path} holds other content than it was stored with: {', '.join(wrong) or 'its rows'}"
+        if columns.types != meta.types:
+            return f"{self._layout.meta(key)} says of {path.name} other types than it has"
+        if meta.file is not None and digest_file(path) != meta.file:
+            return f"{path} has other bytes than it was stored with; its content is the same"
         return None
 
     def keys(self) -> Iterator[str]:
@@ -178,6 +188,7 @@ class Objects:
             bytes=file.stat().st_size,
             created=self._clock().isoformat() if self._clock else None,
             extra=dict(extra or {}),
+            file=digest_file(file),
         )
 
     def _commit(self, temporary: Path, meta: ObjectMeta) -> ObjectMeta:

@@ -72,6 +72,21 @@ class Runs:
         for number in range(head[0] if head else 0, 0, -1):
             yield self._read(number)
 
+    def readable(self) -> Iterator[RunRecord | BrokenRun]:
+        """Yield the records, newest first; in place of one that cannot be read, what is wrong with it."""
+        try:
+            last = (self._head() or (0, ""))[0]
+        except StoreDamaged as error:
+            yield BrokenRun(self._layout.runs / "HEAD", str(error.facts["problem"]))
+            last = 0
+        while self._layout.run(last + 1).exists():  # HEAD is missing, or a process died before it moved HEAD
+            last += 1
+        for number in range(last, 0, -1):
+            try:
+                yield self._read(number)
+            except StoreDamaged as error:
+                yield BrokenRun(self._layout.run(number), str(error.facts["problem"]))
+
     def verify(self) -> BrokenRun | None:
         """Walk the chain from its first record; return the first thing that does not hold, or None."""
         head = self._layout.runs / "HEAD"

@@ -78,6 +78,10 @@ class Store:
         """Return an object's description, None if there is none; ``StoreDamaged`` if it cannot be read."""
         return self._objects.meta(key)
 
+    def description_path(self, key: str) -> Path:
+        """Return where the description of ``key`` is, or would be."""
+        return self._layout.meta(key)
+
     def path(self, key: str) -> Path:
         """Return where the Parquet file of ``key`` is, or would be."""
         return self._layout.table(key)
@@ -116,13 +120,17 @@ class Store:
 
     # definitions
 
-    def put_definition(self, text: str, meta: Mapping[str, Any]) -> str:
-        """Keep a definition under ``meta["fingerprint"]``, which is returned; the first text stays."""
+    def put_definition(self, text: str, meta: Mapping[str, Any]) -> str | None:
+        """Keep a definition under ``meta["fingerprint"]``; its digest, or None if there is one, which stays."""
         return self._definitions.put(text, meta)
 
     def definition(self, fingerprint: str) -> dict[str, Any] | None:
-        """Return what was put (``text`` and the keys of ``meta``), None if nothing was."""
+        """Return what was put (``text``, the keys of ``meta``, the ``digest`` of both), None if nothing was."""
         return self._definitions.get(fingerprint)
+
+    def definition_path(self, fingerprint: str) -> Path:
+        """Return where a definition is, or would be."""
+        return self._layout.definition(fingerprint)
 
     # runs
 
@@ -136,6 +144,14 @@ class Store:
         """Yield the run records, newest first."""
         return iter(self._runs)
 
+    def readable_runs(self) -> Iterator[RunRecord | BrokenRun]:
+        """Yield the run records, newest first; for one that cannot be read, what is wrong with it."""
+        return self._runs.readable()
+
+    def run_path(self, number: int) -> Path:
+        """Return where the record of a run is, or would be."""
+        return self._layout.run(number)
+
     def last_run(self) -> RunRecord | None:
         """Return the newest run record, None if nothing was ever run."""
         return self._runs.last()
@@ -145,6 +161,10 @@ class Store:
         return self._runs.verify()
 
     # environments
+
+    def environment_path(self, target: str) -> Path:
+        """Return where the environment of ``target`` is, or would be."""
+        return self._layout.ref(target)
 
     def read_environment(self, target: str) -> Environment:
         """Return the environment of ``target``; one without nodes if nothing was published."""

@@ -40,6 +40,49 @@ def by_name(item: dict[str, Any]) -> dict[str, Any]:
 
 
 STATUS = {"enum": ["built", "reused", "passed", "warned", "failed", "error", "skipped"]}
+AUDIT_LOG = record(
+    {
+        "schema_version": {"const": 1},
+        "holds": {"const": True},
+        "runs": several(
+            record(
+                {
+                    "number": COUNT,
+                    "run_id": {"type": "string", "pattern": "^[0-9]{6}-[0-9a-f]{8}$"},
+                    "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                    "previous": MAYBE_TEXT,
+                    "command": TEXT,
+                    "by": MAYBE_TEXT,
+                    "target": MAYBE_TEXT,
+                    "started": MAYBE_TEXT,
+                    "seconds": MAYBE_NUMBER,
+                    "commit": MAYBE_TEXT,
+                    "changed": {"type": ["array", "null"], "items": TEXT},
+                    "status": {"enum": ["published", "done", "failed", "looked"]},
+                    "error": MAYBE_TEXT,
+                    "label_sets": several(record({"name": TEXT, "digest": TEXT, "rows": COUNT})),
+                    "others": COUNT,
+                    "looks": by_name(several(TEXT)),
+                }
+            )
+        ),
+        "total": COUNT,
+        "unreadable": {"type": "array", "maxItems": 0},
+        "broken": {"type": "null"},
+    }
+)
+VERIFICATION = record(
+    {
+        "schema_version": {"const": 1},
+        "holds": {"const": True},
+        "target": TEXT,
+        "commit": MAYBE_TEXT,
+        "label_sets": several(TEXT),
+        "checked": by_name({"type": "integer", "minimum": 1}),
+        "notes": {"type": "array", "maxItems": 0},
+        "broken": {"type": "null"},
+    }
+)
 RESULT = record(
     {
         "id": TEXT,
@@ -167,6 +210,8 @@ LOCK = record(
 )
 
 JSON = {
+    ("audit", "log"): AUDIT_LOG,
+    ("audit", "verify"): VERIFICATION,
     ("llm", "plan"): record({"prompts": {"type": "array", "maxItems": 0}}),
     ("build",): RUN,
     ("run",): RUN,
@@ -207,6 +252,11 @@ def test_json_follows_its_schema_and_is_all_that_stdout_holds(command: tuple[str
 
 
 TEXTS = {
+    (
+        "audit",
+        "log",
+    ): r"(?m)^000001-\w{8} .* build +dev +not in git +published +moods \w{10} \(40 rows\), \d+ other nodes$",
+    ("audit", "verify"): r"^target dev, teachkit\.lock: moods\n(.*\n)+\neverything that was checked holds\n$",
     ("llm", "plan"): r"^no prompt is switched on\n$",
     ("build",): r"18 nodes in [\d.]+ m?s: 10 reused, 8 passed\npublished to target 'dev'\n$",
     ("run",): r"10 nodes in [\d.]+ m?s: 10 reused\n",
@@ -244,7 +294,11 @@ def test_text_is_for_people(command: tuple[str, ...], built: Sandbox) -> None:
 
 
 def test_every_command_is_covered_here(tmp_path: Any) -> None:
-    tried = {command[0] for command in (*JSON, *TEXTS)} | {"init", "try", "diff"}  # these need more: tests/build, tests/diff
+    tried = {command[0] for command in (*JSON, *TEXTS)} | {
+        "init",
+        "try",
+        "diff",
+    }  # these need more: tests/build, tests/diff
     assert tried == set(COMMANDS)
 
 
@@ -289,6 +343,12 @@ SAID = {
     ("--targt", "ci", "build"): "--target",
     ("build", "--targt", "ci"): "--target",
     ("show",): "NODE",
+    ("audit", "verfy"): "verfy",
+    ("audit", "verify", "--label-set", "mood"): "Did you mean 'moods'?",
+    ("audit", "verify", "--sample", "0"): "--sample",
+    ("audit", "verify", "--sample", "3", "--all"): "it does not go with --all",
+    ("audit", "verify", "--commit", "HEAD"): "[no-git]",
+    ("audit", "verify", "--commit", "HEAD", "--from-sources"): "check the commit out",
     ("show", "mood"): "Did you mean 'moods'?",
     ("show", "moods", "--limit", "many"): "many",
     ("lineage", "moods", "r041"): "Did you mean 'r04",
@@ -328,6 +388,7 @@ def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any)
     from tests.sandbox import Sandbox
 
     more = {
+        "audit": ["log"],
         "show": ["moods"],
         "sql": ["select 1"],
         "lineage": ["moods"],

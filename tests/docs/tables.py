@@ -160,6 +160,8 @@ def default(field: Any) -> str:
 def parameters_of(command: str) -> list[click.Parameter]:
     """The arguments and options of a command that are its own; of ``global``, those that every command has.
 
+    ``audit.log`` is the command ``log`` below ``audit``.
+
     ``--help`` is left out: click adds it late, and how it is called depends on what ran before.
     """
     from teachkit.cli.app import cli
@@ -167,7 +169,10 @@ def parameters_of(command: str) -> list[click.Parameter]:
     context = click.Context(cli)
     if command == "global":
         return [p for p in cli.get_params(context) if "--help" not in p.opts]
-    found = cli.get_command(context, command)
+    name, _, below = command.partition(".")
+    found = cli.get_command(context, name)
+    if below and isinstance(found, click.Group):
+        found = found.commands[below]
     if found is None:
         raise KeyError(command)
     common = {p.name for p in cli._common}
@@ -177,6 +182,14 @@ def parameters_of(command: str) -> list[click.Parameter]:
 def _options(name: str) -> list[tuple[str, ...]]:
     shown = [_option(p) for p in parameters_of(name)]
     return [*shown, ("`--help`, `-h`", "Show the options of a command and exit.")] if name == "global" else shown
+
+
+def names_of(command: str) -> list[str]:
+    """What ``parameters_of`` calls a command: of a group, each command below it."""
+    from teachkit.cli.app import cli
+
+    found = cli.get_command(click.Context(cli), command)
+    return [f"{command}.{below}" for below in found.commands] if isinstance(found, click.Group) else [command]
 
 
 def _option(found: click.Parameter) -> tuple[str, ...]:

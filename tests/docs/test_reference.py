@@ -14,7 +14,7 @@ from teachkit.cli.app import COMMANDS
 from teachkit.graph.select import METHODS
 from teachkit.project import llm_models, models
 from tests.docs.pages import DOCS, name_of, pages
-from tests.docs.tables import empty_meanings, error_classes, made, parameters_of, tables
+from tests.docs.tables import empty_meanings, error_classes, made, names_of, parameters_of, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,10 +59,11 @@ def test_every_kind_of_file_has_a_page() -> None:
 def test_every_option_is_on_the_page_of_its_command(command: str) -> None:
     text = _page(f"commands/{command}")
     found = [t for t in tables(text) if t.kind == "options"]
-    assert [t.name for t in found] == [command]
-    for parameter in parameters_of(command):
-        for name in parameter.opts if isinstance(parameter, click.Option) else ():
-            assert f"`{name}`" in found[0].text
+    assert [t.name for t in found] == names_of(command)
+    for table in found:
+        for parameter in parameters_of(table.name):
+            for name in parameter.opts if isinstance(parameter, click.Option) else ():
+                assert f"`{name}`" in table.text
 
 
 def test_every_option_of_batches_is_on_its_page() -> None:

@@ -78,9 +78,9 @@ def test_a_store_that_became_read_only_still_reads(tmp_path: Path, monkeypatch: 
 def test_definitions_never_change(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     meta = {"fingerprint": "ab12", "node": "lf.spam.url", "kind": "lf", "path": "a.sql", "compiled": "x"}
-    assert store.put_definition("-- one\nx", meta) == "ab12"
-    assert store.put_definition("-- two\nx", {**meta, "path": "b.sql"}) == "ab12"
-    assert store.definition("ab12") == {**meta, "text": "-- one\nx"}
+    kept = store.put_definition("-- one\nx", meta)
+    assert store.put_definition("-- two\nx", {**meta, "path": "b.sql"}) is None
+    assert store.definition("ab12") == {**meta, "text": "-- one\nx", "digest": kept}
     assert store.definition("cd34") is None
     path = tmp_path / "definitions" / "ab" / "ab12.json"
     for text in ("", "[]", "{}"):
