@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +38,14 @@ def git_state(root: Path) -> GitState:
 def last_change(root: Path, path: str, commit: str) -> str | None:
     """The commit at or before ``commit`` that last changed a file, None if git does not know it."""
     return (_git(root, "log", "-1", "--format=%H", commit, "--", path) or "").strip() or None
+
+
+def origin(root: Path) -> tuple[str | None, str]:
+    """The repository's address on the web, without who may read it (None if it has none), and the project's folder in it."""
+    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    url = (_git(root, "remote", "get-url", "origin") or "").strip().removesuffix("/").removesuffix(".git")
+    found = re.fullmatch(r"(?:(?:https?|ssh|git)://)?(?:[^/@]*@)?([\w.-]+)(?::\d+)?[/:](?!/)(.+)", url)
+    return f"https://{found[1]}/{found[2]}" if found and "." in found[1] else None, prefix
 
 
 def _git(root: Path, *arguments: str) -> str | None:

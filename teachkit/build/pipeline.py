@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.artifacts import write_artifacts
+from teachkit.build.artifacts import sql_of, write_artifacts
 from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
 from teachkit.build.planning import Plan, make_plan
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.build.run import BuildOptions, Reporter
+    from teachkit.graph import Node
 
 _TESTS = ("test", "unit_test")
 
@@ -116,8 +117,26 @@ def _keep_definition(work: Workspace, node_id: str, git: GitState) -> None:
         "line": node.where.line,
         "commit": git.commit if known else None,
         "compiled": node.compiled,
+        **shape(node),
     }
     work.store.put_definition(node.text, meta)
+
+
+def shape(node: Node) -> dict[str, Any]:
+    """What lineage asks of a node that is no longer in the project as it was: as plain values."""
+    test = node.spec if node.kind == "test" else None
+    return {
+        "name": node.name,
+        "task": node.task,
+        "description": node.description,
+        "inputs": list(node.inputs),
+        "reads": {i: None if found is None else list(found) for i, found in node.reads.items()},
+        "columns": None if node.columns is None else list(node.columns),
+        "lineage": {c: [list(pair) for pair in found] for c, found in node.lineage.items()},
+        "influences": {c: [list(pair) for pair in found] for c, found in node.influences.items()},
+        "sql": sql_of(node),
+        "test": test and {k: getattr(test, k) for k in ("check", "target", "column", "severity")},
+    }
 
 
 def _record(
@@ -135,7 +154,7 @@ def _record(
     outputs = {
         i: {"definition": run.graph[i].own, "objects": [p.key for p in o.parts], "digest": o.digest}
         for i, o in sorted(run.outputs.items())
-        if i in fresh
+        if i in fresh or _is_other(run, i)
     }
     return {
         "command": options.command,
@@ -154,6 +173,14 @@ def _record(
         "outputs": outputs,
         "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
     }
+
+
+def _is_other(run: Executor, node_id: str) -> bool:
+    """Whether a node that was found in the store is not what was published: without it the chain would not say so."""
+    before, output = run.published["nodes"].get(node_id), run.outputs[node_id]
+    if before is None or before["definition"] != run.graph[node_id].own:
+        return True
+    return (before["objects"], before["digest"]) != ([p.key for p in output.parts], output.digest)
 
 
 def _short(result: NodeResult) -> list[Any]:
