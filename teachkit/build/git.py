@@ -41,7 +41,7 @@ def last_change(root: Path, path: str, commit: str) -> str | None:
 
 
 def origin(root: Path) -> tuple[str | None, str]:
-    """The repository's address on the web, without who may read it (None if it has none), and the project's folder in it."""
+    """The repository's address on the web without who may read it, None if it has none; the project's folder in it."""
     prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
     url = (_git(root, "remote", "get-url", "origin") or "").strip().removesuffix("/").removesuffix(".git")
     found = re.fullmatch(r"(?:(?:https?|ssh|git)://)?(?:[^/@]*@)?([\w.-]+)(?::\d+)?[/:](?!/)(.+)", url)

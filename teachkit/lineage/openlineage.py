@@ -53,6 +53,7 @@ class _Events:
     def __init__(self, work: Workspace, ran: RanProject) -> None:
         self.work = work
         self.ran = ran
+        self.known = ran.known
         self.record = ran.run.record
         self.namespace = f"teachkit://{work.files.config.name}/{quote(self.record['target'])}"
         self.start = datetime.fromisoformat(self.record["started"])
@@ -186,7 +187,7 @@ class _Events:
         return source_places(self.work.graph[node.id].spec, files, root)
 
     def _input(self, node_id: str, reader: RanNode) -> dict[str, Any]:
-        node = self.ran.nodes.get(node_id)
+        node = self.known.get(node_id)
         metas = self._metas(node)
         found: dict[str, Any] = {"namespace": self.namespace, "name": node_id, "facets": {}, "inputFacets": {}}
         if node is not None:
@@ -203,7 +204,7 @@ class _Events:
     def _output(self, node: RanNode, places: list[Place]) -> dict[str, Any]:
         metas = self._metas(node)
         facets = self._dataset_facets(node, metas)
-        columns = column_lineage(node, places, self.ran.nodes, self.namespace)
+        columns = column_lineage(node, places, self.known, self.namespace)
         if columns is not None:
             facets["columnLineage"] = columns
         statistics = {}

@@ -1,9 +1,9 @@
 """Where data outside teachkit lies, named as OpenLineage's naming specification has it: a namespace and a name.
 
 Local files are ``file`` and their full path, objects ``s3://bucket`` and their key, tables of Postgres
-``postgres://host:port`` and ``database.schema.table``. The specification names no files of SQLite and DuckDB; here they
-are ``sqlite://`` or ``duckdb://`` with the path, and ``database.schema.table``, as dbt's integration has them. A password
-never gets into a name.
+``postgres://host:port`` and ``database.schema.table``. The specification names no files of SQLite and DuckDB; here
+they are ``sqlite://`` or ``duckdb://`` with the path, and ``database.schema.table``, as dbt's integration has them. A
+password never gets into a name.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ class RanNode:
     ``known`` says where its definition is from: ``project`` (it is still the same), ``store`` (the project's node is
     another one by now), ``changed`` (the same, but the store holds no shape of the old one: the fields are those of the
     project's node), ``unproven`` (the chain does not say which definition it was: the fields are the project's) or
-    ``gone`` (nothing but its id is known). ``objects`` is None where the chain does not say what it gave. ``message``,
-    ``seconds`` and ``cost`` (USD) come from ``run_results.json``, if that is about this run.
+    ``gone`` (nothing but its id is known). ``status`` is empty where the run left it alone, ``objects`` None where the
+    chain does not say what it gave. ``message``, ``seconds`` and ``cost`` (USD) come from ``run_results.json``, if that
+    is about this run.
     """
 
     id: str
@@ -62,10 +63,16 @@ class RanNode:
 
 @dataclass(frozen=True, slots=True)
 class RanProject:
-    """A run with its nodes, in the order in which they were done."""
+    """A run with its nodes, in the order in which they were done, and those upstream that it left alone."""
 
     run: RunRecord
     nodes: Mapping[str, RanNode]
+    around: Mapping[str, RanNode]
+
+    @property
+    def known(self) -> Mapping[str, RanNode]:
+        """All of them."""
+        return {**self.around, **self.nodes}
 
     @property
     def failed(self) -> bool:
@@ -100,30 +107,30 @@ def find_run(work: Workspace, name: str | None = None) -> RunRecord:
 def ran_project(work: Workspace, run: RunRecord) -> RanProject:
     """A run's nodes, as they were then: from its record, the records before it, and the definitions in the store."""
     statuses = {node_id: (status, rows) for node_id, status, rows in run.record["results"]}
-    outputs = _outputs(work, run, set(statuses))
-    definitions = {i: str(found["definition"]) for i, found in outputs.items()}
-    definitions = {**_published_definitions(work, run), **definitions}
+    above = {up for i in statuses if i in work.graph.nodes for up in work.graph.upstream(i)} - set(statuses)
+    outputs = _outputs(work, run, set(statuses) | above)
+    definitions = {**_published_definitions(work, run), **{i: str(o["definition"]) for i, o in outputs.items()}}
     more = _results(work, run)
-    nodes = {}
-    for node_id, (status, rows) in statuses.items():
-        definition, output = definitions.get(node_id), outputs.get(node_id)
-        known, about = _as_defined(work, node_id, definition)
-        result = more.get(node_id, {})
-        nodes[node_id] = RanNode(
+
+    def node(node_id: str, status: str, rows: int | None) -> RanNode:
+        output, result = outputs.get(node_id), more.get(node_id, {})
+        known, about = _as_defined(work, node_id, definitions.get(node_id))
+        return RanNode(
             id=node_id,
-            kind=about.pop("kind", None) or node_id.partition(".")[0],
             status=status,
             rows=rows,
             known=known,
-            definition=definition,
+            definition=definitions.get(node_id),
             objects=None if output is None else tuple(output["objects"]),
             digest=output["digest"] if output else None,
             message=str(result.get("message") or ""),
             seconds=result.get("seconds"),
             cost=float(result.get("cost") or 0.0),
-            **about,
+            **{"kind": node_id.partition(".")[0], **about},
         )
-    return RanProject(run, nodes)
+
+    nodes = {i: node(i, status, rows) for i, (status, rows) in statuses.items()}
+    return RanProject(run, nodes, {i: node(i, "", None) for i in sorted(above)})
 
 
 def _outputs(work: Workspace, run: RunRecord, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
