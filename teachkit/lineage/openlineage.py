@@ -63,7 +63,7 @@ class _Events:
     def all(self) -> Iterator[dict[str, Any]]:
         """The run's START, those of its nodes, the run's end."""
         job = {"namespace": self.namespace, "name": self.record["command"], "facets": self._run_job_facets()}
-        run = {"runId": run_uuid(self.ran.run.hash), "facets": self._run_facets()}
+        run: dict[str, Any] = {"runId": run_uuid(self.ran.run.hash), "facets": self._run_facets()}
         yield self._event("START", self.start, run, job)
         before = 0.0
         for node in self.ran.nodes.values():

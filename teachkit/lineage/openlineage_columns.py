@@ -32,8 +32,8 @@ def column_lineage(
     node: RanNode, places: Sequence[Place], nodes: Mapping[str, RanNode], namespace: str
 ) -> dict[str, Any] | None:
     """The facet of a node's output; ``places`` are what it reads outside. None if nothing is known."""
-    fields = {c: _plain(_of_column(node, c, places, nodes), namespace) for c in node.columns or ()}
-    fields = {c: {"inputFields": found} for c, found in fields.items() if found}
+    origins = {c: _plain(_of_column(node, c, places, nodes), namespace) for c in node.columns or ()}
+    fields = {c: {"inputFields": found} for c, found in origins.items() if found}
     rows = [(r, c, _INDIRECT, "") for r, c in _expanded(node.influences.get(ROWS, ()), nodes)]
     if not fields and not rows:
         return None
