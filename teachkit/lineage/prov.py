@@ -110,7 +110,7 @@ class _Story:
             algorithm=made.parameters.extra["algorithm"],
             digest=made.parameters.digest,
         )
-        self._generated(entity, [p.key for p in made.parts], None)
+        self._generated(entity, [p.key for p in made.parts], self._definition(self._labels_definition(), made.node.id))
         return entity
 
     def _input(self, node_id: str, about: Mapping[str, Any]) -> str:
@@ -130,7 +130,7 @@ class _Story:
                 self.document.influenced(entity, guideline)
         return entity
 
-    def _object(self, node_id: str, objects: list[str], kind: str, plan: str) -> str:
+    def _object(self, node_id: str, objects: list[str], kind: str, plan: str | None) -> str:
         metas = [self.work.store.meta(key) for key in objects]
         rows = sum(m.rows for m in metas if m is not None) if all(metas) and metas else None
         name = self._object_name(node_id, objects)
@@ -185,7 +185,7 @@ class _Story:
             if plan:
                 self.document.derived(entity, plan)
             return entity
-        return self._object(node.id, objects, "Dataset", plan or "")
+        return self._object(node.id, objects, "Dataset", plan)
 
     def _file(self, path: str, found: str | None) -> str:
         name = f"file/{path}/{found[:_SHORT]}" if found else f"file/{path}"
@@ -326,7 +326,8 @@ class _Story:
         software = self.document.agent(
             f"software/teachkit/{record['versions']['teachkit']}", "prov:SoftwareAgent", label="teachkit"
         )
-        self.document.associated(activity, software, plan)
+        if plan:
+            self.document.associated(activity, software, plan)
         if record["commit"]:
             self.document.used(activity, self._commit(record["commit"]))
         for thing in used:

@@ -55,10 +55,9 @@ class Document:
         """An activity read an entity."""
         self._relation("used", {"prov:activity": activity, "prov:entity": entity})
 
-    def associated(self, activity: str, agent: str, plan: str | None) -> None:
+    def associated(self, activity: str, agent: str, plan: str) -> None:
         """An agent did it, by a plan."""
-        about = {"prov:activity": activity, "prov:agent": agent, **({"prov:plan": plan} if plan else {})}
-        self._relation("wasAssociatedWith", about)
+        self._relation("wasAssociatedWith", {"prov:activity": activity, "prov:agent": agent, "prov:plan": plan})
 
     def attributed(self, entity: str, agent: str) -> None:
         """An agent answers for an entity."""
