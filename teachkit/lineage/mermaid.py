@@ -52,9 +52,10 @@ _TESTS = ("test", "unit_test")
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """A flowchart as text, and what stands in it as one though it is several: a sentence for each."""
+    """A flowchart as text, how many nodes it is about, and what stands in it as one though it is several."""
 
     text: str
+    nodes: int
     folded: tuple[str, ...]
 
 
@@ -76,7 +77,7 @@ def mermaid(nodes: Sequence[Node]) -> Diagram:
         text = _text(boxes, edges)
         if len(edges) <= MOST_EDGES and len(text) <= MOST_CHARACTERS:
             break
-    return Diagram(text, tuple(f"{len(b.ids):,} {b.label}" for b in boxes if len(b.ids) > 1))
+    return Diagram(text, len(nodes), tuple(f"{len(b.ids):,} {b.label}" for b in boxes if len(b.ids) > 1))
 
 
 def _alone(node: Node) -> str:

@@ -50,7 +50,7 @@ def check(document: Provenance) -> None:
                 assert name in document[ends[key]], f"{kind} names {name}, which is no {ends[key]}"
     text = json.dumps(document)
     loaded = ProvDocument.deserialize(content=text, format="json")  # warns of what it would drop: an error here
-    again = loaded.serialize(format="json")
+    again = str(loaded.serialize(format="json"))
     assert ProvDocument.deserialize(content=again, format="json") == loaded
     for section, found in json.loads(again).items():
         if section != "prefix":

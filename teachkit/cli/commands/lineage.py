@@ -69,6 +69,8 @@ def command(settings: Settings, **options: Any) -> int:
     elif options["graph"]:
         diagram = project.mermaid(node, options["select"], options["exclude"])
         _write(diagram.text, output)
+        if not diagram.nodes:
+            click.echo("the selection holds no node", err=True)
         if diagram.folded:
             click.echo(f"drawn as one: {'; '.join(diagram.folded)}", err=True)
     elif form == "prov":
