@@ -47,6 +47,7 @@ def parsed(text: str) -> tuple[dict[str, tuple[str, str]], set[tuple[str, str]]]
             nodes[name] = (read(label), kind)
         elif edge := _EDGE.match(line):
             assert edge.groups() not in edges
+            assert edge[1] != edge[2]
             edges.add((edge[1], edge[2]))
         else:
             found = _CLASS.match(line)
@@ -176,4 +177,10 @@ def test_labels_can_hold_any_text(text: str) -> None:
 def test_long_labels_are_cut() -> None:
     assert escaped("x" * 61) == "x" * 59 + "…"
     assert escaped("x" * 60) == "x" * 60
+
+
+def test_no_label_is_read_as_a_list_or_as_emphasis() -> None:
+    assert escaped("- one") == "#45; one"
+    assert escaped("1. one") == "1#46; one"
+    assert escaped("__one__") == "#95;#95;one#95;#95;"
     assert escaped("end") == "end"

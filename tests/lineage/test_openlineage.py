@@ -231,6 +231,20 @@ def test_a_definition_that_came_back_is_told_from_the_one_between(project: Sandb
     assert end_of(events(project), "lf.mood.stars")["outputs"] == first["outputs"]
 
 
+def test_a_reused_node_is_what_was_published_before_in_this_target(project: Sandbox) -> None:
+    """Neither what another target was given in between, nor what came later."""
+    first = end_of(events(project), "lf.mood.stars")
+    project.replace("labeling_functions/mood/stars.sql", "stars >= 4", "stars >= 5")
+    project("build", "--target", "ci")
+    project.replace("labeling_functions/mood/stars.sql", "stars >= 5", "stars >= 4")
+    project("build")
+    project.replace("labeling_functions/mood/stars.sql", "stars >= 4", "stars >= 3")
+    project("build")
+    third = end_of(events(project, "--run", "3"), "lf.mood.stars")
+    assert node_facet(third)["status"] == "reused"
+    assert third["outputs"] == first["outputs"]
+
+
 def test_an_older_run_is_told_as_it_was(project: Sandbox) -> None:
     before = {e["job"]["name"]: e for e in events(project) if e["eventType"] != "START"}
     project.write(

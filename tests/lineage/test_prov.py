@@ -180,6 +180,10 @@ def test_votes_that_were_reused_were_made_by_an_earlier_run(built: Sandbox, tmp_
     assert made_by[named(found, "label_set.moods")] == "tk:run/000002"
     second = next(about for name, about in found["activity"].items() if name.startswith("tk:run/000002"))
     assert second["tk:uncommittedChanges"] is True
+    project.replace("labeling_functions/mood/stars.sql", "stars >= 5", "stars >= 4")
+    project("build")
+    found = prov(project, "moods")
+    assert {g["prov:activity"][:13] for g in found["wasGeneratedBy"].values()} == {"tk:run/000001"}
 
 
 def test_one_label_comes_from_its_votes_and_its_record(built: Sandbox) -> None:
