@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
     from teachkit.lineage.audit_log import AuditLog
+    from teachkit.lineage.mermaid import Diagram
     from teachkit.lineage.verify import Verification
     from teachkit.llm import Probe
     from teachkit.project.llm_models import LlmMode
@@ -349,6 +350,32 @@ class Project:
         files, store = open_store(self.root, self._options)
         with store:
             return verify(files, store, Wish(_texts(label_sets), sample, everything, commit, from_sources))
+
+    def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
+        """The OpenLineage events of a run of the chain, by id or number; default: the newest that published."""
+        from teachkit.lineage.openlineage import openlineage
+
+        with self.workspace() as work:
+            return openlineage(work, run)
+
+    def prov(self, label_set: str, item: str | None = None) -> dict[str, Any]:
+        """Where a label set comes from, or the label of one item, as a document of W3C PROV (PROV-JSON)."""
+        from teachkit.lineage.prov import prov
+
+        with self.workspace() as work:
+            return prov(work, _find(work.graph, label_set, None), None if item is None else str(item))
+
+    def mermaid(self, node: str | None = None, select: Selection = (), exclude: Selection = ()) -> Diagram:
+        """A Mermaid flowchart of what a node is made of; without a node, of the selected nodes."""
+        from teachkit.lineage.mermaid import mermaid
+
+        with self.workspace() as work:
+            if node is None:
+                found = _selected(work, select, exclude)
+            else:
+                end = _find(work.graph, node, None).id
+                found = {end, *work.graph.upstream(end)}
+            return mermaid([n for n in work.graph if n.id in found])
 
     # -- inside
 

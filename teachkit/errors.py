@@ -184,6 +184,22 @@ class UnknownItem(UsageError):
     instead = "'teachkit show {node}' lists some items.{hint}"
 
 
+class UnknownRun(UsageError):
+    """``--run`` names no run of the store's chain."""
+
+    slug = "unknown-run"
+    what = "there is no run '{run}' in this store"
+    instead = "the newest: {known}.{hint}"
+
+
+class NoRun(UsageError):
+    """A command is about the last run that published, and there is none."""
+
+    slug = "no-run"
+    what = "no run has published anything in target '{target}'"
+    instead = "run 'teachkit build' first, or name a run that failed: --run RUN_ID"
+
+
 class UnknownTarget(UsageError):
     """``--target`` names no target of ``profiles.yml``."""
 

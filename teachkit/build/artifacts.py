@@ -126,7 +126,7 @@ def write_compiled(files: ProjectFiles, graph: Graph) -> dict[str, str]:
     base, paths = files.target_path / "compiled", {}
     for node in graph:
         name = f"{node.kind}s/{node.task + '/' if node.task else ''}{node.name}.sql"
-        sql = _sql_of(node)
+        sql = sql_of(node)
         if sql:
             texts[node.id] = pretty(sql)
             paths[node.id] = base / name
@@ -144,7 +144,8 @@ def write_compiled(files: ProjectFiles, graph: Graph) -> dict[str, str]:
     return texts
 
 
-def _sql_of(node: Node) -> str:
+def sql_of(node: Node) -> str:
+    """The SQL that a node runs, empty if it runs none."""
     if node.kind == "lf" and node.spec.mode == "expression":
         return node.spec.sql or "\n".join(node.spec.sqls.values())
     if node.kind in ("transform", "lf", "test") and getattr(node.spec, "sql", None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -136,6 +137,14 @@ def _commit(root: Path, revision: str) -> str | None:
 
 def _is_shallow(root: Path) -> bool:
     return (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
+def origin(root: Path) -> tuple[str | None, str]:
+    """The repository's address on the web without who may read it, None if it has none; the project's folder in it."""
+    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    url = (_git(root, "remote", "get-url", "origin") or "").strip().removesuffix("/").removesuffix(".git")
+    found = re.fullmatch(r"(?:(?:https?|ssh|git)://)?(?:[^/@]*@)?([\w.-]+)(?::\d+)?[/:](?!/)(.+)", url)
+    return f"https://{found[1]}/{found[2]}" if found and "." in found[1] else None, prefix
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from teachkit.build.artifacts import write_artifacts
 from teachkit.build.execute import Executor
 from teachkit.build.git import GitState, git_state
-from teachkit.build.keys import described
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, measured_lock, new_lock, publish
-from teachkit.build.run import BuildOptions, NodeResult, Run, quiet
+from teachkit.build.record import run_record
+from teachkit.build.run import BuildOptions, Run, quiet
 from teachkit.build.workspace import Workspace, known_state, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
 from teachkit.graph import select
-from teachkit.project.root import name_below
 from teachkit.store import read_lock
-from teachkit.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +76,7 @@ def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:
     results = tuple(executor.results.values())
     seconds = time.perf_counter() - clock
     record = {
-        **_record(work, options, executor, git, (started, seconds), published=lock is not None, error=error),
+        **run_record(work, options, executor, git, (started, seconds), published=lock is not None, error=error),
         "lock": {} if lock is None else measured_lock(executor, lock, wanted),
     }
     run_id, _ = work.store.append_run(record)
@@ -124,92 +121,9 @@ def bring_about(work: Workspace, ids: set[str], git: GitState, report: Reporter 
     made = [i for i, r in executor.results.items() if r.status == "built" and work.graph[i].kind != "source"]
     if made:
         seconds = time.perf_counter() - clock
-        work.store.append_run(_record(work, options, executor, git, (started, seconds), published=False, error=None))
+        record = run_record(work, options, executor, git, (started, seconds), published=False, error=None)
+        work.store.append_run(record)
     return executor
-
-
-def _keep_definition(work: Workspace, node_id: str, git: GitState) -> tuple[str, str | None]:
-    """Keep the text of a node; its definition, and the digest of what is kept if it was not there."""
-    node = work.graph[node_id]
-    known = git.changed is not None and node.where.path not in git.changed
-    meta = {
-        "fingerprint": node.own,
-        "id": node.id,
-        "kind": node.kind,
-        "path": node.where.path,
-        "line": node.where.line,
-        "commit": git.commit if known else None,
-        "compiled": node.compiled,
-    }
-    return node.own, work.store.put_definition(node.text, meta)
-
-
-def _record(
-    work: Workspace,
-    options: BuildOptions,
-    run: Executor,
-    git: GitState,
-    timing: tuple[datetime, float],
-    *,
-    published: bool,
-    error: TeachkitError | None,
-) -> dict[str, Any]:
-    """What the chain of runs keeps of an invocation; the definitions of all nodes that ran are kept with it."""
-    definitions = dict(_keep_definition(work, node_id, git) for node_id in run.results)
-    fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
-    outputs = {
-        i: {
-            "definition": run.graph[i].own,
-            "fingerprint": run.graph[i].fingerprint,
-            "objects": [p.key for p in o.parts],
-            "digest": o.digest,
-            "described": described(work.store, o.parts),
-        }
-        for i, o in sorted(run.outputs.items())
-        if i in fresh
-    }
-    return {
-        "command": options.command,
-        "target": work.files.target_name,
-        "started": timing[0].isoformat(timespec="seconds"),
-        "seconds": round(timing[1], 3),
-        "commit": git.commit,
-        "changed": None if git.changed is None else list(git.changed),
-        "select": list(options.select),
-        "exclude": list(options.exclude),
-        "versions": versions(),
-        "published": published,
-        "error": str(error) if error else None,
-        "results": [_short(r) for r in run.results.values()],
-        "looks": run.looks,
-        "outputs": outputs,
-        "definitions": {own: kept for own, kept in definitions.items() if kept is not None},
-        "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
-    }
-
-
-def _short(result: NodeResult) -> list[Any]:
-    return [result.id, result.status, result.rows]
-
-
-def source_files(work: Workspace, sources: list[str]) -> dict[str, dict[str, str]]:
-    """For each source the digests of its files, by path."""
-    from teachkit.engine.sources import files_of_content
-
-    root = work.files.root
-    found = {}
-    for node_id in sources:
-        digests = work.store.file_digests(files_of_content(work.graph[node_id].spec, root))
-        found[node_id] = {name_below(path, root): found_digest for path, found_digest in digests.items()}
-    return found
-
-
-def versions() -> dict[str, str]:
-    """What a run was made with; recorded, never part of a key."""
-    from importlib.metadata import version
-
-    packages = ("duckdb", "numba", "numpy", "pyarrow", "sqlglot")
-    return {"teachkit": __version__, "python": platform.python_version(), **{p: version(p) for p in packages}}
 
 
 def _write_catalog(work: Workspace, *, changed: bool) -> None:

@@ -112,7 +112,7 @@ class SourceReader:
         import duckdb
 
         table = spec.table
-        if table.database is not None and _database_kind(spec) == "sqlite":
+        if table.database is not None and database_kind(spec) == "sqlite":
             from teachkit.engine.sqlite_file import sqlite_columns
 
             file = self._root / table.database
@@ -139,7 +139,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
         if spec.format == "xlsx":
             _load(connection, "excel", name, where)
         return _reader(spec, root)
-    kind = _database_kind(spec)
+    kind = database_kind(spec)
     if kind == "sqlite":
         from teachkit.engine.sqlite_file import sqlite_relation
 
@@ -164,7 +164,8 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
     return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
 
 
-def _database_kind(spec: SourceSpec) -> str | None:
+def database_kind(spec: SourceSpec) -> str | None:
+    """Which database a source lies in; by the name of its file where it does not say, None for files of rows."""
     table = spec.table
     if table.database is None or table.type is not None:
         return table.type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from teachkit.lineage.records import source_records
 from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from teachkit.build import Workspace
     from teachkit.graph import Node, TaskInfo
@@ -99,13 +100,19 @@ def explain(work: Workspace, node: Node, item: str) -> Explanation:
         NotBuilt: no build has made the label set.
         UnknownItem: it has no such item.
     """
+    with opened(work, node) as made:
+        return made.explain(item)
+
+
+@contextmanager
+def opened(work: Workspace, node: Node) -> Iterator[Explainer]:
+    """A label set with the record of what it was made of; raises ``NotBuilt`` if no build has made it."""
     with looking_at(work) as run:
         needed = work.graph.upstream(node.id)
         for parent in work.graph:
             if parent.id in needed and parent.kind != "label_set":
                 _try_resolve(run, parent)
-        output = run.resolve(node)
-        return _Explainer(work, run, node, output.parts).explain(item)
+        yield Explainer(work, run, node, run.resolve(node).parts)
 
 
 def _try_resolve(run: Executor, node: Node) -> None:
@@ -117,7 +124,7 @@ def _try_resolve(run: Executor, node: Node) -> None:
         return  # the label set's own record of its inputs is what counts
 
 
-class _Explainer:
+class Explainer:
     """One label set, as it was made: all that is read below hangs on the record of its inputs."""
 
     def __init__(self, work: Workspace, run: Executor, node: Node, parts: Sequence[ObjectMeta]) -> None:
@@ -142,8 +149,6 @@ class _Explainer:
         posterior = {k: float(v) for k, v in label_row["posterior"].items()}
         weigh = weigh_multichoice if self.task.multi else weigh_choice
         weighed = weigh(self._models(), votes, posterior, self.labels)
-        environment = self.run.published
-        now = environment["nodes"].get(self.node.id)
         return Explanation(
             item=label_row[self.task.key],
             label=label_row["label"],
@@ -170,9 +175,15 @@ class _Explainer:
             run=self._run_summary(),
             label_set=self.node.name,
             task=self.task.name,
-            published=now is not None and list(now["objects"]) == [p.key for p in self.parts],
+            published=self.is_published,
             diagnostics=weighed.diagnostics,
         )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether these labels are the published ones."""
+        now = self.run.published["nodes"].get(self.node.id)
+        return now is not None and list(now["objects"]) == [p.key for p in self.parts]
 
     def _models(self) -> list[Any]:
         """The fitted label models: from their parameters; a class of the user's own, which keeps none, fitted again."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor
 from teachkit.build.keys import output_of
-from teachkit.build.pipeline import source_files
+from teachkit.build.record import source_files
 from teachkit.build.run import BAD, BuildOptions, quiet
 from teachkit.build.workspace import Workspace, compile_files
 from teachkit.lineage.chain import Broken, DoesNotHold

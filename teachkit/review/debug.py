@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.git import git_state
-from teachkit.build.pipeline import versions
+from teachkit.build.record import versions
 from teachkit.errors import TeachkitError
 from teachkit.project import read_project
 

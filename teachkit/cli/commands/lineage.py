@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import cell, format_option, print_json, print_table
+from teachkit.cli.output import cell, count, plain, print_table
+from teachkit.cli.running import selection_options
+from teachkit.errors import BadOption, StoreUnwritable, listing
+from teachkit.store import write_bytes_atomic
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -19,35 +24,143 @@ _MEASURES = {
     "left_out": ", by how much the label's probability falls without each",
     "none": "",
 }
+_SINCE = {
+    "store": "changed since the run, taken from the store as defined then",
+    "changed": "changed since the run, lineage as the project has it now",
+    "unproven": "without a record of the definition, taken from the project as it is now",
+    "gone": "no longer in the project or the store, without lineage",
+}
+_NAMED = 5
 _SHORT = 10
 _SILENT_SHOWN = 5
 _LONG = 2000  # characters of a value of the item's row
 
 
 @as_command
-@click.argument("node")
+@click.argument("node", required=False)
 @click.argument("item", required=False)
-@format_option
-def command(settings: Settings, node: str, item: str | None, form: str) -> int:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "prov"]),
+    default="text",
+    help="Form of the result; prov: PROV-JSON of a label set, or of one label.",
+)
+@click.option("--graph", is_flag=True, help="A Mermaid flowchart of what NODE is made of, or of the whole project.")
+@selection_options
+@click.option("--openlineage", is_flag=True, help="A run as OpenLineage events, one a line.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="The run of --openlineage; default: the newest that published.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="File for what --graph, --openlineage or --format prov or json write."
+)
+def command(settings: Settings, **options: Any) -> int:
     """Show why ITEM of the label set NODE has its label; without ITEM, all that NODE is made of.
 
     ITEM is a key of the dataset. Contributions are log-odds of the likeliest label against the next one: with the prior
     they add up to the logarithm of the ratio of the two posteriors.
     """
-    project = settings.project()
-    if item is None:
+    _check(**options)
+    project, node, item, form = settings.project(), options["node"], options["item"], options["form"]
+    output = options["output"]
+    if options["openlineage"]:
+        events = project.openlineage(options["run_id"])
+        _write("".join(json.dumps(plain(e), ensure_ascii=False) + "\n" for e in events), output)
+        _say_what_changed(events)
+    elif options["graph"]:
+        diagram = project.mermaid(node, options["select"], options["exclude"])
+        _write(diagram.text, output)
+        if not diagram.nodes:
+            click.echo("the selection holds no node", err=True)
+        if diagram.folded:
+            click.echo(f"drawn as one: {'; '.join(diagram.folded)}", err=True)
+    elif form == "prov":
+        _write_json(project.prov(node, item), output)
+    elif item is None:
         found = project.upstream(node)
         if form == "json":
-            print_json(found)
+            _write_json(found, output)
         else:
             _show_upstream(found, settings)
-        return 0
-    explanation = project.lineage(node, item)
-    if form == "json":
-        print_json(explanation.as_dict())
     else:
-        _show(explanation, settings)
+        explanation = project.lineage(node, item)
+        if form == "json":
+            _write_json(explanation.as_dict(), output)
+        else:
+            _show(explanation, settings)
     return 0
+
+
+def _check(
+    *,
+    node: str | None,
+    item: str | None,
+    form: str,
+    graph: bool,
+    openlineage: bool,
+    run_id: str | None,
+    output: str | None,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> None:
+    """Refuse options that do not go together, rather than leave one of them out."""
+    whole = graph or openlineage
+    wrong = [
+        (not node and not whole, "NODE", "it is missing", "name a node, or ask for --graph or --openlineage"),
+        (graph and openlineage, "--graph", "it does not go with --openlineage", "ask for one of the two"),
+        (whole and form != "text", "--format", f"'{form}' does not go with --graph or --openlineage", "leave it out"),
+        (graph and bool(item), "ITEM", "a graph is of nodes", "leave it out"),
+        (openlineage and bool(node), "NODE", "--openlineage is about a run", "leave it out; --run RUN_ID names a run"),
+        (bool(run_id) and not openlineage, "--run", "it names the run of --openlineage", "add --openlineage"),
+        (
+            bool(select or exclude) and (not graph or bool(node)),
+            "--select",
+            "it chooses nodes of a graph of the project",
+            "use it with --graph and without NODE",
+        ),
+        (
+            output is not None and form == "text" and not whole,
+            "--output",
+            "text for people goes to the screen",
+            "add --format json or prov, --graph or --openlineage",
+        ),
+    ]
+    for is_wrong, option, problem, advice in wrong:
+        if is_wrong:
+            raise BadOption(None, option=option, problem=problem, advice=advice)
+
+
+def _write_json(value: Any, output: str | None) -> None:
+    _write(json.dumps(plain(value), ensure_ascii=False, indent=1) + "\n", output)
+
+
+def _write(text: str, output: str | None) -> None:
+    """Write to the screen, or a file: whole or not at all."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    path = Path(output).resolve()
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")  # a pipe or device: nothing to put in its place
+        else:
+            write_bytes_atomic(path, text.encode())
+    except (OSError, StoreUnwritable) as error:
+        problem = error.strerror if isinstance(error, OSError) else error.facts["problem"]
+        advice = "name a file in a folder that can be written"
+        raise BadOption(
+            None, option="--output", problem=f"cannot write '{output}': {problem}", advice=advice
+        ) from error
+
+
+def _say_what_changed(events: list[dict[str, Any]]) -> None:
+    """Say which nodes are not as the run had them, and what stands in for them."""
+    sources: dict[str, list[str]] = {}
+    for event in events:
+        about = event["run"]["facets"].get("teachkit_node")
+        if about is not None and event["eventType"] == "START" and about["definitionFrom"] in _SINCE:
+            sources.setdefault(about["definitionFrom"], []).append(event["job"]["name"])
+    for source, names in sources.items():
+        click.echo(f"{count(len(names), 'node')} {_SINCE[source]}: {listing(names, _NAMED)}", err=True)
 
 
 def _show_upstream(found: dict[str, Any], settings: Settings) -> None:
