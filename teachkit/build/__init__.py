@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         Run,
         quiet,
     )
-    from teachkit.build.workspace import Workspace, known_state, open_workspace
+    from teachkit.build.state import chosen, known_state
+    from teachkit.build.workspace import Workspace, open_workspace
 
 __all__ = [
     "BuildOptions",
@@ -35,6 +36,7 @@ __all__ = [
     "Run",
     "Workspace",
     "build",
+    "chosen",
     "known_state",
     "open_workspace",
     "plan",
@@ -58,6 +60,7 @@ __getattr__ = lazy_names(
         "pipeline": ("build", "plan"),
         "planning": ("Plan", "PlanStep"),
         "run": _RUN,
-        "workspace": ("Workspace", "known_state", "open_workspace"),
+        "state": ("chosen", "known_state"),
+        "workspace": ("Workspace", "open_workspace"),
     },
 )

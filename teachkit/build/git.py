@@ -145,9 +145,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(
-            ["git", *_QUIET, *arguments], cwd=root, capture_output=True, timeout=30, check=False
-        )
+        return subprocess.run(["git", *_QUIET, *arguments], cwd=root, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         advice = "install git, and see that 'git status' works in this folder"
         raise NoGit(None, folder=root, problem=f"git cannot be run: {error}", advice=advice) from error

@@ -14,9 +14,9 @@ from teachkit.build.git import GitState, git_state
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, new_lock, publish
 from teachkit.build.run import NodeResult, Run, quiet
-from teachkit.build.workspace import Workspace, known_state, open_workspace
+from teachkit.build.state import chosen
+from teachkit.build.workspace import Workspace, open_workspace
 from teachkit.errors import StoreDamaged, StoreUnwritable, TeachkitError
-from teachkit.graph import select
 from teachkit.project.root import name_below
 from teachkit.store import read_lock
 from teachkit.version import __version__
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.build.run import BuildOptions, Reporter
-
-_TESTS = ("test", "unit_test")
 
 
 def build(root: Path, options: BuildOptions, report: Reporter = quiet) -> Run:
@@ -40,17 +38,6 @@ def plan(root: Path, options: BuildOptions) -> Plan:
     with open_workspace(root, options) as work:
         run = Executor(work.files, work.graph, work.store, options, quiet)
         return make_plan(run, chosen(work, options))
-
-
-def chosen(work: Workspace, options: BuildOptions) -> set[str]:
-    """The ids of the nodes that a command is about."""
-    found = select(work.graph, options.select, options.exclude, known_state(work))
-    match options.command:
-        case "run":
-            return {i for i in found if work.graph[i].kind not in _TESTS}
-        case "test":
-            return {i for i in found if work.graph[i].kind in _TESTS}
-    return found
 
 
 def _build(work: Workspace, options: BuildOptions, report: Reporter) -> Run:

@@ -60,8 +60,13 @@ def working_tree(root: Path, options: BuildOptions) -> Iterator[Revision]:
 
 
 @contextmanager
-def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revision]:
+def at_revision(
+    root: Path, options: BuildOptions, name: str, *, create: bool = True, here: ProjectFiles | None = None
+) -> Iterator[Revision]:
     """The project as it was at ``name``, in a temporary folder; its store is that of the project at ``root``.
+
+    Without ``create`` a missing store is not made, and nothing is kept in one for the next time. ``here``: the project
+    as it is, where that was read already.
 
     Raises:
         NoGit, UnknownRevision, ShallowClone, GitFailed: git does not have it.
@@ -70,12 +75,14 @@ def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revisi
     from teachkit.build.git import GitState
 
     commit = commit_of(root, name)
-    here = read_project(root, options)
+    here = read_project(root, options) if here is None else here
     lock, lock_problem = _lock_at(root, commit)
     git = GitState(commit, ())
     with checked_out(root, commit, leave_out=(here.store_path, here.target_path)) as folder:
         try:
-            work = open_workspace(folder, options, change=lambda files: _with_store(files, here.store_path))
+            work = open_workspace(
+                folder, options, create=create, change=lambda files: _with_store(files, here.store_path)
+            )
         except TeachkitError as error:
             problem = _no_project(name, error, root)
             yield Revision(name, git, None, lock, problem, lock_problem)

@@ -33,6 +33,7 @@ class BuildOptions:
     variables: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
     llm: Mode | None = None
+    state: str | None = None
     command: str = "build"
 
 

@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 _ORDER = ("built", "reused", "passed", "warned", "failed", "error", "skipped")
 _SHOWN_ERRORS = 50
 
+state_option = click.option(
+    "--state",
+    metavar="REF_OR_PATH",
+    envvar="TEACHKIT_STATE",
+    show_envvar=True,
+    help="What 'state:' compares with: a git revision, or saved artefacts. Default: what is published.",
+)
 _SELECTION: tuple[Callable[[Any], Any], ...] = (
     click.option("--select", "-s", multiple=True, help="Nodes to choose: see the selection grammar."),
     click.option("--exclude", multiple=True, help="Nodes to leave out."),
+    state_option,
 )
 _COMMON = (
     *_SELECTION,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 OPTIONS = BuildOptions()
 IGNORED = ".teachkit/\ntarget/\noutput/\n"
+FEW = "sources:\n  - {name: few, tables: [{name: few, path: data/few.csv, key: id}]}\n"
 LARGE = reviews_csv(40) + "".join(f'x{i:05d},"a lamp {"l" * 100}",3,,train\n' for i in range(9_000))
 
 
@@ -344,8 +347,8 @@ def test_inside_a_hook_the_variables_of_git_do_no_harm(fresh: Sandbox, tmp_path:
     project = in_git(fresh.copy(tmp_path / "top/below"), tmp_path / "top")
     hook = tmp_path / "top/.git/hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
-    script = f"cd below && {os.sys.executable} -m teachkit ls --select state:new --state HEAD --output name >found\n"
-    hook.write_text(f"#!/bin/sh\nexport PYTHONPATH={os.getcwd()}\n{script}")
+    script = f"cd below && {sys.executable} -m teachkit ls --select state:new --state HEAD --output name >found\n"
+    hook.write_text(f"#!/bin/sh\nexport PYTHONPATH={Path.cwd()}\n{script}")
     hook.chmod(0o755)
     project.write({"labeling_functions/mood/new.sql": "{{ config(label='bad') }} stars = 1"})
     git(tmp_path / "top", "add", "below/labeling_functions")
@@ -362,13 +365,22 @@ def test_the_temporary_folder_is_gone_also_when_it_fails(project: Sandbox, tempo
         pass
 
 
-def test_it_is_not_kept_in_the_store_where_the_temporary_folder_was(project: Sandbox, temporary: Path) -> None:
+def test_the_store_remembers_nothing_of_a_folder_that_is_gone(project: Sandbox) -> None:
+    project.write({"data/reviews.csv": LARGE, "sources/few.yml": FEW, "data/few.csv": "id,text\n1,a\n"})
+    commit(project.root, "large and small")
+
+    def remembered() -> set[str]:
+        with sqlite3.connect(project.root / ".teachkit/cache/cache.sqlite") as connection:
+            return {row[0] for row in connection.execute("select key from entries")}
+
+    fingerprints_now(project.root)
+    before = remembered()
+    for _ in range(2):
+        fingerprints_at(project.root, "HEAD")
+    assert remembered() == before
+    project.write({"data/few.csv": "id,text\n2,b\n"})  # now the one at HEAD is written anew, elsewhere each time
     fingerprints_at(project.root, "HEAD")
-    size = sum(1 for _ in (project.root / ".teachkit").rglob("*"))
-    cache = next((project.root / ".teachkit").glob("*.sqlite*"), None)
-    fingerprints_at(project.root, "HEAD")
-    assert sum(1 for _ in (project.root / ".teachkit").rglob("*")) == size
-    assert cache is None or str(temporary).encode() not in cache.read_bytes()
+    assert remembered() == before
 
 
 # ---------------------------------------------------------------------------- what cannot be
