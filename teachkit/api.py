@@ -75,6 +75,20 @@ class Project:
         """Test what was built."""
         return self._run("test", select, exclude, report, options)
 
+    def retry(self, *, report: Reporter = quiet, **options: Any) -> Run:
+        """Run again what failed or was skipped in the last run, with its options but ``options``, then publish all.
+
+        The run that is returned has no id if nothing was left to do.
+        """
+        from teachkit.build import retry
+
+        own = self._options
+        project = {"target": own.target, "profiles_dir": own.profiles_dir, "threads": own.threads}
+        given: dict[str, Any] = {name: value for name, value in project.items() if value is not None}
+        if own.variables:
+            given["variables"] = own.variables
+        return retry(self.root, {**given, **options}, report)
+
     def plan(self, select: Selection = (), exclude: Selection = (), *, command: str = "build", **options: Any) -> Plan:
         """What ``build`` would do."""
         from teachkit.build import plan

@@ -208,6 +208,14 @@ class BaseDoesNotCompile(UsageError):
     instead = "{errors}\ncompare with a revision that compiles"
 
 
+class NoLastRun(UsageError):
+    """`retry` finds no run to go on with."""
+
+    slug = "no-last-run"
+    what = "there is no run to retry: {problem}"
+    instead = "run 'teachkit build', 'run' or 'test'"
+
+
 class SqlFailed(UsageError):
     """A query given on the command line failed."""
 

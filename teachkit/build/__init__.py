@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from teachkit.build.pipeline import build, plan
+    from teachkit.build.pipeline import build, plan, retry
     from teachkit.build.planning import Plan, PlanStep
     from teachkit.build.run import (
         BuildOptions,
@@ -41,6 +41,7 @@ __all__ = [
     "open_workspace",
     "plan",
     "quiet",
+    "retry",
 ]
 _RUN = (
     "BuildOptions",
@@ -57,7 +58,7 @@ _RUN = (
 __getattr__ = lazy_names(
     __name__,
     {
-        "pipeline": ("build", "plan"),
+        "pipeline": ("build", "plan", "retry"),
         "planning": ("Plan", "PlanStep"),
         "run": _RUN,
         "state": ("chosen", "known_state"),

@@ -135,6 +135,7 @@ class Run:
     published: bool = False
     lock_changed: bool = False
     error: TeachkitError | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -163,5 +164,6 @@ class Run:
             "passed": self.passed,
             "published": self.published,
             "message": str(self.error) if self.error else "",
+            "args": dict(self.args),
             "results": [r.as_dict() for r in self.results],
         }

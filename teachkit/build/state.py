@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.build.run import BuildOptions
     from teachkit.build.workspace import Workspace
     from teachkit.errors import TeachkitError
+    from teachkit.graph import Graph
 
 TESTS = ("test", "unit_test")
 _SCHEMA = 1
@@ -26,12 +27,17 @@ Fingerprints = dict[str, tuple[str, str]]
 def chosen(work: Workspace, options: BuildOptions) -> set[str]:
     """The ids of the nodes that a command is about."""
     found = select(work.graph, options.select, options.exclude, known_state(work, options))
-    match options.command:
+    return of_command(work.graph, found, options.command)
+
+
+def of_command(graph: Graph, nodes: set[str], command: str) -> set[str]:
+    """The nodes that a command looks at: ``run`` leaves out tests, ``test`` all else."""
+    match command:
         case "run":
-            return {i for i in found if work.graph[i].kind not in TESTS}
+            return {i for i in nodes if graph[i].kind not in TESTS}
         case "test":
-            return {i for i in found if work.graph[i].kind in TESTS}
-    return found
+            return {i for i in nodes if graph[i].kind in TESTS}
+    return nodes
 
 
 def known_state(work: Workspace, options: BuildOptions) -> Known:

@@ -85,6 +85,11 @@ def run_nodes(
 
     with progress(settings, stderr=form == "json") as report:
         run: Run = getattr(project, name)(select, exclude, report=report, **options)
+    return show_run(run, form, settings)
+
+
+def show_run(run: Run, form: str, settings: Settings) -> int:
+    """Say what came of a run; the exit code."""
     with readers_may_leave():
         if form == "json":
             print_json(run.as_dict())
@@ -113,7 +118,7 @@ def _show_summary(run: Run, settings: Settings, *, stderr: bool) -> None:
         show_error(run.error, settings)
     if settings.log_format == "json":
         return
-    if not run.results and run.error is None:
+    if not run.results and run.error is None and not run.args.get("retry_of"):
         click.echo("nothing to do: the selection holds no node", err=stderr)
         return
     counts = run.counts
