@@ -85,7 +85,7 @@ def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
     for entry in _names(run_git(top, "ls-files", "--stage", "-z", env=own)):
         about, _, name = entry.partition("\t")
         there, gitlink = top / name, about.startswith(_GITLINK)
-        if name in changed or not os.path.lexists(there):
+        if name in changed or not os.path.lexists(there):  # it may be gone since git looked
             written += [] if gitlink else [name]
         elif gitlink or _is_large(there):
             _link(tree / name, there)

@@ -86,7 +86,7 @@ def unfinished(run: Executor, wanted: set[str], last: LastRun) -> set[str]:
     for node in run.graph:
         if node.id not in needed:
             continue
-        known = not todo.intersection(node.inputs) and all(i in run.outputs for i in node.inputs)
+        known = run.outputs.keys() >= set(node.inputs)  # what is to run has no output yet
         if node.id not in wanted:
             if known:
                 run.resolve(node)

@@ -106,6 +106,7 @@ def test_retry_upon_retry(failed: Sandbox, tmp_path: Path) -> None:
 
 def test_a_test_that_failed_and_what_it_held_up(built: Sandbox) -> None:
     built.replace("label_models/mood.yml", "coverage: {min: 0.5}", "coverage: {min: 0.999}")
+    built.replace("label_models/mood.yml", "tests:\n", "tests:\n      - max_flips: {against: lock, max: 100%}\n")
     built.write({STARS: OTHER})
     statuses = built.build(code=1)
     assert {i for i, s in statuses.items() if s in ("failed", "skipped")} == {"test.moods.coverage", EXPORT}
@@ -123,13 +124,12 @@ def test_a_database_client_sees_what_a_retry_publishes(built: Sandbox) -> None:
             return connection.execute("select label, count(*) from labels.moods group by 1 order by 1").fetchall()
 
     before = labels()
-    built.write(
-        {"tests/never.sql": "select * from {{ ref('moods') }} limit 1", STARS: "case when stars < 5 then 'bad' end"}
-    )
+    never = "select * from {{ ref('moods') }} limit 1"
+    built.write({"tests/never.sql": never, STARS: "case when stars < 5 then 'bad' end", "exports/train.yml": None})
     built("build", code=1)
     assert labels() == before
     built.write({"tests/never.sql": "select * from {{ ref('moods') }} where false"})
-    assert "built" not in {s for i, s in retry(built).items() if i != EXPORT}
+    assert retry(built) == {"test.never": "passed"}
     assert labels() != before
 
 
@@ -146,6 +146,17 @@ def test_what_was_edited_since_runs_too_and_nothing_stale_is_published(failed: S
     assert set(retry(failed)) == HANGS | {"lf.mood.refund", "lf.mood.lamp", UNIT}
     control("build")
     assert visible(failed) == visible(control)
+
+
+def test_a_test_that_passed_counts_for_what_it_looked_at(built: Sandbox) -> None:
+    built.write({"tests/few.sql": "select * from {{ source('shop', 'reviews') }} where stars = 4"})
+    assert built.build("--select", "few", code=1) == {"test.few": "failed"}
+    built.write({"data/reviews.csv": reviews_csv().replace(",4,", ",5,"), STARS: BROKEN})
+    assert built.build(code=1)["test.few"] == "passed"
+    built.write({"data/reviews.csv": reviews_csv(), STARS: OTHER})
+    found = retry(built, code=1)
+    assert found["test.few"] == "failed"
+    assert found[EXPORT] == "skipped"
 
 
 def test_new_data_is_seen_as_a_build_would(failed: Sandbox, tmp_path: Path) -> None:
@@ -274,6 +285,15 @@ def test_options_that_are_given_count_above_them(failed: Sandbox) -> None:
     assert set(failed.published("x")) == {SOURCE, TRANSFORM, ANN, LABELS} | LFS
 
 
+@pytest.mark.parametrize("words", [("--store-failures", "--no-store-failures"), ("--quiet", "--store-failures")])
+def test_to_keep_failing_rows_or_not_is_no_reason_to_test_again(fresh: Sandbox, words: tuple[str, str]) -> None:
+    fresh.write({STARS: BROKEN})
+    fresh("build", words[0], code=1)
+    fresh.write({STARS: OTHER})
+    assert set(retry(fresh, words[1])) == HANGS
+    assert args(fresh)["store_failures"] is (words[1] == "--store-failures")
+
+
 def test_a_sample_stays_a_sample(failed: Sandbox) -> None:
     failed("build", "--sample", "7", code=1)
     before = failed.state()
@@ -312,6 +332,19 @@ def test_a_run_that_broke_off_is_taken_up_where_it_stopped(fresh: Sandbox) -> No
     fresh("build", "--select", "+stars refund short_praise ann", "--exclude", "moods+")
     fresh.write({"target/run_results.json": kept})
     assert set(retry(fresh)) == {"lf.mood.blame", "lf.mood.praise", LABELS, UNIT} | LABEL_TESTS
+
+
+def test_a_retry_that_broke_off_keeps_what_was_done_before(built: Sandbox) -> None:
+    built.write({STARS: BROKEN})
+    built("build", "--select", "stars praise moods", code=1)
+    built.write({STARS: OTHER, "labeling_functions/mood/lamp.sql": "{{ config(label='good') }} text like '%lamp%'"})
+    assert "[not-built]" in built("retry", code=2).err
+    left = {"lf.mood.stars", LABELS} | LABEL_TESTS
+    assert (args(built)["kept"], set(args(built)["not_reached"])) == (["lf.mood.praise"], left)
+    kept = built.read("target/run_results.json")
+    built("build", "--select", "lamp")
+    built.write({"target/run_results.json": kept})
+    assert set(retry(built)) == left
 
 
 # ---------------------------------------------------------------------------- nothing to do, nothing to go on with

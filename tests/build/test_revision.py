@@ -276,6 +276,17 @@ def test_nothing_is_written_through_a_link_of_the_commit(project: Sandbox, tmp_p
     assert list(outside.iterdir()) == []
 
 
+def test_a_sparse_checkout_has_what_it_shows(fresh: Sandbox, tmp_path: Path) -> None:
+    project = in_git(fresh.copy(tmp_path / "top/below"), tmp_path / "top")
+    (tmp_path / "top/aside").mkdir()
+    (tmp_path / "top/aside/large").write_text(LARGE)
+    commit(tmp_path / "top", "aside")
+    now = fingerprints_now(project.root)
+    git(tmp_path / "top", "sparse-checkout", "set", "below")
+    assert not (tmp_path / "top/aside").exists()
+    assert fingerprints_at(project.root, "HEAD") == now
+
+
 def test_a_submodule_is_as_it_is_now(project: Sandbox, tmp_path: Path) -> None:
     words = tmp_path / "words"
     words.mkdir()
