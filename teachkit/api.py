@@ -81,6 +81,20 @@ class Project:
         """Test what was built."""
         return self._run("test", select, exclude, report, options)
 
+    def retry(self, *, report: Reporter = quiet, **options: Any) -> Run:
+        """Run again what failed or was skipped in the last run, with its options but ``options``, then publish all.
+
+        The run that is returned has no id if nothing was left to do.
+        """
+        from teachkit.build import retry
+
+        own = self._options
+        project = {"target": own.target, "profiles_dir": own.profiles_dir, "threads": own.threads}
+        given: dict[str, Any] = {name: value for name, value in project.items() if value is not None}
+        if own.variables:
+            given["variables"] = own.variables
+        return retry(self.root, {**given, **options}, report)
+
     def plan(self, select: Selection = (), exclude: Selection = (), *, command: str = "build", **options: Any) -> Plan:
         """What ``build`` would do."""
         from teachkit.build import plan
@@ -105,10 +119,10 @@ class Project:
         with self.workspace() as work:
             return work.graph
 
-    def ls(self, select: Selection = (), exclude: Selection = ()) -> list[Node]:
-        """The selected nodes in topological order."""
+    def ls(self, select: Selection = (), exclude: Selection = (), *, state: str | None = None) -> list[Node]:
+        """The selected nodes in topological order; ``state`` is what ``state:`` compares with."""
         with self.workspace() as work:
-            found = _selected(work, select, exclude)
+            found = self._selected(work, select, exclude, state)
             return [n for n in work.graph if n.id in found]
 
     def parse(self) -> dict[str, Any]:
@@ -129,21 +143,23 @@ class Project:
             watch.remember(work)
             return found
 
-    def compile(self, select: Selection = (), exclude: Selection = ()) -> dict[str, str]:
+    def compile(self, select: Selection = (), exclude: Selection = (), *, state: str | None = None) -> dict[str, str]:
         """Write readable SQL to ``target/compiled/``; the compiled text of the selected nodes by id."""
         from teachkit.build.artifacts import write_compiled
 
         with self._compiled() as work:
-            found = _selected(work, select, exclude)
+            found = self._selected(work, select, exclude, state)
             texts = write_compiled(work.files, work.graph)
             return {i: texts[i] for i in texts if i in found}
 
-    def requests(self, item: str, select: Selection = (), exclude: Selection = ()) -> list[dict[str, Any]]:
+    def requests(
+        self, item: str, select: Selection = (), exclude: Selection = (), *, state: str | None = None
+    ) -> list[dict[str, Any]]:
         """The exact request that each selected prompt makes about an item: id, endpoint, key of its answer, body."""
         from teachkit.build.spending import requests_about
 
         with self.workspace() as work:
-            found = _selected(work, select, exclude)
+            found = self._selected(work, select, exclude, state)
             return requests_about(work, [n for n in work.graph.of("prompt", "enrichment") if n.id in found], str(item))
 
     def check_up(self) -> Iterator[Point]:
@@ -166,20 +182,20 @@ class Project:
 
     # -- prompts
 
-    def llm_plan(self, select: Selection = (), exclude: Selection = ()) -> list[Spending]:
+    def llm_plan(self, select: Selection = (), exclude: Selection = (), *, state: str | None = None) -> list[Spending]:
         """What the selected prompts would ask and cost, worked out offline."""
         from teachkit.build.spending import plan_spending
 
         with self.workspace() as work:
-            found = _selected(work, select, exclude)
+            found = self._selected(work, select, exclude, state)
             return plan_spending(work, [n for n in work.graph.of("prompt", "enrichment") if n.id in found])
 
-    def llm_compare(self, select: Selection = (), *, gold: str | None = None) -> Comparison:
+    def llm_compare(self, select: Selection = (), *, gold: str | None = None, state: str | None = None) -> Comparison:
         """Prompts of one task side by side on items with gold, by the votes that are there."""
         from teachkit.review.compare import compare
 
         with self.workspace() as work:
-            found = _selected(work, select)
+            found = self._selected(work, select, state=state)
             return compare(work, [n for n in work.graph.of("prompt") if n.id in found], gold)
 
     def try_prompt(self, prompt: str | Path, *, limit: int = 20, mode: LlmMode | None = None) -> list[Trial]:
@@ -218,6 +234,7 @@ class Project:
         exclude: Selection = (),
         *,
         max_cost: float | None = None,
+        state: str | None = None,
         dry_run: bool = False,
         report: Reporter = quiet,
     ) -> Submission:
@@ -225,7 +242,7 @@ class Project:
         from teachkit.build.batching import submit
 
         with self._compiled() as work:
-            found = _selected(work, select, exclude)
+            found = self._selected(work, select, exclude, state)
             nodes = [n for n in work.graph.of("prompt", "enrichment") if n.id in found]
             return submit(work, nodes, max_cost=max_cost, dry_run=dry_run, report=report)
 
@@ -365,13 +382,15 @@ class Project:
         with self.workspace() as work:
             return prov(work, _find(work.graph, label_set, None), None if item is None else str(item))
 
-    def mermaid(self, node: str | None = None, select: Selection = (), exclude: Selection = ()) -> Diagram:
+    def mermaid(
+        self, node: str | None = None, select: Selection = (), exclude: Selection = (), *, state: str | None = None
+    ) -> Diagram:
         """A Mermaid flowchart of what a node is made of; without a node, of the selected nodes."""
         from teachkit.lineage.mermaid import mermaid
 
         with self.workspace() as work:
             if node is None:
-                found = _selected(work, select, exclude)
+                found = self._selected(work, select, exclude, state)
             else:
                 end = _find(work.graph, node, None).id
                 found = {end, *work.graph.upstream(end)}
@@ -386,18 +405,18 @@ class Project:
 
         return build(self.root, self._with(command, select, exclude, options), report)
 
+    def _selected(
+        self, work: Workspace, select: Selection, exclude: Selection = (), state: str | None = None
+    ) -> set[str]:
+        from teachkit.build import chosen
+
+        return chosen(work, self._with("build", select, exclude, {"state": state}))
+
     def _with(self, command: str, select: Selection, exclude: Selection, options: Mapping[str, Any]) -> BuildOptions:
         import dataclasses
 
         chosen: dict[str, Any] = {"command": command, "select": _texts(select), "exclude": _texts(exclude)}
         return dataclasses.replace(self._options, **chosen, **options)
-
-
-def _selected(work: Workspace, select: Selection, exclude: Selection = ()) -> set[str]:
-    from teachkit.build import known_state
-    from teachkit.graph import select as selected
-
-    return selected(work.graph, _texts(select), _texts(exclude), known_state(work))
 
 
 def _find(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:

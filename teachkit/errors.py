@@ -208,6 +208,30 @@ class UnknownTarget(UsageError):
     instead = "write one of: {known}.{hint}"
 
 
+class BadState(UsageError):
+    """What `--state` names cannot be compared with."""
+
+    slug = "bad-state"
+    what = "nothing can be compared with '{state}': {problem}"
+    instead = "{advice}"
+
+
+class BaseDoesNotCompile(UsageError):
+    """The project as it was at the revision of a comparison has errors; the project as it is has none."""
+
+    slug = "base-does-not-compile"
+    what = "the base does not compile: the project has errors as it was at '{state}', not as it is now"
+    instead = "{errors}\ncompare with a revision that compiles"
+
+
+class NoLastRun(UsageError):
+    """`retry` finds no run to go on with."""
+
+    slug = "no-last-run"
+    what = "there is no run to retry: {problem}"
+    instead = "run 'teachkit build', 'run' or 'test'"
+
+
 class SqlFailed(UsageError):
     """A query given on the command line failed."""
 

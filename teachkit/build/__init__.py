@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from teachkit.build.pipeline import build, plan
+    from teachkit.build.pipeline import build, plan, retry
     from teachkit.build.planning import Plan, PlanStep
     from teachkit.build.run import (
         BuildOptions,
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         Run,
         quiet,
     )
-    from teachkit.build.workspace import Workspace, known_state, open_workspace
+    from teachkit.build.state import chosen, known_state
+    from teachkit.build.workspace import Workspace, open_workspace
 
 __all__ = [
     "BuildOptions",
@@ -35,10 +36,12 @@ __all__ = [
     "Run",
     "Workspace",
     "build",
+    "chosen",
     "known_state",
     "open_workspace",
     "plan",
     "quiet",
+    "retry",
 ]
 _RUN = (
     "BuildOptions",
@@ -55,9 +58,10 @@ _RUN = (
 __getattr__ = lazy_names(
     __name__,
     {
-        "pipeline": ("build", "plan"),
+        "pipeline": ("build", "plan", "retry"),
         "planning": ("Plan", "PlanStep"),
         "run": _RUN,
-        "workspace": ("Workspace", "known_state", "open_workspace"),
+        "state": ("chosen", "known_state"),
+        "workspace": ("Workspace", "open_workspace"),
     },
 )

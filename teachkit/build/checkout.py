@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -29,16 +30,19 @@ def checked_out(root: Path, commit: str, *, leave_out: Sequence[Path] = ()) -> I
     Raises:
         GitFailed: git cannot read the commit.
     """
-    top = Path(run_git(root, "rev-parse", "--show-toplevel").strip())
-    prefix = run_git(root, "rev-parse", "--show-prefix").strip()
+    top = Path(run_git(root, "rev-parse", "--show-toplevel").removesuffix("\n"))
+    prefix = run_git(root, "rev-parse", "--show-prefix").removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="teachkit-", ignore_cleanup_errors=True) as temporary:
         base = Path(temporary).resolve()
         tree = _beside(base / "tree", top)
         _write(top, commit, base / "index", tree)
-        _link_ignored(top, tree, {p.resolve() for p in leave_out})
-        (tree / prefix).mkdir(parents=True, exist_ok=True)
+        _share_ignored(top, tree, {p.resolve() for p in leave_out})
+        folder = tree / prefix
+        if not folder.is_dir():  # the commit has no such folder, or a file in its place
+            folder = base / "tree" / "nothing"
+            folder.mkdir(exist_ok=True)
         try:
-            yield tree / prefix
+            yield folder
         finally:
             shutil.rmtree(base / "tree", ignore_errors=True)
 
@@ -70,30 +74,34 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
-    """Write the files of a commit as a checkout would, through an index of our own."""
-    changed = set(_changed(top, commit, index.with_name("index of the work tree")))
+    """Write the files of a commit: what did not change as it is in the work tree, the rest as a checkout would.
+
+    So a file means the same in both, although git might write its lines with other ends.
+    """
     own = {"GIT_INDEX_FILE": str(index)}
     run_git(top, "read-tree", commit, env=own)
+    changed = _changed(top, commit)
     written = []
     for entry in _names(run_git(top, "ls-files", "--stage", "-z", env=own)):
         about, _, name = entry.partition("\t")
-        there = top / name
-        linked = name not in changed and (about.startswith(_GITLINK) or _is_large(there))
-        if linked:
+        there, gitlink = top / name, about.startswith(_GITLINK)
+        if name in changed or not os.path.lexists(there):  # it may be gone since git looked
+            written += [] if gitlink else [name]
+        elif gitlink or _is_large(there):
             _link(tree / name, there)
-        elif not about.startswith(_GITLINK):
-            written.append(name)
+        else:
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(there, tree / name, follow_symlinks=False)
     names = "".join(f"{name}\0" for name in written)
     run_git(top, "checkout-index", "-z", "--stdin", f"--prefix={tree}/", env=own, stdin=names)
 
 
-def _changed(top: Path, commit: str, index: Path) -> list[str]:
-    """The files that differ between a commit and the work tree, by a copy of its index: git writes into that."""
-    real = top / run_git(top, "rev-parse", "--git-path", "index").strip()
-    if real.is_file():
-        shutil.copyfile(real, index)
-    own = {"GIT_INDEX_FILE": str(index)}
-    return _names(run_git(top, "diff", "--name-only", "--no-renames", "-z", commit, "--", env=own))
+def _changed(top: Path, commit: str) -> set[str]:
+    """The files of the work tree that differ from the commit, or at which git was told not to look."""
+    how = ("-c", "diff.autoRefreshIndex=false", "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z")
+    found = run_git(top, *how, commit, "--")
+    flags = [entry.partition(" ") for entry in _names(run_git(top, "ls-files", "-v", "-z"))]
+    return {*_names(found), *(name for flag, _, name in flags if flag != "H")}
 
 
 def _is_large(path: Path) -> bool:
@@ -103,15 +111,31 @@ def _is_large(path: Path) -> bool:
         return False
 
 
-def _link_ignored(top: Path, tree: Path, left_out: set[Path]) -> None:
+def _share_ignored(top: Path, tree: Path, left_out: set[Path]) -> None:
     found = run_git(top, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
     for name in _names(found):
-        path = top / name
-        if path.resolve() in left_out or PurePosixPath(name).name in _NOT_SHARED:
-            continue
-        place = tree / name
-        if not place.exists() and not place.is_symlink():
-            _link(place, path)
+        if _may_hold(tree, PurePosixPath(name)):
+            _share(tree / name, top / name, left_out)
+
+
+def _may_hold(tree: Path, name: PurePosixPath) -> bool:
+    """Whether the folders of a file are folders, or not there: nothing is written through a link that leads away."""
+    folders = [tree / parent for parent in name.parents]
+    return all(f.is_dir() and not f.is_symlink() if os.path.lexists(f) else True for f in folders)
+
+
+def _share(place: Path, path: Path, left_out: set[Path]) -> None:
+    """Link to what lies outside git; of a folder that the commit has as well, to what that lacks."""
+    resolved = path.resolve()
+    if resolved in left_out or path.name in _NOT_SHARED:
+        return
+    is_folder = path.is_dir() and not path.is_symlink()
+    if is_folder and (place.is_dir() or any(out.is_relative_to(resolved) for out in left_out)):
+        if not place.is_symlink():
+            for entry in _entries(path):
+                _share(place / entry.name, entry, left_out)
+    elif not os.path.lexists(place):
+        _link(place, path)
 
 
 def _link(place: Path, target: Path) -> None:

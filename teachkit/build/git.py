@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_QUIET = ("--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.splitIndex=false")
+"""Git writes nothing that it need not write, and runs no hooks: we ask, we change nothing."""
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
@@ -158,9 +160,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(
-            ["git", "--no-optional-locks", *arguments], cwd=root, capture_output=True, timeout=30, check=False
-        )
+        return subprocess.run(["git", *_QUIET, *arguments], cwd=root, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         advice = "install git, and see that 'git status' works in this folder"
         raise NoGit(None, folder=root, problem=f"git cannot be run: {error}", advice=advice) from error
@@ -172,7 +172,7 @@ def run_git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, s
     Raises:
         GitFailed: git refuses, or takes longer than ten minutes.
     """
-    command = ["git", "--no-optional-locks", *arguments]
+    command = ["git", *_QUIET, *arguments]
     try:
         found = subprocess.run(
             command,
@@ -184,8 +184,12 @@ def run_git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, s
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GitFailed(None, command=arguments[0], problem=str(error)) from error
+        raise GitFailed(None, command=_name(arguments), problem=str(error)) from error
     if found.returncode:
         said = found.stderr.decode(errors="replace").strip()
-        raise GitFailed(None, command=arguments[0], problem=said or f"exit code {found.returncode}")
+        raise GitFailed(None, command=_name(arguments), problem=said or f"exit code {found.returncode}")
     return os.fsdecode(found.stdout)
+
+
+def _name(arguments: tuple[str, ...]) -> str:
+    return arguments[2] if arguments[0] == "-c" else arguments[0]

@@ -54,9 +54,11 @@ def check_locked(run: Executor, lock: Lock, wanted: set[str]) -> None:
         raise LockedDiffers(None, differences="\n".join(f"  {line}" for line in found))
 
 
-def publish(run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: bool, keep_lock: bool) -> bool:
-    """Move the environment, then the lock; True if the lock changed. ``whole``: nodes that are gone are forgotten."""
-    mine = {i: _published(run, i) for i in wanted if i in run.outputs or i in run.results}
+def publish(
+    run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: bool, keep_lock: bool
+) -> tuple[bool, bool]:
+    """Move the environment, then the lock; which of them changed. ``whole``: nodes that are gone are forgotten."""
+    mine = {i: _published(run, i) for i in wanted}
 
     def change(before: Environment) -> Environment:
         kept = {} if whole else {i: n for i, n in before["nodes"].items() if i in run.graph.nodes}
@@ -64,8 +66,8 @@ def publish(run: Executor, lock: Lock, wanted: set[str], run_id: str, *, whole: 
         same = nodes == before["nodes"] and before["run"] is not None
         return Environment(run=before["run"] if same else run_id, nodes=nodes)
 
-    run.store.update_environment(run.files.target_name, change)
-    return False if keep_lock else write_lock(run.files.lock_path, lock)
+    moved = run.store.update_environment(run.files.target_name, change)["run"] == run_id
+    return moved, False if keep_lock else write_lock(run.files.lock_path, lock)
 
 
 def _published(run: Executor, node_id: str) -> EnvironmentNode:

@@ -61,8 +61,10 @@ def working_tree(root: Path, options: BuildOptions) -> Iterator[Revision]:
 
 
 @contextmanager
-def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revision]:
+def at_revision(root: Path, options: BuildOptions, name: str, *, create: bool = True) -> Iterator[Revision]:
     """The project as it was at ``name``, in a temporary folder; its store is that of the project at ``root``.
+
+    Without ``create`` a missing store is not made, and nothing is kept in one for the next time.
 
     Raises:
         NoGit, UnknownRevision, ShallowClone, GitFailed: git does not have it.
@@ -77,7 +79,7 @@ def at_revision(root: Path, options: BuildOptions, name: str) -> Iterator[Revisi
     git = GitState(commit, ())
     with checked_out(root, commit, leave_out=(store, target)) as folder:
         try:
-            work = open_workspace(folder, options, change=lambda files: _with_store(files, store))
+            work = open_workspace(folder, options, create=create, change=lambda files: _with_store(files, store))
         except TeachkitError as error:
             problem = _no_project(name, error, root)
             yield Revision(name, git, None, lock, problem, lock_problem)

@@ -36,6 +36,7 @@ class BuildOptions:
     variables: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
     llm: LlmMode | Kept | None = None
+    state: str | None = None
     command: str = "build"
 
 
@@ -137,6 +138,7 @@ class Run:
     published: bool = False
     lock_changed: bool = False
     error: TeachkitError | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -165,5 +167,6 @@ class Run:
             "passed": self.passed,
             "published": self.published,
             "message": str(self.error) if self.error else "",
+            "args": dict(self.args),
             "results": [r.as_dict() for r in self.results],
         }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from teachkit.build.memo import CacheMemo
 from teachkit.graph import Graph, compile_graph
-from teachkit.graph.select import Known
 from teachkit.project import ProjectFiles, read_project
 from teachkit.store import Store
 
@@ -73,17 +71,3 @@ def compile_files(files: ProjectFiles, store: Store, *, keep: bool = False) -> G
     if keep:
         memo.save()
     return graph
-
-
-def known_state(work: Workspace) -> Known:
-    """What ``state:`` and ``result:`` compare with: the environment, and the last run's results."""
-    environment = work.store.read_environment(work.files.target_name)["nodes"]
-    results: dict[str, str] = {}
-    path = work.files.target_path / "run_results.json"
-    if path.is_file():
-        try:
-            results = {r["id"]: r["status"] for r in json.loads(path.read_bytes())["results"]}
-        except (ValueError, KeyError, TypeError):
-            results = {}  # another tool's file, or a torn one: as if nothing had run
-    fingerprints = {i: (n["definition"], n["fingerprint"]) for i, n in environment.items()}
-    return Known(fingerprints, results, work.files.selectors)

@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "Run nodes, without tests.",
     "build": "Run and test nodes in order, then publish.",
     "test": "Test what was built.",
+    "retry": "Run again what failed or was skipped.",
     "show": "Show rows of a node.",
     "sql": "Query the environment.",
     "try": "Try a prompt on a few items.",

@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 _ORDER = ("built", "reused", "passed", "warned", "failed", "error", "skipped")
 _SHOWN_ERRORS = 50
 
+state_option = click.option(
+    "--state",
+    metavar="REF_OR_PATH",
+    envvar="TEACHKIT_STATE",
+    show_envvar=True,
+    help="What 'state:' compares with: a git revision, or saved artefacts. Default: what is published.",
+)
 _SELECTION: tuple[Callable[[Any], Any], ...] = (
     click.option("--select", "-s", multiple=True, help="Nodes to choose: see the selection grammar."),
     click.option("--exclude", multiple=True, help="Nodes to leave out."),
+    state_option,
 )
 _COMMON = (
     *_SELECTION,
@@ -77,6 +85,11 @@ def run_nodes(
 
     with progress(settings, stderr=form == "json") as report:
         run: Run = getattr(project, name)(select, exclude, report=report, **options)
+    return show_run(run, form, settings)
+
+
+def show_run(run: Run, form: str, settings: Settings) -> int:
+    """Say what came of a run; the exit code."""
     with readers_may_leave():
         if form == "json":
             print_json(run.as_dict())
@@ -105,7 +118,7 @@ def _show_summary(run: Run, settings: Settings, *, stderr: bool) -> None:
         show_error(run.error, settings)
     if settings.log_format == "json":
         return
-    if not run.results and run.error is None:
+    if not run.results and run.error is None and not run.args.get("retry_of"):
         click.echo("nothing to do: the selection holds no node", err=stderr)
         return
     counts = run.counts

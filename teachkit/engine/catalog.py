@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from teachkit.project import ProjectFiles
     from teachkit.store import Store
 
+_JOINED = 50  # voters in one query: DuckDB takes no expression, and no chain of joins, that is 1,000 deep
+
 
 def catalog_path(store: Store) -> Path:
     """The DuckDB file with the views; made anew by each build that changed something."""
@@ -94,11 +96,14 @@ def _relation(
 
 def _votes(task: TaskInfo, dataset: Sequence[Path], voters: Sequence[tuple[Node, Sequence[Path]]]) -> str:
     """One row for each item, one column for each voter: the label it said, NULL where it abstained."""
-    columns, joins = [], []
-    for index, (node, paths) in enumerate(voters):
-        columns.append(f"{_label(task, f'v{index}', paths)} as {quote(node.name)}")
-        joins.append(f"positional join {parquet(paths, union_by_name=True)} v{index}")
-    return f"select d.{quote(task.key)}, {', '.join(columns)} from {parquet(dataset)} d {' '.join(joins)}"
+    groups, columns = [], []
+    for number, start in enumerate(range(0, len(voters), _JOINED)):
+        some = list(enumerate(voters[start : start + _JOINED]))
+        labels = ", ".join(f"{_label(task, f'v{i}', paths)} as {quote(node.name)}" for i, (node, paths) in some)
+        joins = " positional join ".join(f"{parquet(paths, union_by_name=True)} v{i}" for i, (_, paths) in some)
+        groups.append(f"positional join (select {labels} from {joins}) g{number}")
+        columns += [f"g{number}.{quote(node.name)}" for _, (node, _) in some]
+    return f"select d.{quote(task.key)}, {', '.join(columns)} from {parquet(dataset)} d {' '.join(groups)}"
 
 
 def _answers(store: Store, votes: Sequence[str]) -> list[Path]:

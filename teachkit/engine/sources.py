@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where
 from teachkit.graph.sql import literal, quote
-from teachkit.hashing import digest
+from teachkit.hashing import digest, digest_file
+from teachkit.project.root import name_below
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from teachkit.graph.node import SourceSpec
     from teachkit.store import Store
 
+_SMALL_BYTES, _FEW_FILES = 1 << 20, 20
 _REMOTE = re.compile(r"^(s3|gs|gcs|r2|https?|hf|az|azure|abfss)://")
 _EXTENSION = {
     "s3": "httpfs",
@@ -99,8 +101,8 @@ class SourceReader:
         files = check_there(spec, self._root, name, where)
         if not files:
             return self._ask(spec, name, where)
-        stats = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-        key = "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), stats])
+        known_by = _known_by(files, self._root)
+        key = "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
         found = self._store.cache.get_many([key]).get(key)
         if found is not None:
             return dict(json.loads(found))
@@ -124,6 +126,14 @@ class SourceReader:
             except duckdb.Error as error:
                 raise unreadable(error, name, where) from error
         return {row[0]: row[1] for row in rows}
+
+
+def _known_by(files: Sequence[Path], root: Path) -> list[Any]:
+    """What tells that files are as they were: their content where they are small, so that a checkout knows them too."""
+    stats = [f.stat() for f in files]
+    if sum(stat.st_size for stat in stats) <= _SMALL_BYTES and len(files) <= _FEW_FILES:
+        return [(name_below(f, root), digest_file(f)) for f in files]
+    return [(str(f.resolve()), stat.st_size, stat.st_mtime_ns) for f, stat in zip(files, stats, strict=True)]
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: Path, name: str, where: Where) -> str:

@@ -45,9 +45,9 @@ class Known:
     """What ``state:`` and ``result:`` compare with."""
 
     fingerprints: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Node id -> (own digest, fingerprint) as last published."""
+    """Node id -> (own digest, fingerprint) of what is compared with."""
     results: Mapping[str, str] = field(default_factory=dict)
-    """Node id -> status in the last run."""
+    """Node id -> status in the run that is asked about."""
     selectors: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +65,22 @@ def select(graph: Graph, include: Sequence[str], exclude: Sequence[str] = (), kn
         if include and n.inputs and set(n.inputs) <= chosen | _tables(graph, n, chosen)
     }
     return chosen - _union(graph, exclude, known)
+
+
+def methods_of(texts: Sequence[str], selectors: Mapping[str, Any]) -> set[str]:
+    """The methods that selections make use of, also inside the selectors that they name."""
+    found: set[str] = set()
+    waiting, seen = list(texts), set()
+    while waiting:
+        for part in re.split(r"[\s,]+", waiting.pop()):
+            match = _ATOM.match(part)
+            method, colon, value = (match["body"] if match else "").partition(":")
+            if colon:
+                found.add(method)
+            if method == "selector" and value in selectors and value not in seen:
+                seen.add(value)
+                waiting.append(selectors[value].definition)
+    return found
 
 
 def find_node(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
@@ -191,7 +207,12 @@ def _known_value(value: str, known: Any, text: str) -> None:
         )
 
 
+_OF_DBT = ("modified.body", "modified.configs", "modified.macros")
+"""Parts of a definition in dbt; here a definition is what it means, whichever part of it says so."""
+
+
 def _state(graph: Graph, value: str, known: Known) -> set[str]:
+    value = "modified.definition" if value in _OF_DBT else value
     _known_value(
         value, ("new", "old", "modified", "modified.definition", "modified.inputs", "unmodified"), f"state:{value}"
     )

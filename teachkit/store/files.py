@@ -38,7 +38,7 @@ def file_digests(paths: Iterable[Path], cache: Cache) -> dict[Path, str]:
 
 def _signature(path: Path) -> str:
     stat = path.stat()
-    return f"file {stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {path.absolute()!a}"
+    return f"file {stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {path.resolve()!a}"
 
 
 def _settled(path: Path) -> bool:

@@ -97,10 +97,33 @@ RESULT = record(
         "failures": {"type": ["integer", "null"]},
     }
 )
+RUN_ID = {"type": "string", "pattern": "^[0-9]{6}-[0-9a-f]{8}$"}
+FLAG = {"type": "boolean"}
+ARGS = record(
+    {
+        "command": {"enum": ["build", "run", "test"]},
+        "select": several(TEXT, 0),
+        "exclude": several(TEXT, 0),
+        "state": MAYBE_TEXT,
+        "full_refresh": FLAG,
+        "fail_fast": FLAG,
+        "locked": FLAG,
+        "store_failures": FLAG,
+        "sample": {"type": ["integer", "null"]},
+        "threads": {"type": ["integer", "null"]},
+        "llm": {"enum": ["live", "record", "replay", None]},
+        "target": TEXT,
+        "profiles_dir": MAYBE_TEXT,
+        "vars": {"type": "object"},
+        "retry_of": {"anyOf": [RUN_ID, {"type": "null"}]},
+        "kept": several(TEXT, 0),
+        "not_reached": several(TEXT, 0),
+    }
+)
 RUN = record(
     {
         "schema_version": {"const": 1},
-        "run_id": {"type": "string", "pattern": "^[0-9]{6}-[0-9a-f]{8}$"},
+        "run_id": RUN_ID,
         "command": {"enum": ["build", "run", "test"]},
         "commit": MAYBE_TEXT,
         "dirty": {"type": ["boolean", "null"]},
@@ -110,9 +133,14 @@ RUN = record(
         "passed": {"type": "boolean"},
         "published": {"type": "boolean"},
         "message": TEXT,
+        "args": ARGS,
         "results": several(RESULT),
     }
 )
+NOTHING_TO_RETRY = {
+    **RUN,
+    "properties": {**RUN["properties"], "run_id": {"type": "null"}, "results": {"type": "array", "maxItems": 0}},
+}
 ROWS = record({"columns": several(TEXT), "rows": several({"type": "object"})})
 NODE = record(
     {
@@ -216,6 +244,7 @@ JSON = {
     ("build",): RUN,
     ("run",): RUN,
     ("test",): RUN,
+    ("retry",): NOTHING_TO_RETRY,
     ("build", "--dry-run"): PLAN,
     ("run", "--dry-run", "--full-refresh"): PLAN,
     ("parse",): MANIFEST,
@@ -261,6 +290,7 @@ TEXTS = {
     ("build",): r"18 nodes in [\d.]+ m?s: 10 reused, 8 passed\npublished to target 'dev'\n$",
     ("run",): r"10 nodes in [\d.]+ m?s: 10 reused\n",
     ("test",): r"8 nodes in [\d.]+ m?s: 8 passed\n$",
+    ("retry",): r"^nothing to retry: run 0+1-[0-9a-f]{8} finished all that it was asked for\n$",
     (
         "build",
         "--dry-run",

@@ -118,3 +118,17 @@ def test_a_transform_reads_sources_and_refs_alone(sql: str, built: Sandbox, tmp_
     assert "hidden-value" not in found.all
     assert not there.exists()
     assert built.state() == before
+
+
+def test_a_thousand_voters_stand_side_by_side(fresh: Sandbox) -> None:
+    rules = "".join(f"  - {{name: w{i}, label: good, sql: 'stars >= {i % 5 + 1}'}}\n" for i in range(1_050))
+    fresh.write({"labeling_functions/mood/many.yml": f"labeling_functions:\n{rules}"})
+    fresh("run")
+    some = [0, 49, 50, 51, 998, 999, 1_000, 1_049]
+    columns = ", ".join(f"w{i}" for i in some)
+    query = f"select {columns}, v.stars as vote, d.stars as n from votes.mood v join data.reviews d using (id)"
+    rows = fresh("sql", query, "--limit", "-1", "--format", "json").json["rows"]
+    assert len(rows) == 40
+    for row in rows:
+        assert [row[f"w{i}"] for i in some] == ["good" if row["n"] >= i % 5 + 1 else None for i in some]
+        assert row["vote"] == ("good" if row["n"] >= 4 else "bad" if row["n"] <= 2 else None)

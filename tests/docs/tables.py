@@ -199,7 +199,8 @@ def _option(found: click.Parameter) -> tuple[str, ...]:
         return (f"`{found.make_metavar(click.Context(click.Command('x')))}`",)
     if not isinstance(found, click.Option):
         raise TypeError(found)
-    names = ", ".join(f"`{name}`" for name in found.opts)
+    both = [*found.opts, *(name for name in found.secondary_opts if name.startswith("-"))]
+    names = ", ".join(f"`{name}`" for name in both)
     value = "" if found.is_flag else f" {_value(found)}"
     said = found.help or ""
     if found.show_default and found.default is not None:

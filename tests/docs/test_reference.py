@@ -71,7 +71,7 @@ def test_every_option_of_batches_is_on_its_page() -> None:
 
     section = _page("commands/llm").partition("\n## batch\n")[2].partition("\n## ")[0]
     own = [p for p in command.params if isinstance(p, click.Option)]
-    assert len(own) == 5
+    assert len(own) == 6
     for parameter in own:
         assert f"\n| `{parameter.opts[0]}`" in section
     (action,) = [p.type for p in command.params if isinstance(p.type, click.Choice) and p.name == "action"]
@@ -135,14 +135,16 @@ def test_every_method_of_selection_is_on_the_page() -> None:
 
 def test_every_field_of_a_node_is_on_the_page_of_artefacts() -> None:
     from teachkit.build.artifacts import node_dict
-    from teachkit.build.run import NodeResult, Run
+    from teachkit.build.retrying import arguments
+    from teachkit.build.run import BuildOptions, NodeResult, Run
     from teachkit.errors import Where
     from teachkit.graph import Node
 
     text = _page("commands/artefacts")
     node = Node("lf.t.a", "lf", "a", Where("a.sql"), None, {}, (), {})
     run = Run("1", "build", None, None, "dev", 0.0, 0.0, ())
-    for field in [*node_dict(node), *run.as_dict(), *NodeResult("a", "lf", "built").as_dict()]:
+    args = arguments(BuildOptions(), "dev", retry_of=None, kept=[], not_reached=[])
+    for field in [*node_dict(node), *run.as_dict(), *args, *NodeResult("a", "lf", "built").as_dict()]:
         assert f"`{field}`" in text, field
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from teachkit.errors import BadSelector
 from teachkit.graph import select
-from teachkit.graph.select import Known
+from teachkit.graph.select import Known, methods_of
 from teachkit.project.models import Selector
 from tests.graph.projects import compiled
 
@@ -89,6 +89,12 @@ SELECTIONS: dict[str, str] = {
     "state:modified.definition": "lf.spam.bye lf.spam.link",
     "state:modified": "lf.spam.bye lf.spam.link label_set.spam_labels",
     "state:modified.inputs": "label_set.spam_labels",
+    "state:modified.body": "lf.spam.bye lf.spam.link",
+    "state:modified.configs": "lf.spam.bye lf.spam.link",
+    "state:modified.macros": "lf.spam.bye lf.spam.link",
+    "state:old,type:lf": "lf.spam.buy lf.spam.link unit_test.u",
+    "result:failed": "test.none",
+    "result:error+,state:modified": "label_set.spam_labels",
     "state:modified+": "lf.spam.bye lf.spam.link label_set.spam_labels export.out",
     "result:error": "lf.spam.buy unit_test.u",
     "result:fail": "test.none",
@@ -153,6 +159,26 @@ def test_a_selector_that_names_itself_is_an_error(graph: Graph) -> None:
     selectors = {"a": Selector(name="a", definition="selector:b"), "b": Selector(name="b", definition="selector:a")}
     with pytest.raises(BadSelector, match="selector 'a' selects itself"):
         select(graph, ["selector:a"], known=Known({}, {}, selectors))
+
+
+USED = {
+    "link": set(),
+    "+link,b* 2+lf.spam.buy+": set(),
+    "state:new": {"state"},
+    "@state:new tag:a,1+result:error+2": {"state", "tag", "result"},
+    "selector:a": {"selector", "type", "state"},
+    "selector:b+ selector:nobody": {"selector", "state"},
+    "selector:loop": {"selector"},
+    "+ ,, :": {""},
+}
+
+
+@pytest.mark.parametrize("text", USED)
+def test_the_methods_that_a_selection_needs_are_known_before_it_is_read(text: str) -> None:
+    definitions = {"a": "type:lf selector:b", "b": "+state:modified", "loop": "selector:pool", "pool": "selector:loop"}
+    selectors = {name: Selector(name=name, definition=words) for name, words in definitions.items()}
+    assert methods_of([text], selectors) - {""} == USED[text] - {""}
+    assert methods_of(text.split(), selectors) == methods_of([text], selectors)
 
 
 def test_upstream_and_downstream_stop_at_a_depth(graph: Graph) -> None:

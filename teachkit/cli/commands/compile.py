@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 @selection_options
 @click.option("--item", metavar="KEY", help="Show the exact requests of the selected prompts about an item.")
 @format_option
-def command(settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...], item: str | None, form: str) -> int:
+def command(
+    settings: Settings,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    state: str | None,
+    item: str | None,
+    form: str,
+) -> int:
     """Check the project and write readable SQL to target/compiled/; with --select, print it.
 
     Each SQL node gets a file; each task gets one with the scan that its row-local labeling functions share. With --item
     nothing is written: it shows what prompts ask about an item, to the letter. Nothing is sent.
     """
     if item is not None:
-        _show_requests(settings.project().requests(item, select, exclude), form)
+        _show_requests(settings.project().requests(item, select, exclude, state=state), form)
         return 0
-    texts = settings.project().compile(select, exclude)
+    texts = settings.project().compile(select, exclude, state=state)
     if form == "json":
         print_json({"nodes": [{"id": node_id, "compiled": text} for node_id, text in texts.items()]})
     elif select or exclude:

@@ -59,6 +59,7 @@ def command(settings: Settings, **options: Any) -> int:
     ITEM is a key of the dataset. Contributions are log-odds of the likeliest label against the next one: with the prior
     they add up to the logarithm of the ratio of the two posteriors.
     """
+    state = options.pop("state")
     _check(**options)
     project, node, item, form = settings.project(), options["node"], options["item"], options["form"]
     output = options["output"]
@@ -67,7 +68,7 @@ def command(settings: Settings, **options: Any) -> int:
         _write("".join(json.dumps(plain(e), ensure_ascii=False) + "\n" for e in events), output)
         _say_what_changed(events)
     elif options["graph"]:
-        diagram = project.mermaid(node, options["select"], options["exclude"])
+        diagram = project.mermaid(node, options["select"], options["exclude"], state=state)
         _write(diagram.text, output)
         if not diagram.nodes:
             click.echo("the selection holds no node", err=True)

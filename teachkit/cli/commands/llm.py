@@ -9,6 +9,7 @@ import click
 from teachkit.cli.commands.llm_batch import with_batches
 from teachkit.cli.commands.llm_improve import improve
 from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
+from teachkit.cli.running import state_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ _MEASURES = {"ece_raw": "ECE", "ece": "ECE calibrated", "auroc": "AUROC"}
 @with_batches
 @click.argument("action", type=click.Choice(["plan", "compare", "improve", "batch"]))
 @click.argument("names", nargs=-1)
+@state_option
 @click.option("--gold", help="Gold that 'compare' measures on: train, tune, test or all; default: all but test.")
 @click.option("--model", help="The model that 'improve' asks; default: the prompt's.")
 @click.option("--provider", help="The provider that 'improve' asks; default: the prompt's.")
@@ -34,6 +36,7 @@ def command(
     settings: Settings,
     action: str,
     names: tuple[str, ...],
+    state: str | None,
     gold: str | None,
     model: str | None,
     provider: str | None,
@@ -50,11 +53,11 @@ def command(
     """
     project = settings.project()
     if action == "compare":
-        _show_comparison(project.llm_compare(names, gold=gold), form, settings)
+        _show_comparison(project.llm_compare(names, gold=gold, state=state), form, settings)
     elif action == "improve":
         improve(project, names, form, model=model, provider=provider, errors=errors, mode=mode)
     else:
-        _show_plan(project.llm_plan(names), form, settings)
+        _show_plan(project.llm_plan(names, state=state), form, settings)
     return 0
 
 

@@ -8,6 +8,7 @@ import click
 
 from teachkit.cli.command import SettingsCommand, as_command
 from teachkit.cli.output import count, format_option, print_json, print_table
+from teachkit.cli.running import state_option
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ _OPTIONS = {"submit": ("max_cost", "dry_run"), "status": ("everything",), "colle
 @as_command
 @click.argument("action", type=click.Choice(["submit", "status", "collect", "cancel"]))
 @click.argument("names", nargs=-1)
+@state_option
 @click.option("--max-cost", type=click.FloatRange(min=0), help="Submit nothing that may cost more USD.")
 @click.option("--dry-run", is_flag=True, help="Show what 'submit' would send; send nothing.")
 @click.option("--all", "everything", is_flag=True, help="'status' shows batches that are collected, too.")
 @click.option("--forget", is_flag=True, help="'cancel' drops the batch here, with all that it may be answered.")
 @format_option
-def command(settings: Settings, action: str, names: tuple[str, ...], form: str, **options: Any) -> int:
+def command(
+    settings: Settings, action: str, names: tuple[str, ...], state: str | None, form: str, **options: Any
+) -> int:
     """Have prompts answered in batches: for less, within a day.
 
     submit [SELECTION]: buy answers to what has none yet.
@@ -46,7 +50,7 @@ def command(settings: Settings, action: str, names: tuple[str, ...], form: str, 
     project = settings.project()
     with progress(settings, stderr=True) as report:
         if action == "submit":
-            return _submit(project, names, options, report, form, settings)
+            return _submit(project, names, {**options, "state": state}, report, form, settings)
         looked = _look(project, action, names, options, report)
     if form == "json":
         print_json(looked.as_dict())
@@ -101,7 +105,8 @@ def _submit(
     project: Project, names: Sequence[str], options: dict[str, Any], report: Reporter, form: str, settings: Settings
 ) -> int:
     dry_run = options["dry_run"]
-    found = project.llm_batch_submit(names, max_cost=options["max_cost"], dry_run=dry_run, report=report)
+    how = {name: options[name] for name in ("max_cost", "state", "dry_run")}
+    found = project.llm_batch_submit(names, report=report, **how)
     if form == "json":
         print_json(found.as_dict())
     else:

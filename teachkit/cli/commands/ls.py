@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     default="id",
     help="What to write of each node; json: one object a line.",
 )
-def command(settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...], output: str) -> int:
+def command(
+    settings: Settings, select: tuple[str, ...], exclude: tuple[str, ...], state: str | None, output: str
+) -> int:
     """List the selected nodes in the order in which they run."""
     from teachkit.build.artifacts import node_dict
 
-    nodes = settings.project().ls(select, exclude)
+    nodes = settings.project().ls(select, exclude, state=state)
     for node in nodes:
         match output:
             case "json":
