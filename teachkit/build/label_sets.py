@@ -18,7 +18,7 @@ from teachkit.hashing import canonical_json, digest
 from teachkit.voters.python_file import load_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -55,20 +55,10 @@ def make_label_set(run: Executor, node: Node) -> Output:
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
     _say_if_compiling(run)
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):  # a class of the user's own may print; stdout is for results
-            votes, models, gold = fit(run, node)
-            parameters = parameters_of(models)
-            tables = rows(run, node, task, votes, models, gold)
-    except TeachkitError:
-        raise
-    except (Exception, SystemExit) as error:
-        problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
-        raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
-    finally:
-        for line in printed.getvalue().splitlines():
-            run.note(f"{node.id}: {line}")
+    with fitting(run, node):
+        votes, models, gold = fit(run, node)
+        parameters = parameters_of(models)
+        tables = rows(run, node, task, votes, models, gold)
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         counts = label_counts(table, task.labels, multi=task.multi)
@@ -82,6 +72,27 @@ def make_label_set(run: Executor, node: Node) -> Output:
     }
     run.put(keys[-1], parameter_table(parameters), node, -1, about)
     return output_of(metas)
+
+
+@contextlib.contextmanager
+def fitting(run: Executor, node: Node) -> Iterator[None]:
+    """Let a label model work that may be a user's class: what it prints is noted, what it raises is its fault.
+
+    Raises:
+        NodeFailed: it raised something, or left.
+    """
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):  # stdout is for results
+            yield
+    except TeachkitError:
+        raise
+    except (Exception, SystemExit) as error:
+        problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
+        raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
+    finally:
+        for line in printed.getvalue().splitlines():
+            run.note(f"{node.id}: {line}")
 
 
 def conflict_of(cast: Cast) -> float:

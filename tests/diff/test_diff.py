@@ -456,3 +456,33 @@ def test_labels_of_a_task_that_reads_another_label_set(tmp_path: Path) -> None:
     check(repo, found, before, name="nexts")
     assert list(causes(found)) == ["label_set.moods"]
     assert found["lost"] + found["flips"] > 0
+
+
+def test_a_class_of_the_projects_own_that_fails_on_one_change_alone(repo: Repo) -> None:
+    """It takes both new voters or none: alone, neither can be tried, and no figure is made up."""
+    own = """
+        import numpy as np
+
+        class Fussy:
+            def fit(self, votes, **_):
+                print("fitting")
+                if len([v for v in votes.voters if v in ("one", "two")]) == 1:
+                    raise ValueError("one of two")
+                self.k = votes.n_labels
+                return self
+
+            def predict_proba(self, votes):
+                shares = np.zeros((votes.n_items, self.k))
+                shares[:, int("one" in votes.voters)] = 1.0
+                return shares
+        """
+    repo.write({"label_models/own.py": own})
+    repo.replace(MODEL, "type: majority", "type: label_models/own.py:Fussy")
+    repo("build", "-q", code=None)
+    repo.commit()
+    repo.git("branch", "-qf", "main", "work")
+    repo.write({f"labeling_functions/mood/{n}.sql": HARM for n in ("one", "two")})
+    found = repo.labels_diff()
+    assert found["flips"] == found["compared"]
+    assert causes(found)["interaction"] == found["flips"]
+    assert any("causes cannot be told apart" in note and "one of two" in note for note in found["notes"])
