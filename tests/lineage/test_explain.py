@@ -12,7 +12,7 @@ import pytest
 
 from teachkit import Project
 from teachkit.build.execute import looking_at
-from teachkit.lineage import explain, explain_items
+from teachkit.lineage import explain_items
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -244,12 +244,11 @@ def test_upstream_lists_all_that_a_node_is_made_of(built: Sandbox) -> None:
 
 
 def test_many_items_at_once_are_explained_as_each_alone(built: Sandbox) -> None:
-    with Project.load(built.root).workspace() as work:
+    project = Project.load(built.root)
+    with project.workspace() as work:
         for name in ("moods", "coins", "shares", "topics"):
-            node = work.graph[f"label_set.{name}"]
             with looking_at(work) as run:
-                together = explain_items(run, node, [*ITEMS, ITEMS[0]])
+                together = explain_items(run, work.graph[f"label_set.{name}"], [*ITEMS, ITEMS[0]])
             assert [one.item for one in together] == [*ITEMS, ITEMS[0]]
-            assert [one.as_dict() for one in together] == [
-                explain(work, node, item).as_dict() for item in [*ITEMS, ITEMS[0]]
-            ]
+            assert [one.as_dict() for one in together[:-1]] == [project.lineage(name, i).as_dict() for i in ITEMS]
+            assert together[-1] == together[0]
