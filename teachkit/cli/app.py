@@ -33,6 +33,7 @@ COMMANDS = {
     "analyze": "Show how good a task's voters are.",
     "lineage": "Show why an item has its label.",
     "llm": "Plan, compare and improve prompts.",
+    "docs": "Make the project's site; show it.",
     "clean": "Remove target/.",
     "schema": "Write JSON Schemas for editors.",
 }
