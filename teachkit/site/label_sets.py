@@ -234,7 +234,7 @@ def _model(view: View, node: Node) -> dict[str, Any] | None:
     if key is None or meta is None:
         return None
     labels = view.graph.tasks[node.task or ""].labels
-    fitted = []
+    fitted: list[dict[str, Any]] = []
     for number, found in enumerate(stored_parameters(view.run.store.read(key))):
         about = labels[number] if view.graph.tasks[node.task or ""].multi else None
         if found is None:

@@ -121,8 +121,8 @@ def _shares(cast: Cast, items: int) -> tuple[float | None, float | None]:
 
     if not items:
         return None, None
-    covered = sum(votes.votes_per_pattern[votes.pattern_of] for votes in cast.votes) > 0
-    return float(covered.mean()), sum(conflict_rate(v) for v in cast.votes) / len(cast.votes)
+    spoken: Any = sum(votes.votes_per_pattern[votes.pattern_of] for votes in cast.votes)
+    return float((spoken > 0).mean()), sum(conflict_rate(v) for v in cast.votes) / len(cast.votes)
 
 
 def _take(

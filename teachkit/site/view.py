@@ -71,7 +71,7 @@ class View:
     def tests_of(self, node_id: str) -> list[dict[str, Any]]:
         """The tests of a node, those that went wrong first."""
         tests = [self.graph[i] for i in self.graph.children.get(node_id, ()) if self.graph[i].kind in TESTS]
-        return sorted((self.test(t) for t in tests if _is_about(t, node_id)), key=_order)
+        return sorted((self.test(t) for t in tests if _about(t) == node_id), key=_order)
 
     def test(self, node: Node) -> dict[str, Any]:
         """A test with its result in the last run."""
@@ -80,9 +80,7 @@ class View:
         message = self.hide.text(str(result["message"])) if result else ""
         place = f"{node.where.path}:{node.where.line}" if node.where.line else node.where.path
         severity = node.spec.severity if node.kind == "test" else "error"
-        about = (
-            node.spec.target or (node.inputs[0] if node.inputs else None) if node.kind == "test" else node.spec.voter
-        )
+        about = _about(node)
         return {
             **self.reference(node.id),
             "status": status,
@@ -90,7 +88,7 @@ class View:
             "failures": result["failures"] if result else None,
             "place": place,
             "severity": severity,
-            "about": self.reference(about) if about in self.graph.nodes else None,
+            "about": self.reference(about) if about is not None and about in self.graph.nodes else None,
         }
 
 
@@ -138,10 +136,11 @@ def _last_run(run: Executor) -> Mapping[str, Any] | None:
         return None  # none, or another tool's file: as if nothing had run
 
 
-def _is_about(test: Node, node_id: str) -> bool:
+def _about(test: Node) -> str | None:
+    """The node that a test is about."""
     if test.kind == "unit_test":
-        return bool(test.spec.voter == node_id)
-    return bool((test.spec.target or test.inputs[0]) == node_id) if test.inputs else False
+        return str(test.spec.voter)
+    return str(test.spec.target or test.inputs[0]) if test.inputs else None
 
 
 def _order(test: Mapping[str, Any]) -> tuple[int, str]:
