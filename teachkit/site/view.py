@@ -94,9 +94,11 @@ class View:
 
 def look(run: Executor) -> View:
     """Find what there is of every node; nothing is built, and what is missing stays so."""
-    states = {}
+    states: dict[str, str] = {}
     for node in run.graph:
-        states[node.id] = _state(run, node)
+        found = _state(run, node)
+        of_earlier = found == "current" and any(states[i] != "current" for i in node.inputs if i in states)
+        states[node.id] = "older" if of_earlier else found
     last = _last_run(run)
     results = {r["id"]: r for r in last["results"]} if last else {}
     return View(run, states, last, results, discretion(run.files))

@@ -227,8 +227,9 @@
   const search = document.getElementById("dag-search");
   function mark() {
     svg.classList.toggle("searching", wanted.size > 0);
+    const known = new Map(Array.from(boxes.values(), (box) => [String(box.key), box]));
     world.querySelectorAll("g.node").forEach((shape) => {
-      const box = Array.from(boxes.values()).find((one) => String(one.key) === shape.dataset.key);
+      const box = known.get(shape.dataset.key);
       shape.classList.toggle("found", box.members.some((number) => wanted.has(number)));
     });
   }
