@@ -47,7 +47,8 @@ def main() -> None:
         files = [path for path in (folder / "target/docs").rglob("*") if path.is_file()]
         largest = max(files, key=lambda path: path.stat().st_size)
         total = sum(path.stat().st_size for path in files)
-        print(f"{len(files):,} files, {total / 1e6:.1f} MB; the largest: {largest.name}, {largest.stat().st_size / 1e6:.2f} MB")
+        size = largest.stat().st_size / 1e6
+        print(f"{len(files):,} files, {total / 1e6:.1f} MB; the largest: {largest.name}, {size:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ ODD = {
     "tasks/all.yml": "tasks:\n"
     f'  - name: feeling\n    description: "{SCRIPT}"\n'
     f"    labels: {json.dumps(LABELS, ensure_ascii=False)}\n"
-    "    dataset: ref('rows')\n    key: Key\n    guideline: g.md\n    gold: {column: truth}\n    splits: {column: part}\n"
+    "    dataset: ref('rows')\n    key: Key\n    guideline: g.md\n"
+    "    gold: {column: truth}\n    splits: {column: part}\n"
     "  - {name: about, kind: multichoice, labels: [size, taste], dataset: ref('rows'), key: Key, show: [text], "
     "gold: {column: about}, splits: {column: part}}\n"
     "  - {name: nogold, labels: [yes_, no_], dataset: ref('rows'), key: Key}\n"
