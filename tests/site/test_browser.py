@@ -169,7 +169,7 @@ def test_the_graph_zooms_moves_finds_and_opens_nodes(watched: Watched, url: str)
     page.click("g.node.found")
     page.wait_for_url("**/nodes/lf.spam.moment.html")
     page.click("text=Show it in the graph")
-    assert page.locator("g.node.found").count() == 1
+    page.wait_for_selector("g.node.found >> text=moment")
 
 
 def test_dark_is_chosen_and_stays(watched: Watched, url: str) -> None:
