@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
+    from teachkit.site.serve import DocsServer
     from teachkit.store import Lock
 
 Selection = Any  # a selector, or several: each a text as after --select
@@ -395,6 +396,21 @@ class Project:
                 end = _find(work.graph, node, None).id
                 found = {end, *work.graph.upstream(end)}
             return mermaid([n for n in work.graph if n.id in found])
+
+    # -- the site
+
+    def generate_docs(self, *, items: int = 200) -> Path:
+        """Write the project's site to ``docs/`` in the target folder; ``items`` of each label set get a page."""
+        from teachkit.site import generate
+
+        with self.workspace() as work:
+            return generate(work, items=items)
+
+    def docs_server(self, host: str = "127.0.0.1", port: int = 0) -> DocsServer:
+        """What serves the site that ``generate_docs`` writes; it listens, and serves once ``serve_forever`` runs."""
+        from teachkit.site.serve import DocsServer
+
+        return DocsServer(self.target_path() / "docs", host, port)
 
     # -- inside
 

@@ -232,6 +232,14 @@ class NoLastRun(UsageError):
     instead = "run 'teachkit build', 'run' or 'test'"
 
 
+class PortTaken(UsageError):
+    """``docs serve`` cannot listen at the port that it was given."""
+
+    slug = "port-taken"
+    what = "port {port} of {host} cannot be used: {problem}"
+    instead = "choose another: '--port {other}', or '--port 0' for any that is free"
+
+
 class SqlFailed(UsageError):
     """A query given on the command line failed."""
 

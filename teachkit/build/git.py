@@ -149,6 +149,28 @@ def origin(root: Path) -> tuple[str | None, str]:
     return f"https://{found[1]}/{found[2]}" if found and "." in found[1] else None, prefix
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit: its id, the day of it, the first line of its message."""
+
+    id: str
+    date: str
+    subject: str
+
+
+def commits_of(root: Path, path: str, most: int) -> list[Commit]:
+    """The last commits that changed a file of the project, newest first; none outside git."""
+    form = "--format=%H%x00%cs%x00%s%x00"
+    found = _git(root, "log", f"--max-count={most}", form, "--end-of-options", "HEAD", "--", path) or ""
+    words = found.replace("\0\n", "\0").split("\0")[:-1]
+    return [Commit(*words[i : i + 3]) for i in range(0, len(words), 3)]
+
+
+def text_at(root: Path, commit: str, path: str) -> str | None:
+    """A file of the project as a commit has it, None if it has none."""
+    return _git(root, "show", f"{commit}:./{path}")
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     """What git answers; None if it refuses, or cannot be asked."""
     try:

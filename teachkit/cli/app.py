@@ -37,6 +37,7 @@ COMMANDS = {
     "audit": "Show what was run; verify that labels come out again.",
     "llm": "Plan, compare and improve prompts.",
     "lock": "Show teachkit.lock; resolve a merge conflict in it.",
+    "docs": "Make the project's site; show it.",
     "clean": "Remove target/.",
     "schema": "Write JSON Schemas for editors.",
 }

@@ -322,13 +322,19 @@ def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:
             raise unreadable(error, name, where) from error
 
 
-def find_record(spec: SourceSpec, path: Path, column: str, value: str) -> int | None:
-    """The number, from 1, of the first record of one file that has ``value`` in ``column``; None if none has."""
+def find_records(spec: SourceSpec, path: Path, column: str, values: Sequence[str]) -> dict[str, int]:
+    """For each of some values of ``column`` the number, from 1, of the first record of one file that has it.
+
+    What no record has is not in the answer.
+    """
     import duckdb
 
+    if not values:
+        return {}
     one = dataclasses.replace(spec, paths=(str(path),))
     with duckdb.connect(config={"threads": "1"}) as connection:
         rows = f"select row_number() over () as record, {quote(column)} as value from {_reader(one, path.parent)}"
-        query = f"select min(record) from ({rows}) where cast(value as varchar) = {literal(value)}"
-        found = connection.execute(query).fetchall()
-    return None if found[0][0] is None else int(found[0][0])
+        wanted = ", ".join(literal(value) for value in dict.fromkeys(values))
+        text = "cast(value as varchar)"
+        query = f"select {text}, min(record) from ({rows}) where {text} in ({wanted}) group by 1"
+        return {value: int(record) for value, record in connection.execute(query).fetchall()}

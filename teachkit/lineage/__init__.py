@@ -1,7 +1,7 @@
 """Why a label is what it is, and what a node is made of."""
 
-from teachkit.lineage.explain import Explanation, VoteShare, explain
+from teachkit.lineage.explain import Explanation, VoteShare, explain, explain_items
 from teachkit.lineage.records import SourceRecord
 from teachkit.lineage.upstream import upstream
 
-__all__ = ["Explanation", "SourceRecord", "VoteShare", "explain", "upstream"]
+__all__ = ["Explanation", "SourceRecord", "VoteShare", "explain", "explain_items", "upstream"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.answering import answers_key
-from teachkit.build.execute import Executor, looking_at
+from teachkit.build.execute import looking_at
 from teachkit.build.git import last_change
 from teachkit.build.label_sets import fit, load_models
 from teachkit.build.stored_votes import SCORES, voice, voter_of
@@ -18,8 +17,10 @@ from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from teachkit.build import Workspace
+    from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
     from teachkit.lineage.records import SourceRecord
     from teachkit.store import ObjectMeta, RunRecord
@@ -100,19 +101,26 @@ def explain(work: Workspace, node: Node, item: str) -> Explanation:
         NotBuilt: no build has made the label set.
         UnknownItem: it has no such item.
     """
-    with opened(work, node) as made:
-        return made.explain(item)
-
-
-@contextmanager
-def opened(work: Workspace, node: Node) -> Iterator[Explainer]:
-    """A label set with the record of what it was made of; raises ``NotBuilt`` if no build has made it."""
     with looking_at(work) as run:
-        needed = work.graph.upstream(node.id)
-        for parent in work.graph:
-            if parent.id in needed and parent.kind != "label_set":
-                _try_resolve(run, parent)
-        yield Explainer(work, run, node, run.resolve(node).parts)
+        return explain_items(run, node, [item])[0]
+
+
+def explain_items(run: Executor, node: Node, items: Sequence[str]) -> list[Explanation]:
+    """Explain the labels of some items, in their order; each object is read once for all of them.
+
+    ``items`` are keys as text. Raises as ``explain`` does.
+    """
+    made = opened(run, node)
+    return made.explain(items) if items else []
+
+
+def opened(run: Executor, node: Node) -> Explainer:
+    """A label set with the record of what it was made of; raises ``NotBuilt`` if no build has made it."""
+    needed = run.graph.upstream(node.id)
+    for parent in run.graph:
+        if parent.id in needed and parent.kind != "label_set":
+            _try_resolve(run, parent)
+    return Explainer(run, node, run.resolve(node).parts)
 
 
 def _try_resolve(run: Executor, node: Node) -> None:
@@ -124,37 +132,59 @@ def _try_resolve(run: Executor, node: Node) -> None:
         return  # the label set's own record of its inputs is what counts
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An item: its row of the label set, its part of the dataset, the number of its row there, and that row."""
+
+    labels: Mapping[str, Any]
+    part: int
+    number: int
+    row: Mapping[str, Any]
+
+
 class Explainer:
     """One label set, as it was made: all that is read below hangs on the record of its inputs."""
 
-    def __init__(self, work: Workspace, run: Executor, node: Node, parts: Sequence[ObjectMeta]) -> None:
-        self.work = work
+    def __init__(self, run: Executor, node: Node, parts: Sequence[ObjectMeta]) -> None:
         self.run = run
+        self.store = run.store
         self.node = node
         self.parts = parts
-        self.task: TaskInfo = work.graph.tasks[node.task or ""]
-        parameters = work.store.meta(parts[0].extra["parameters"])
+        self.task: TaskInfo = run.graph.tasks[node.task or ""]
+        parameters = self.store.meta(parts[0].extra["parameters"])
         if parameters is None:
-            path = work.store.path(parts[0].extra["parameters"])
+            path = self.store.path(parts[0].extra["parameters"])
             raise StoreDamaged(path=path, problem="the parameters of the label model are missing")
         self.parameters = parameters
         self.inputs: Mapping[str, Any] = parameters.extra["inputs"]
         self.labels: Sequence[str] = parameters.extra["labels"]
         self.record = self._record()
+        self._commits: dict[tuple[str, str], str | None] = {}
 
-    def explain(self, item: str) -> Explanation:
-        part, label_row = self._find(item)
-        row_number, row = self._item_row(part, item)
-        votes = [*self._function_votes(part, row_number), *self._people_votes(part, row_number)]
-        posterior = {k: float(v) for k, v in label_row["posterior"].items()}
+    def explain(self, items: Sequence[str]) -> list[Explanation]:
+        found = self._find(items)
+        votes = self._votes(found)
+        sources = source_records(self.run, self.task, [one.row for one in found], self.record)
+        models, summary = self._models(), self._run_summary()
+        return [self._explanation(*one, models, summary) for one in zip(found, votes, sources, strict=True)]
+
+    def _explanation(
+        self,
+        found: _Found,
+        votes: Sequence[Vote],
+        sources: Sequence[SourceRecord],
+        models: Sequence[Any],
+        summary: Mapping[str, Any] | None,
+    ) -> Explanation:
+        posterior = {k: float(v) for k, v in found.labels["posterior"].items()}
         weigh = weigh_multichoice if self.task.multi else weigh_choice
-        weighed = weigh(self._models(), votes, posterior, self.labels)
+        weighed = weigh(models, votes, posterior, self.labels)
         return Explanation(
-            item=label_row[self.task.key],
-            label=label_row["label"],
-            confidence=label_row["confidence"],
-            decided_by=label_row["decided_by"],
-            model_label=label_row["model_label"],
+            item=found.labels[self.task.key],
+            label=found.labels["label"],
+            confidence=found.labels["confidence"],
+            decided_by=found.labels["decided_by"],
+            model_label=found.labels["model_label"],
             posterior=posterior,
             toward=weighed.toward,
             against=weighed.against,
@@ -162,8 +192,8 @@ class Explainer:
             prior=weighed.prior,
             votes=[self._share(vote, weighed.contributions.get((vote.voter, vote.label))) for vote in votes],
             silence=weighed.silence,
-            row=row,
-            sources=source_records(self.work, self.task, row, self.record),
+            row=found.row,
+            sources=sources,
             label_model={
                 "name": self.node.name,
                 "type": self.parameters.extra["algorithm"],
@@ -172,7 +202,7 @@ class Explainer:
                 "path": self.node.where.path,
                 "line": self.node.where.line,
             },
-            run=self._run_summary(),
+            run=summary,
             label_set=self.node.name,
             task=self.task.name,
             published=self.is_published,
@@ -187,7 +217,7 @@ class Explainer:
 
     def _models(self) -> list[Any]:
         """The fitted label models: from their parameters; a class of the user's own, which keeps none, fitted again."""
-        models = load_models(self.parameters.extra["algorithm"], self.work.store.read(self.parameters.key))
+        models = load_models(self.parameters.extra["algorithm"], self.store.read(self.parameters.key))
         if None not in models or any(i not in self.run.outputs for i in self.node.inputs):
             return models
         if self.node.fingerprint != self._made_as():
@@ -201,82 +231,115 @@ class Explainer:
         keys = [p.key for p in self.parts]
         return published["fingerprint"] if published and list(published["objects"]) == keys else None
 
-    def _find(self, item: str) -> tuple[int, dict[str, Any]]:
-        """The part and the row of the label set that an item has."""
+    # -- items
+
+    def _find(self, items: Sequence[str]) -> list[_Found]:
+        """The items, with their rows of the label set and of the dataset."""
+        found: dict[str, _Found] = {}
+        for part, meta in enumerate(self.parts):
+            missing = [item for item in items if item not in found]
+            labels = self._rows_of(missing, self.store.path(meta.key))
+            path = self.store.path(self.inputs[self.task.dataset]["objects"][part])
+            rows = self._rows_of([*labels], path, row_number=True)
+            for item, row in rows.items():
+                found[item] = _Found(labels[item], part, int(row.pop("file_row_number")), row)
+        unknown = next((item for item in items if item not in found), None)
+        if unknown is not None:
+            raise self._unknown(unknown)
+        return [found[item] for item in items]
+
+    def _rows_of(self, items: Sequence[str], path: Path, *, row_number: bool = False) -> dict[str, dict[str, Any]]:
+        """The rows of one file with the keys of some items, by key as text."""
         from teachkit.engine.session import parquet
         from teachkit.graph import literal, quote
+
+        if not items:
+            return {}
+        key = f"cast({quote(self.task.key)} as varchar)"
+        wanted = ", ".join(literal(item) for item in items)
+        relation = parquet([path], row_number=row_number)
+        table = self.run.session.table(f'select {key} as "key as text", * from {relation} where {key} in ({wanted})')
+        names = table.column(0).to_pylist()
+        rows = table.remove_column(0).to_pylist()
+        return dict(zip(reversed(names), reversed(rows), strict=True))  # of equal keys the first counts
+
+    def _unknown(self, item: str) -> UnknownItem:
+        from teachkit.engine.session import parquet
+        from teachkit.graph import quote
 
         key = quote(self.task.key)
-        for number, part in enumerate(self.parts):
-            relation = parquet([self.work.store.path(part.key)])
-            table = self.run.session.table(f"select * from {relation} where cast({key} as varchar) = {literal(item)}")
-            if table.num_rows:
-                return number, table.to_pylist()[0]
-        relation = parquet([self.work.store.path(p.key) for p in self.parts])
+        relation = parquet([self.store.path(p.key) for p in self.parts])
         some = [r[0] for r in self.run.session.rows(f"select cast({key} as varchar) from {relation} limit 10000")]
         hint = did_you_mean(item, some)
-        raise UnknownItem(None, node=self.node.name, key=self.task.key, item=item, hint=hint)
+        return UnknownItem(None, node=self.node.name, key=self.task.key, item=item, hint=hint)
 
-    def _item_row(self, part: int, item: str) -> tuple[int, dict[str, Any]]:
-        """The number of the item's row in its part of the dataset, and the row."""
-        from teachkit.engine.session import parquet
-        from teachkit.graph import literal, quote
+    # -- votes
 
-        path = self.work.store.path(self.inputs[self.task.dataset]["objects"][part])
-        relation = parquet([path], row_number=True)
-        where = f"cast({quote(self.task.key)} as varchar) = {literal(item)}"
-        row = self.run.session.table(f"select * from {relation} where {where}").to_pylist()[0]
-        return int(row.pop("file_row_number")), row
+    def _votes(self, found: Sequence[_Found]) -> list[list[Vote]]:
+        """The votes on each item: those of labeling functions and prompts, then those of people."""
+        votes: list[list[Vote]] = [[] for _ in found]
+        for part in sorted({one.part for one in found}):
+            places = [place for place, one in enumerate(found) if one.part == part]
+            here = [(votes[place], found[place].number) for place in places]
+            self._function_votes(part, here)
+            self._people_votes(part, here)
+        return votes
 
-    def _function_votes(self, part: int, row: int) -> list[Vote]:
-        found = []
+    def _function_votes(self, part: int, items: Sequence[tuple[list[Vote], int]]) -> None:
+        """Add to each item, which has a number of row in the part, what labeling functions and prompts said."""
+        rows = [number for _, number in items]
         for node_id, about in self.inputs.items():
             if not node_id.startswith(_FUNCTIONS):
                 continue
-            key, name = about["objects"][part], about["name"]
-            said = self.work.store.read(key).slice(row, 1).to_pylist()[0]
-            answer: dict[str, Any] = {}
-            if node_id.startswith("prompt."):
-                scores = {score: said.pop(score, None) for score in SCORES}
-                answer, name = {**self._answer(key, row), **scores}, self._voice(key, name, said.pop("band", None))
-            for column, code in said.items():
-                if code < 0:
-                    continue
+            key = about["objects"][part]
+            table = self.store.read(key).take(rows).to_pylist()
+            answers = self._answers(key, rows) if node_id.startswith("prompt.") else [{} for _ in rows]
+            for (votes, _), said, answer in zip(items, table, answers, strict=True):
+                votes += self._said(node_id, key, said, answer)
+
+    def _said(self, node_id: str, key: str, said: dict[str, Any], answer: dict[str, Any]) -> Iterator[Vote]:
+        name = self.inputs[node_id]["name"]
+        if node_id.startswith("prompt."):
+            answer |= {score: said.pop(score, None) for score in SCORES}
+            name = self._voice(key, name, said.pop("band", None))
+        for column, code in said.items():
+            if code >= 0:
                 label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
-                kind = node_id.partition(".")[0]
-                found.append(Vote(name, kind, self.labels[label], node_id, yes, answer=answer))
-        return found
+                yield Vote(name, node_id.partition(".")[0], self.labels[label], node_id, yes, answer=answer)
 
     def _voice(self, key: str, name: str, band: int | None) -> str:
         """What label models call the voter of a vote: one with scores has a name for each band of them."""
-        meta = self.work.store.meta(key)
+        meta = self.store.meta(key)
         return name if band is None or meta is None else voice(name, meta.extra["scores"]["bands"][band])
 
-    def _answer(self, votes_key: str, row: int) -> dict[str, Any]:
+    def _answers(self, votes_key: str, rows: Sequence[int]) -> list[dict[str, Any]]:
         key = answers_key(votes_key)
-        if not self.work.store.has(key):
-            return {}
-        found: dict[str, Any] = self.work.store.read(key).slice(row, 1).to_pylist()[0]
-        return found
+        if not self.store.has(key):
+            return [{} for _ in rows]
+        return self.store.read(key).take(rows).to_pylist()  # type: ignore[no-any-return]
 
-    def _people_votes(self, part: int, row: int) -> list[Vote]:
+    def _people_votes(self, part: int, items: Sequence[tuple[list[Vote], int]]) -> None:
+        """Add to each item what people said."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         functions = {about["name"] for node_id, about in self.inputs.items() if node_id.startswith(_FUNCTIONS)}
-        found = []
+        of_row = {number: votes for votes, number in items}
         for node_id, about in self.inputs.items():
             if not node_id.startswith("annotations."):
                 continue
-            table = self.work.store.read(about["objects"][0])
-            here = table.filter(pc.and_(pc.equal(table["part"], part), pc.equal(table["row"], row)))
-            role = self.work.graph[node_id].spec.meta.role if node_id in self.work.graph.nodes else "annotator"
+            table = self.store.read(about["objects"][0])
+            wanted = pc.is_in(table["row"], pa.array(list(of_row), table["row"].type))
+            here = table.filter(pc.and_(pc.equal(table["part"], part), wanted))
+            graph = self.run.graph
+            role = graph[node_id].spec.meta.role if node_id in graph.nodes else "annotator"
             for judgment in here.to_pylist():
                 if judgment["code"] < 0:
                     continue
                 voter, label = voter_of(judgment["annotator"], functions), self.labels[judgment["code"]]
                 yes = bool(judgment["yes"]) or not self.task.multi
-                found.append(Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None))
-        return found
+                vote = Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None)
+                of_row[judgment["row"]].append(vote)
 
     def _share(self, vote: Vote, contribution: float | None) -> VoteShare:
         about = self.inputs[vote.node]
@@ -302,17 +365,22 @@ class Explainer:
 
     def _commit(self, path: str, definition: str) -> str | None:
         """The commit that last changed a file before the labels were made; None if it was not committed then."""
+        if (path, definition) not in self._commits:
+            self._commits[path, definition] = self._find_commit(path, definition)
+        return self._commits[path, definition]
+
+    def _find_commit(self, path: str, definition: str) -> str | None:
         record = self.record.record if self.record else {}
         if record.get("commit") and path not in (record.get("changed") or ()):
-            return last_change(self.work.files.root, path, record["commit"])
-        known = self.work.store.definition(definition)
+            return last_change(self.run.files.root, path, record["commit"])
+        known = self.store.definition(definition)
         return known["commit"] if known else None
 
     def _record(self) -> RunRecord | None:
         """The first run that made these labels."""
         objects = [p.key for p in self.parts]
         found = None
-        for run in self.work.store.runs():
+        for run in self.store.runs():
             if run.record.get("outputs", {}).get(self.node.id, {}).get("objects") == objects:
                 found = run
         return found

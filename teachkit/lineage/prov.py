@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.answering import answers_key
+from teachkit.build.execute import looking_at
 from teachkit.errors import BadLock, BadOption
 from teachkit.hashing import digest
 from teachkit.lineage.explain import opened
@@ -45,8 +46,8 @@ def prov(work: Workspace, node: Node, item: str | None = None) -> dict[str, Any]
             problem=f"'prov' tells where labels come from, and '{node.id}' has none",
             advice="name a label set; what another node is made of: --format json, or --graph",
         )
-    with opened(work, node) as made:
-        story = _Story(work, made)
+    with looking_at(work) as run:
+        story = _Story(work, opened(run, node))
         if item is None:
             story.tell_all()
         else:
@@ -211,7 +212,7 @@ class _Story:
 
     def tell_item(self, item: str) -> None:
         """One label: its votes with those who cast them, the item's row, the records that it comes from."""
-        why = self.made.explain(item)
+        why = self.made.explain([item])[0]
         label_set = self._label_set()
         parameters = self._parameters()
         self.document.derived(label_set, parameters)

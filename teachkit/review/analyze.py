@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import Executor, looking_at
+from teachkit.build.execute import looking_at
 from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.label_sets import stored_parameters
 from teachkit.build.looks import record_look
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.build import Workspace
+    from teachkit.build.execute import Executor
+    from teachkit.build.stored_votes import Cast
     from teachkit.graph import Node, TaskInfo
 
 GOLD = ("train", "tune", "test", "all")
@@ -95,17 +97,11 @@ def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, go
 
 def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
     node = _label_set(work, task, label_set)
-    voters, missing = _resolve(work, run, task, node)
-    abstain = {v.id: v.spec.abstain for v in voters}
-    functions = [v.id for v in voters if v.kind in FUNCTIONS]
-    people = [v.id for v in voters if v.kind == "annotations"]
-    cast = cast_votes(run, task, functions, people, abstain)
+    voters, missing = voters_of(run, task, node)
+    if not voters and missing:
+        run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, gold)
-    learned = _learned(work, run, node)
-    rows: list[VoterRow] = []
-    for number, votes in enumerate(cast.votes):
-        of_label = codes[:, number] if task.multi else codes
-        rows += _rows(votes, of_label, task, number, cast.kinds, learned[number] if number < len(learned) else {})
+    cast, rows = voter_rows(run, task, node, voters, codes)
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
@@ -127,6 +123,30 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     )
 
 
+def voter_rows(
+    run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], codes: Any
+) -> tuple[Cast, list[VoterRow]]:
+    """The votes of some voters of a task, and a row for each of them.
+
+    Args:
+        run: What has their outputs.
+        task: The task.
+        node: The label set whose learned accuracies are shown.
+        voters: Voters, as of ``voters_of``.
+        codes: Gold, as of ``gold_for``; -1 where it is not known, or not to be looked at.
+    """
+    abstain = {v.id: v.spec.abstain for v in voters}
+    functions = [v.id for v in voters if v.kind in FUNCTIONS]
+    people = [v.id for v in voters if v.kind == "annotations"]
+    cast = cast_votes(run, task, functions, people, abstain)
+    learned = _learned(run, node)
+    rows: list[VoterRow] = []
+    for number, votes in enumerate(cast.votes):
+        of_label = codes[:, number] if task.multi else codes
+        rows += _rows(votes, of_label, task, number, cast.kinds, learned[number] if number < len(learned) else {})
+    return cast, rows
+
+
 def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None:
     there = [n for n in work.graph.of("label_set") if n.task == task.name]
     if name is None:
@@ -138,16 +158,16 @@ def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None
     return found
 
 
-def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
-    """The voters whose votes are there, and the ids of those that were never built."""
+def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
+    """The voters of a label set, or of the task, whose votes are there, and the ids of those that were never built."""
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
-    there = [n for n in work.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
+    there = [n for n in run.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
     if chosen is None:
         voters = [n for n in there if n.kind in FUNCTIONS or n.spec.meta.role == "annotator"]
     else:
         voters = [n for n in there if n.id in chosen]
     run.resolve_upstream(task.dataset)
-    run.resolve(work.graph[task.dataset])
+    run.resolve(run.graph[task.dataset])
     found, missing = [], []
     for voter in voters:
         try:
@@ -156,8 +176,6 @@ def _resolve(work: Workspace, run: Executor, task: TaskInfo, node: Node | None) 
             found.append(voter)
         except TeachkitError:
             missing.append(voter.id)
-    if not found and voters:
-        run.resolve(voters[0])  # says that nothing was built
     return found, missing
 
 
@@ -186,20 +204,20 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     return np.where(mask, gold.codes, -1), wanted or "train, tune", bool((known_test & chosen).any())
 
 
-def _learned(work: Workspace, run: Executor, node: Node | None) -> list[dict[str, Any]]:
+def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     """What the label model learned of each voter, for each of its binary models."""
     if node is None:
         return []
     try:
         for parent in node.inputs:
-            run.resolve(work.graph[parent])
+            run.resolve(run.graph[parent])
         output = run.resolve(node)
     except TeachkitError:
         return []
-    parameters = work.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
+    parameters = run.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
     if parameters is None:
         return []
-    kept = stored_parameters(work.store.read(parameters.key))
+    kept = stored_parameters(run.store.read(parameters.key))
     return [{found["voter"]: found for found in p["learned"]} if p else {} for p in kept]
 
 

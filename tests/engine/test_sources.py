@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from teachkit.engine.sources import SourceReader, check_there, content_key, find_record, open_source, unreadable
+from teachkit.engine.sources import SourceReader, check_there, content_key, find_records, open_source, unreadable
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, UnknownColumn, Where
 from teachkit.graph import compile_graph
 from teachkit.graph.node import SourceSpec
@@ -136,8 +136,8 @@ def test_broken_files_are_told_without_their_text(tmp_path: Path) -> None:
 
 def test_a_record_is_found_by_its_key(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(CSV)
-    assert find_record(source("a.csv"), tmp_path / "a.csv", "id", "2") == 2
-    assert find_record(source("a.csv"), tmp_path / "a.csv", "id", "3") is None
+    assert find_records(source("a.csv"), tmp_path / "a.csv", "id", ["3", "2", "2"]) == {"2": 2}
+    assert find_records(source("a.csv"), tmp_path / "a.csv", "id", []) == {}
 
 
 # ---------------------------------------------------------------------------- databases

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from teachkit import Project
+from teachkit.build.execute import looking_at
+from teachkit.lineage import explain_items
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -239,3 +241,14 @@ def test_upstream_lists_all_that_a_node_is_made_of(built: Sandbox) -> None:
     }
     columns = {e["id"]: e["columns"] for e in found["upstream"]}
     assert columns["transform.reviews"]["review"] == ["source.shop.reviews.id"]
+
+
+def test_many_items_at_once_are_explained_as_each_alone(built: Sandbox) -> None:
+    project = Project.load(built.root)
+    with project.workspace() as work:
+        for name in ("moods", "coins", "shares", "topics"):
+            with looking_at(work) as run:
+                together = explain_items(run, work.graph[f"label_set.{name}"], [*ITEMS, ITEMS[0]])
+            assert [one.item for one in together] == [*ITEMS, ITEMS[0]]
+            assert [one.as_dict() for one in together[:-1]] == [project.lineage(name, i).as_dict() for i in ITEMS]
+            assert together[-1] == together[0]
