@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from teachkit.graph import Graph, Node
     from teachkit.project import ProjectFiles
 
-MADE = frozenset({"manifest.json", "run_results.json", "junit.xml", "compiled", "sample"})
+MADE = frozenset({"manifest.json", "run_results.json", "junit.xml", "compiled", "sample", "ci"})
 """What teachkit writes into the target folder; ``clean`` removes no folder that holds anything else."""
 
 
