@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from teachkit.build.run import Run
+    from teachkit.build.run import NodeResult, Run
     from teachkit.diff import Diff
     from teachkit.errors import TeachkitError, Where
 
@@ -70,7 +70,8 @@ class Ci:
     @property
     def changed(self) -> bool | None:
         """Whether labels are others than those of the base, None if that is not known."""
-        return None if self.diff is None else not self.diff.unchanged
+        made = self.run is None or all(r.status in ("built", "reused") for r in _label_sets(self.run))
+        return not self.diff.unchanged if self.diff is not None and made else None
 
     @property
     def findings(self) -> list[Finding]:
@@ -114,3 +115,7 @@ class Ci:
             "line": where.line if where else None,
             "column": where.column if where else None,
         }
+
+
+def _label_sets(run: Run) -> list[NodeResult]:
+    return [r for r in run.results if r.kind == "label_set"]

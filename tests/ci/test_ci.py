@@ -119,17 +119,15 @@ def test_a_test_that_warns_is_a_warning_and_passes(repository: Repository) -> No
     assert "Tests warn" in repository.comment
 
 
-def test_a_node_that_fails_leaves_its_labels_unknown_and_says_why(repository: Repository) -> None:
+def test_a_node_that_fails_is_annotated_at_the_line_that_raised(repository: Repository) -> None:
     style = "labeling_functions/mood/style.py"
-    rule = (
-        "from teachkit import labeling_function\n\n@labeling_function(label='good')\ndef shouts(text: str) -> bool:\n"
-    )
-    repository.project.write({style: f"{rule}    raise ValueError('no')\n"})
+    head = "from teachkit import labeling_function\n\n\n@labeling_function(label='good')\n"
+    repository.project.write({style: f"{head}def shouts(text: str) -> bool:\n    raise ValueError('no')\n"})
     found = repository.on_github(code=1)
-    print(found.out)
-    assert f"::error file={style},line=3,title=lf.mood.shouts::" in found.out
-    assert "labels cannot be compared" in found.out
-    assert "The build failed" in repository.comment
+    assert annotations(found)[0].startswith(f"::error file={style},line=6,title=lf.mood.shouts::lf.mood.shouts: ")
+    assert "**❌ The build failed.**" in repository.comment
+    assert f"{style}:6: lf.mood.shouts: " in repository.comment
+    assert repository.outputs["changed"] == "true"  # as long as nobody knows
 
 
 def test_a_project_that_does_not_compile_is_annotated_and_the_comment_says_what_is_at_stake(
