@@ -142,7 +142,7 @@ def _said(diff: Diff) -> str:
 
 def _at_stake(root: Path, base: str | None) -> dict[str, int]:
     """The label sets that the lock of the base names, and how many items each has."""
-    from teachkit.build.revision import lock_at
+    from teachkit.build.locked import lock_at
 
     try:
         lock = lock_at(root, base) if base is not None else None

@@ -100,6 +100,6 @@ def repository(_main: Path, tmp_path: Path) -> Repository:
     return Repository(project, project.root, tmp_path / "scratch")
 
 
-def annotations(outcome: Outcome) -> list[str]:
+def annotated(outcome: Outcome) -> list[str]:
     """The workflow commands among the lines of stdout."""
     return [line for line in outcome.out.splitlines() if line.startswith("::")]

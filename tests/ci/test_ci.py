@@ -19,7 +19,7 @@ from teachkit.diff.markdown import MARKER
 from teachkit.diff.result import Change, End
 from teachkit.errors import Where
 from tests.build.test_git import git
-from tests.ci.conftest import STARS, Repository, annotations
+from tests.ci.conftest import STARS, Repository, annotated
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_branch_that_flips_labels_is_commented_annotated_and_passes(repository
     assert repository.comment in repository.summary
     assert "| build | passed |" in repository.summary
     assert repository.outputs == {"comment": "target/ci/diff.md", "changed": "true"}
-    (notice,) = annotations(found)
+    (notice,) = annotated(found)
     assert notice.startswith(f"::notice file={STARS},line=1,title=lf.mood.stars::lf.mood.stars changes labels. moods: ")
     assert "<html" in repository.project.read("target/ci/diff.html")
     assert repository.project.json_file("target/ci/diff.json")["label_sets"][0]["flips"] > 0
@@ -78,7 +78,7 @@ def test_a_stale_lock_fails_and_the_comment_still_says_what_flips(repository: Re
     repository.project.write({STARS: "case when stars >= 5 then 'good' when stars <= 4 then 'bad' end\n"})
     repository.commit("Forgot the lock")
     found = repository.on_github(code=1)
-    error = annotations(found)[0]
+    error = annotated(found)[0]
     assert error.startswith("::error file=teachkit.lock,title=locked-differs::the labels differ from teachkit.lock:%0A")
     assert "**❌ The build failed.**" in repository.comment
     assert "labels flip" in repository.comment
@@ -104,7 +104,7 @@ def test_a_failing_test_is_annotated_at_its_file_and_the_diff_is_there(repositor
     repository.flip()
     repository.project.write({FAILS: NONE_IS_BAD})
     found = repository.on_github(code=1)
-    assert annotations(found)[0].startswith(f"::error file={FAILS},line=1,title=test.none_is_bad::")
+    assert annotated(found)[0].startswith(f"::error file={FAILS},line=1,title=test.none_is_bad::")
     assert FAILS in repository.comment
     assert "labels flip" in repository.comment
     case = ElementTree.parse(repository.project.root / "target/junit.xml").find(".//testcase/failure/..")
@@ -115,7 +115,7 @@ def test_a_failing_test_is_annotated_at_its_file_and_the_diff_is_there(repositor
 def test_a_test_that_warns_is_a_warning_and_passes(repository: Repository) -> None:
     repository.project.write({FAILS: "{{ config(severity='warn') }}\n" + NONE_IS_BAD})
     found = repository.on_github()
-    assert annotations(found)[0].startswith(f"::warning file={FAILS},line=1,")
+    assert annotated(found)[0].startswith(f"::warning file={FAILS},line=1,")
     assert "Tests warn" in repository.comment
 
 
@@ -124,7 +124,7 @@ def test_a_node_that_fails_is_annotated_at_the_line_that_raised(repository: Repo
     head = "from teachkit import labeling_function\n\n\n@labeling_function(label='good')\n"
     repository.project.write({style: f"{head}def shouts(text: str) -> bool:\n    raise ValueError('no')\n"})
     found = repository.on_github(code=1)
-    assert annotations(found)[0].startswith(f"::error file={style},line=6,title=lf.mood.shouts::lf.mood.shouts: ")
+    assert annotated(found)[0].startswith(f"::error file={style},line=6,title=lf.mood.shouts::lf.mood.shouts: ")
     assert "**❌ The build failed.**" in repository.comment
     assert f"{style}:6: lf.mood.shouts: " in repository.comment
     assert repository.outputs["changed"] == "true"  # as long as nobody knows
@@ -136,7 +136,7 @@ def test_a_project_that_does_not_compile_is_annotated_and_the_comment_says_what_
     repository.flip()
     repository.project.write({STARS: "case when stras >= 4 then 'good' end\n"})
     found = repository.on_github(code=2)
-    (error,) = annotations(found)
+    (error,) = annotated(found)
     assert error.startswith(f"::error file={STARS},line=1,col=11,title=unknown-column::")
     assert repository.comment.startswith(f"{MARKER}\n")
     assert f"{STARS}:1:11" in repository.comment
@@ -148,7 +148,7 @@ def test_a_project_that_does_not_compile_is_annotated_and_the_comment_says_what_
 def test_a_broken_teachkit_yml_is_told_like_any_other_file(repository: Repository) -> None:
     repository.project.write({"teachkit.yml": "name: [\n"})
     found = repository.on_github(code=2)
-    assert annotations(found)[0].startswith("::error file=teachkit.yml,line=")
+    assert annotated(found)[0].startswith("::error file=teachkit.yml,line=")
 
 
 def test_a_comparison_of_an_earlier_run_does_not_stay(repository: Repository) -> None:
@@ -169,7 +169,7 @@ def test_paths_count_from_the_top_of_the_repository(tmp_path: Path, repository: 
     inner.commit("All")
     inner.flip()
     found = inner.on_github()
-    assert annotations(found)[0].startswith(f"::notice file=labels of ü/{STARS},line=1,")
+    assert annotated(found)[0].startswith(f"::notice file=labels of ü/{STARS},line=1,")
     assert inner.outputs["comment"] == "labels of ü/target/ci/diff.md"
 
 
@@ -206,7 +206,7 @@ def test_a_shallow_clone_keeps_the_builds_result_and_gives_advice(repository: Re
     assert "build  passed" in found.out
     assert "fetch-depth: 0" in found.out
     assert "Labels cannot be compared" in clone.comment
-    assert annotations(found)[0].startswith("::error title=shallow-clone::")
+    assert annotated(found)[0].startswith("::error title=shallow-clone::")
 
 
 def test_the_worst_step_decides_the_exit_code(repository: Repository) -> None:
@@ -278,7 +278,7 @@ def test_progress_in_json_is_a_line_for_each_step(repository: Repository) -> Non
 def test_on_a_laptop_nothing_is_told_to_a_server(repository: Repository) -> None:
     repository.flip()
     found = repository.ci()
-    assert annotations(found) == []
+    assert annotated(found) == []
     assert [line.split()[:2] for line in found.out.splitlines()[:3]] == [
         ["parse", "passed"],
         ["build", "passed"],
@@ -333,7 +333,7 @@ def test_on_gitlab_a_code_quality_report_is_written(repository: Repository) -> N
     base = repository.git("rev-parse", "main")
     variables = {"CI": "true", "GITLAB_CI": "true", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
     found = repository.ci(code=1, env=variables)
-    assert annotations(found) == []
+    assert annotated(found) == []
     report = repository.project.json_file("target/ci/codequality.json")
     assert [(e["severity"], e["location"]["path"], e["location"]["lines"]["begin"]) for e in report] == [
         ("critical", FAILS, 1),
