@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from teachkit.build.run import BuildOptions, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from teachkit.build.collecting import Looked
     from teachkit.build.improving import Candidate
     from teachkit.build.lock_conflicts import Resolution
+    from teachkit.build.run import Event
     from teachkit.build.spending import Spending
     from teachkit.build.trying import Trial
+    from teachkit.ci import Ci, Step
     from teachkit.diff import Diff
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
@@ -315,6 +317,18 @@ class Project:
         from teachkit.diff import diff
 
         return diff(self.root, self._options, base, head, label_sets=label_sets, examples=examples, report=report)
+
+    def ci(
+        self,
+        base: str | None = None,
+        *,
+        locked: bool | None = None,
+        report: Callable[[Event | Step], None] | None = None,
+    ) -> Ci:
+        """Parse, build with all tests, compare with ``base``; ``locked`` None: if there is a ``teachkit.lock``."""
+        from teachkit.ci import ci
+
+        return ci(self.root, self._options, base, locked=locked, report=report)
 
     def upstream(self, node: str) -> dict[str, Any]:
         """What a node is made of."""

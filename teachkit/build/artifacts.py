@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MADE = frozenset(
     {
-        *("manifest.json", "partial_parse.json", "run_results.json", "junit.xml", "compiled", "sample"),
+        *("manifest.json", "partial_parse.json", "run_results.json", "junit.xml", "compiled", "sample", "ci"),
         *("docs", "docs.new", "docs.old", "docs.lock"),
     }
 )

@@ -105,6 +105,32 @@ def commit_of(root: Path, revision: str, *, source: str = "") -> str:
     raise UnknownRevision(None, revision=revision, source=source, advice=f"{fetch} ('git branch -a' lists branches)")
 
 
+def merge_base(root: Path, revision: str) -> str | None:
+    """The commit at which HEAD and a revision part.
+
+    None if they share no commit. Raises as ``commit_of``; ``ShallowClone`` also if the clone does not reach that far.
+    """
+    commit_of(root, revision)
+    found = _git(root, "merge-base", "HEAD", revision)
+    if found is None and _is_shallow(root):
+        raise ShallowClone(None, revision=f"merge base of HEAD and {revision}", source="", branch="")
+    return found.strip() if found else None
+
+
+def commit_before(root: Path) -> str | None:
+    """The first parent of HEAD, None of a first commit. Raises as ``commit_of``."""
+    commit_of(root, "HEAD")
+    found = _commit(root, "HEAD^1")
+    if found is None and _is_shallow(root):
+        raise ShallowClone(None, revision="HEAD^1", source="", branch="")
+    return found
+
+
+def folder_in_repository(root: Path) -> str:
+    """Where the project lies below the top of its repository: empty, or with a slash at the end."""
+    return (_git(root, "rev-parse", "--show-prefix") or "").strip("\n")
+
+
 def show_file(root: Path, revision: str, path: str) -> bytes | None:
     """A file of the project as a revision has it, byte by byte; None if it is not there. Raises as ``commit_of``."""
     commit = commit_of(root, revision)

@@ -35,6 +35,7 @@ COMMANDS = {
     "lineage": "Show why an item has its label.",
     "diff": "Show what a change does to the labels.",
     "audit": "Show what was run; verify that labels come out again.",
+    "ci": "Run the steps of CI: parse, build, compare.",
     "llm": "Plan, compare and improve prompts.",
     "lock": "Show teachkit.lock; resolve a merge conflict in it.",
     "docs": "Make the project's site; show it.",

@@ -2,5 +2,6 @@
 
 from teachkit.diff.compare import diff
 from teachkit.diff.result import Diff
+from teachkit.diff.sides import bring_base
 
-__all__ = ["Diff", "diff"]
+__all__ = ["Diff", "bring_base", "diff"]

@@ -87,6 +87,20 @@ def both_sides(
                     side.run.close()
 
 
+def bring_base(root: Path, options: BuildOptions, base: str, report: Reporter = quiet) -> None:
+    """Have the labels of a revision in the store, as far as its files and kept answers give them.
+
+    Raises:
+        GitError: git does not have the revision.
+        TeachkitError: what is wrong with the store, or with the profile.
+    """
+    with at_revision(root, options, base) as revision:
+        if revision.work is not None:
+            side = _side(revision, revision.work.store, report)
+            if side.run is not None:
+                side.run.close()
+
+
 def _side(revision: Revision, store: Store, report: Reporter) -> Side:
     if revision.work is None:
         return Side(revision, store, None)
