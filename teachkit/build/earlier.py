@@ -46,7 +46,7 @@ def earlier_lock(run: Executor, against: str) -> EarlierLock:
     root = run.files.root
     if against == "lock":
         return EarlierLock(LOCK, read_lock(run.files.lock_path) or Lock())
-    revision = base_revision(root) if against == "base" else against
+    revision = (run.options.base or base_revision(root)) if against == "base" else against
     commit = commit_of(root, revision)
     name = f"{LOCK} of " + (commit[:10] if commit.startswith(revision) else f"{revision} ({commit[:10]})")
     lock = lock_at(root, commit, name=name)

@@ -51,8 +51,8 @@ def last_change(root: Path, path: str, commit: str) -> str | None:
 def base_revision(root: Path) -> str:
     """The revision that a pull request is compared with: a name or a commit that this repository has.
 
-    It is ``TEACHKIT_BASE``; else the target branch that GitHub (``GITHUB_BASE_REF``) or the commit that GitLab
-    (``CI_MERGE_REQUEST_DIFF_BASE_SHA``) names; else the commit at which HEAD left the default branch.
+    It is ``TEACHKIT_BASE``; else where HEAD left the target branch that GitHub names (``GITHUB_BASE_REF``), or the
+    commit that GitLab names (``CI_MERGE_REQUEST_DIFF_BASE_SHA``); else where HEAD left the default branch.
 
     Raises:
         NoGit: the project lies in no repository.
@@ -64,8 +64,9 @@ def base_revision(root: Path) -> str:
         ("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),
     ):
         if value := os.environ.get(variable, "").strip():
-            commit_of(root, prefix + value, source=f" (from {variable})")
-            return prefix + value
+            tip = commit_of(root, prefix + value, source=f" (from {variable})")
+            parted = merge_base(root, prefix + value) if prefix else None
+            return prefix + value if parted in (None, tip) else parted
     commit_of(root, "HEAD")
     branch = next((b for b in _DEFAULT_BRANCHES if _commit(root, b)), None)
     if branch is None:

@@ -81,7 +81,7 @@ def at_revision(root: Path, options: BuildOptions, name: str, *, create: bool = 
         try:
             work = open_workspace(folder, options, create=create, change=lambda files: _with_store(files, store))
         except TeachkitError as error:
-            problem = _no_project(name, error, root)
+            problem = _no_project(name, error)
             yield Revision(name, git, None, lock, problem, lock_problem)
             return
         with work:
@@ -106,6 +106,6 @@ def _with_store(files: ProjectFiles, store: Path) -> ProjectFiles:
     return replace(files, target=files.target.model_copy(update={"store": str(store)}))
 
 
-def _no_project(name: str, error: TeachkitError, root: Path) -> TeachkitError:
+def _no_project(name: str, error: TeachkitError) -> TeachkitError:
     """A revision from before the project is told by its name, not by that of a temporary folder."""
-    return NotAProject(None, folder=f"{root} at '{name}'") if isinstance(error, NotAProject) else error
+    return NotAProject(None, folder=f"this folder at '{name}'") if isinstance(error, NotAProject) else error

@@ -37,6 +37,8 @@ class BuildOptions:
     threads: int | None = None
     llm: LlmMode | Kept | None = None
     state: str | None = None
+    base: str | None = None
+    """What tests mean by ``against: base``; None for what the surroundings say."""
     command: str = "build"
 
 

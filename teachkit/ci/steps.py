@@ -56,7 +56,7 @@ def ci(
     else:
         locked = (root / "teachkit.lock").exists() if locked is None else locked
         _bring_base(root, options, revision)
-        built, run = _build(root, replace(options, locked=locked), tell)
+        built, run = _build(root, replace(options, locked=locked, base=revision), tell)
     tell(built)
     compared, diff = _compare(root, options, revision, trouble, parsed, tell)
     tell(compared)
@@ -145,11 +145,11 @@ def _compare(
 
 
 def _said(diff: Diff) -> str:
-    from teachkit.diff.words import headline
+    from teachkit.diff.words import headline, no_base
 
     said = headline(diff)
     if diff.base.problem is not None:
-        said += f" The base does not compile: {diff.base.problem.splitlines()[0]}"
+        said += f" {no_base(diff.base)}: {diff.base.problem.splitlines()[0]}"
     return said
 
 

@@ -13,7 +13,7 @@ from teachkit.diff.label_sets import compare_label_set
 from teachkit.diff.result import Diff, End
 from teachkit.diff.sides import both_sides
 from teachkit.diff.voters import compare_voters
-from teachkit.errors import BadOption, did_you_mean, listing
+from teachkit.errors import BadOption, NotAProject, did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,11 +83,12 @@ def _chosen(before: Side, after: Side, wanted: Sequence[str]) -> list[str]:
 def _end(side: Side) -> End:
     revision = side.revision
     problem = str(revision.problem) if revision.problem is not None else None
-    return End(revision.name, revision.commit, revision.git.dirty, problem)
+    missing = isinstance(revision.problem, NotAProject)
+    return End(revision.name, revision.commit, revision.git.dirty, problem, missing)
 
 
 def _notes(before: Side, after: Side, compared: Sequence[LabelSetDiff]) -> Iterator[str]:
-    if before.revision.problem is not None:
+    if before.revision.problem is not None and not isinstance(before.revision.problem, NotAProject):
         yield (
             "the base does not compile, so only labels that its teachkit.lock names are compared: "
             "nothing is said of voters, data and causes"
@@ -96,7 +97,7 @@ def _notes(before: Side, after: Side, compared: Sequence[LabelSetDiff]) -> Itera
         revision = side.revision
         if revision.lock_problem is not None:
             yield f"{which}: {revision.lock_problem.message}"
-        elif revision.lock is None:
+        elif revision.lock is None and not isinstance(revision.problem, NotAProject):
             yield f"the {which} has no teachkit.lock"
         elif side.run is not None:
             yield from _stale(side, which, [s.name for s in compared])

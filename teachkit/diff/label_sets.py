@@ -99,7 +99,7 @@ def _missing(side: Side, which: str, name: str) -> list[str]:
         return []
     there = side.parts(name) is not None
     if problem is not None:
-        rest = "the labels that its teachkit.lock names are compared" if there else "it has no labels to compare"
+        rest = "the labels that its teachkit.lock names are compared" if there else "its labels are not known"
         return [f"the {which} could not be built ({problem}): {rest}"]
     if not there:
         return [f"the labels that teachkit.lock of the {which} names are not in this store"]

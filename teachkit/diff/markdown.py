@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from teachkit.diff.report import Code, cut, sections
-from teachkit.diff.words import alerts, headline, verdict
+from teachkit.diff.words import alerts, headline, no_base, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ def _lines(diff: Diff, found: Sequence[Section], most: int) -> Iterator[str]:
     yield MARKER
     yield f"### {_sign(diff)} {_title(diff)}"
     if diff.base.problem is not None:
-        yield from ("", f"**The base does not compile:** {_plain(diff.base.problem.splitlines()[0])}")
+        yield from ("", f"**{no_base(diff.base)}:** {_plain(diff.base.problem.splitlines()[0])}")
     named, rest = [s for s in found if s.name], [s for s in found if not s.name]
     alone = len(named) == 1
     if alone and named[0].judgment not in headline(diff):

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from teachkit.diff.report import cut, sections
-from teachkit.diff.words import alerts, headline
+from teachkit.diff.words import alerts, headline, no_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _body(diff: Diff, found: Sequence[Section], element: str) -> Iterator[str]:
     yield f"<h1>{escape(headline(diff))}</h1>"
     yield f'<p class="note">{_end("base", diff.base)} · {_end("head", diff.head)}</p>'
     if diff.base.problem is not None:
-        yield f'<p class="judgment worse">The base does not compile: {escape(diff.base.problem)}</p>'
+        yield f'<p class="judgment worse">{no_base(diff.base)}: {escape(diff.base.problem)}</p>'
     alone = sum(bool(section.name) for section in found) == 1
     if alone and found[0].judgment not in headline(diff):
         yield from _judgment(found[0])

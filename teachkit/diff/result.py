@@ -17,12 +17,16 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Base or head: what it was asked for by, its commit, whether files differ from it, why it does not compile."""
+    """Base or head: what it was asked for by, its commit, whether files differ from it, why it does not compile.
+
+    ``missing``: because the project is not there yet.
+    """
 
     name: str
     commit: str | None
     dirty: bool | None = None
     problem: str | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,17 @@ class Side:
         return self.run.outputs.get(node_id) if self.run is not None else None
 
     def parts(self, name: str) -> Sequence[ObjectMeta] | None:
-        """The objects of a label set: as its files give it, else as the lock names it; None if they are nowhere."""
+        """The objects of a label set: as its files give it, else as the lock names it; None if they are nowhere.
+
+        A lock counts only where nothing says that it is about other definitions.
+        """
         found = self.output(f"label_set.{name}")
         if found is not None:
             return found.parts
         entry = self.revision.lock.label_sets.get(name) if self.revision.lock is not None else None
+        node = self.label_sets().get(name)
+        if entry is not None and node is not None and node.fingerprint != entry.fingerprint:
+            return None
         keys = stored_label_set(self.store, f"label_set.{name}", entry.digest) if entry is not None else None
         metas = [self.store.meta(key) for key in keys] if keys is not None else None
         return [m for m in metas if m is not None] if metas is not None and all(metas) else None

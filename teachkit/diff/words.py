@@ -9,7 +9,7 @@ from teachkit.diff.labels import NOT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from teachkit.diff.result import Change, DataDiff, Diff, LabelSetDiff, QualityChange, VoterDiff
+    from teachkit.diff.result import Change, DataDiff, Diff, End, LabelSetDiff, QualityChange, VoterDiff
 
 Verdict = Literal["same", "better", "worse", "open", "unknown"]
 """``open``: labels change, and gold does not tell whether that is good."""
@@ -36,6 +36,11 @@ def headline(diff: Diff) -> str:
     return ". ".join(said) + "."
 
 
+def no_base(base: End) -> str:
+    """Why there is little to compare with."""
+    return "The base has no project" if base.missing else "The base does not compile"
+
+
 def sentence(found: LabelSetDiff) -> str:
     """What happens to one label set."""
     match found.status:
@@ -51,7 +56,7 @@ def sentence(found: LabelSetDiff) -> str:
             moved = _count(found.moved or 0, "item")
             return f"{found.name}: no label flips; posteriors of {moved} moved, {_at_most(found)}"
     parts = []
-    if found.flips or not (found.gained or found.lost):
+    if found.flips or not (found.gained or found.lost or ((found.added or found.removed) and not found.compared)):
         share = found.flips / found.compared if found.flips and found.compared else 0.0
         flips = f"{found.flips or 0:,} of {found.compared or 0:,} labels {'flips' if found.flips == 1 else 'flip'}"
         parts.append(flips + (f" ({percent(share)}{_directions(found)})" if found.flips else ""))

@@ -415,7 +415,7 @@ def test_a_commit_from_before_the_project(project: Sandbox, tmp_path: Path) -> N
     with at_revision(project.root, OPTIONS, "start") as revision:
         assert (revision.work, revision.lock, revision.lock_problem) == (None, None, None)
         assert isinstance(revision.problem, NotAProject)
-        assert f"{project.root} at 'start'" in str(revision.problem)
+        assert "no teachkit.yml in this folder at 'start'" in str(revision.problem)
         assert str(tmp_path / "temporary files") not in str(revision.problem)
     assert lock_at(project.root, "start") is None
 

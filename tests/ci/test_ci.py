@@ -246,7 +246,7 @@ def test_a_base_without_a_project_is_said_and_the_build_decides(repository: Repo
     repository.git("switch", "-qc", "labels")
     repository.commit("All")
     found = repository.on_github()
-    assert "The base does not compile: " in found.out
+    assert "The base has no project: " in found.out
     assert "moods is new" in found.out
     repository.project.write({FAILS: NONE_IS_BAD})
     repository.on_github(code=1)

@@ -303,4 +303,4 @@ def test_a_site_that_cannot_be_finished_leaves_the_one_before(built: Sandbox, mo
 
 def test_a_lock_with_a_conflict_is_an_error(built: Sandbox) -> None:
     built.write({"teachkit.lock": ("<<<<<<< ours\n" + built.read("teachkit.lock")).encode()})
-    assert "[bad-lock]" in built("docs", "generate", code=2).err
+    assert "[merge-conflict]" in built("docs", "generate", code=2).err

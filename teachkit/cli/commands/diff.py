@@ -103,7 +103,7 @@ def _write(found: Diff, form: str, texts: bool | None, output: Path, settings: S
 
 def _show(found: Diff, settings: Settings, *, texts: bool) -> None:
     from teachkit.diff.report import sections
-    from teachkit.diff.words import alerts, headline
+    from teachkit.diff.words import alerts, headline, no_base
 
     click.echo(f"{_end('base', found.base)}\n{_end('head', found.head)}\n")
     click.echo(headline(found))
@@ -114,7 +114,7 @@ def _show(found: Diff, settings: Settings, *, texts: bool) -> None:
     for alert in alerts(found):
         click.echo(f"warning: {alert}")
     if found.base.problem is not None:
-        click.echo(f"\nthe base does not compile:\n{found.base.problem}")
+        click.echo(f"\n{no_base(found.base)}:\n{found.base.problem}")
     for section in shown:
         _show_section(section, settings, alone=alone)
 
