@@ -311,12 +311,14 @@ class Project:
         *,
         label_sets: Sequence[str] = (),
         examples: int = 10,
+        splits: Sequence[str] = ("tune", "test"),
         report: Reporter = quiet,
     ) -> Diff:
         """What ``head`` (default: the working tree) does to the labels of ``base`` (default: as of a pull request)."""
-        from teachkit.diff import diff
+        from teachkit.diff import Shown, diff
 
-        return diff(self.root, self._options, base, head, label_sets=label_sets, examples=examples, report=report)
+        shown = Shown(label_sets, examples, splits)
+        return diff(self.root, self._options, base, head, shown, report=report)
 
     def ci(
         self,
@@ -413,12 +415,15 @@ class Project:
 
     # -- the site
 
-    def generate_docs(self, *, items: int = 200) -> Path:
-        """Write the project's site to ``docs/`` in the target folder; ``items`` of each label set get a page."""
-        from teachkit.site import generate
+    def generate_docs(self, *, items: int = 200, changes: Diff | None = None) -> Path:
+        """Write the project's site to ``docs/`` in the target folder; ``items`` of each label set get a page.
+
+        ``changes`` get a page as well: the ``diff`` of two revisions, by default none.
+        """
+        from teachkit.site import changes_page, generate
 
         with self.workspace() as work:
-            return generate(work, items=items)
+            return generate(work, items=items, extra_pages=[changes_page(changes)] if changes is not None else [])
 
     def docs_server(self, host: str = "127.0.0.1", port: int = 0) -> DocsServer:
         """What serves the site that ``generate_docs`` writes; it listens, and serves once ``serve_forever`` runs."""

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from teachkit.ci.base import base_of
+from teachkit.build.base import base_of
 from teachkit.ci.findings import of_diff, of_error, of_run
 from teachkit.ci.result import Ci, Step
 from teachkit.ci.written import write_files

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import base_revision
+from teachkit.build.base import base_of
 from teachkit.build.keys import output_of
 from teachkit.build.run import quiet
 from teachkit.diff.changes import changed_nodes
@@ -13,7 +14,7 @@ from teachkit.diff.label_sets import compare_label_set
 from teachkit.diff.result import Diff, End
 from teachkit.diff.sides import both_sides
 from teachkit.diff.voters import compare_voters
-from teachkit.errors import BadOption, NotAProject, did_you_mean, listing
+from teachkit.errors import BadOption, NotAProject, UnknownRevision, did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,20 @@ if TYPE_CHECKING:
     from teachkit.diff.result import LabelSetDiff
     from teachkit.diff.sides import Side
 
-EXAMPLES = 10
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What to look at: label sets by name (none: all), so many items whose label changed of each, and splits of gold.
+
+    Measuring on ``test`` is a look at the test split.
+    """
+
+    label_sets: Sequence[str] = ()
+    examples: int = 10
+    splits: Sequence[str] = ("tune", "test")
+
+
+SHOWN = Shown()
 
 
 def diff(
@@ -31,9 +45,8 @@ def diff(
     options: BuildOptions,
     base: str | None = None,
     head: str | None = None,
+    shown: Shown = SHOWN,
     *,
-    label_sets: Sequence[str] = (),
-    examples: int = EXAMPLES,
     report: Reporter = quiet,
 ) -> Diff:
     """Compare the labels of two git revisions.
@@ -44,20 +57,19 @@ def diff(
     Args:
         root: The project's folder.
         options: Target, profile, variables.
-        base: A revision; None for the one that a pull request would be compared with.
+        base: A revision; None for the one that a change is compared with, see ``base_of``.
         head: A revision; None for the working tree.
-        label_sets: Names of those to compare; none for all.
-        examples: How many items whose label changed each label set shows.
+        shown: What to look at.
         report: Hears what is built.
 
     Raises:
-        GitError: git does not have a revision.
+        GitError: git does not have a revision, or there is none before the first.
         BadOption: no side has a label set of that name.
         TeachkitError: the head does not compile.
     """
-    with both_sides(root, options, base or base_revision(root), head, report) as (before, after):
-        names = _chosen(before, after, label_sets)
-        compared = [compare_label_set(before, after, name, examples) for name in names]
+    with both_sides(root, options, base or _base(root), head, report) as (before, after):
+        names = _chosen(before, after, shown.label_sets)
+        compared = [compare_label_set(before, after, name, shown) for name in names]
         return Diff(
             _end(before),
             _end(after),
@@ -67,6 +79,14 @@ def diff(
             compare_data(before, after),
             list(_notes(before, after, compared)),
         )
+
+
+def _base(root: Path) -> str:
+    found = base_of(root)
+    if found is None:
+        advice = "commit a change, or name what to compare: --base REF"
+        raise UnknownRevision(None, revision="HEAD^1", source=" (this is the first commit)", advice=advice)
+    return found
 
 
 def _chosen(before: Side, after: Side, wanted: Sequence[str]) -> list[str]:

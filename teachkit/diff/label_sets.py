@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.diff.causes import Attribution
+    from teachkit.diff.compare import Shown
     from teachkit.diff.labels import Compared, Labels
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
@@ -26,7 +27,7 @@ _COLUMNS = 3
 _MOVED = 1e-12  # below that a posterior is the same but for its last bits
 
 
-def compare_label_set(before: Side, after: Side, name: str, examples: int) -> LabelSetDiff:
+def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> LabelSetDiff:
     """Compare a label set that one side has, or both."""
     nodes = before.label_sets().get(name), after.label_sets().get(name)
     there = [name in side.label_sets() for side in (before, after)]
@@ -54,7 +55,7 @@ def compare_label_set(before: Side, after: Side, name: str, examples: int) -> La
     added, removed = len(labels[1].keys) - count, len(labels[0].keys) - count
     other = bool(flips or gained or lost or added or removed)
     found = None if same else _attribution(before, after, nodes, labels, compared, notes)
-    measured = measure(before, after, nodes[1], labels[1], compared, same=same)
+    measured = measure(before, after, nodes[1], labels[1], compared, shown.splits, same=same)
     return LabelSetDiff(
         name,
         task,
@@ -69,7 +70,7 @@ def compare_label_set(before: Side, after: Side, name: str, examples: int) -> La
         moved=int((compared.shift > _MOVED).sum()),
         largest_shift=float(compared.shift.max(initial=0.0)),
         causes=found.causes if found is not None else (),
-        examples=_examples(after, nodes[1], labels, compared, found, examples),
+        examples=_examples(after, nodes[1], labels, compared, found, shown.examples),
         kappa=_kappa(compared),
         balance=_balance(labels, compared.names),
         quality=measured.quality,

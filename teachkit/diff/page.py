@@ -23,8 +23,8 @@ STYLE = """
   color: var(--ink); background: var(--back); font: 15px/1.5 system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { .tk-diff { --ink: #e6e9ed; --dim: #9aa4b0; --line: #373e47; --back: #15181c;
   --soft: #1e2329; --better: #5fd08d; --worse: #ff8a80; --open: #f0c060; } }
-.tk-diff h1 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .5rem; }
-.tk-diff h2 { font-size: 1.1rem; margin: 2rem 0 .25rem; }
+.tk-diff h1, div.tk-diff h2 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .5rem; }
+.tk-diff h2, .tk-diff h3 { font-size: 1.1rem; margin: 2rem 0 .25rem; }
 .tk-diff p { margin: .4rem 0; }
 .tk-diff .judgment { font-weight: 600; }
 .tk-diff .better { color: var(--better); }
@@ -60,22 +60,22 @@ def page(diff: Diff, *, texts: bool = True) -> str:
             f"<style>html, body {{ margin: 0; }} .tk-diff {{ min-height: 100vh; box-sizing: border-box; "
             f"padding: 1.5rem max(1rem, calc(50vw - 34rem)); }}{STYLE}</style></head>",
             "<body>",
-            *_body(diff, sections(diff, texts=texts), "main"),
+            *_body(diff, sections(diff, texts=texts), "main", 1),
             "</body></html>",
             "",
         ]
     )
 
 
-def fragment(diff: Diff) -> str:
-    """What a notebook shows: the same, with at most 20 rows in each table."""
+def fragment(diff: Diff, *, styled: bool = True) -> str:
+    """What a notebook shows, and a part of other pages, which have styles of their own: at most 20 rows in a table."""
     found = cut(sections(diff, texts=True), _ROWS_OF_A_FRAGMENT)
-    return "\n".join([f"<style>{STYLE}</style>", *_body(diff, found, "div")])
+    return "\n".join([*([f"<style>{STYLE}</style>"] if styled else []), *_body(diff, found, "div", 2)])
 
 
-def _body(diff: Diff, found: Sequence[Section], element: str) -> Iterator[str]:
+def _body(diff: Diff, found: Sequence[Section], element: str, level: int) -> Iterator[str]:
     yield f'<{element} class="tk-diff">'
-    yield f"<h1>{escape(headline(diff))}</h1>"
+    yield f"<h{level}>{escape(headline(diff))}</h{level}>"
     yield f'<p class="note">{_end("base", diff.base)} · {_end("head", diff.head)}</p>'
     if diff.base.problem is not None:
         yield f'<p class="judgment worse">{no_base(diff.base)}: {escape(diff.base.problem)}</p>'
@@ -85,7 +85,7 @@ def _body(diff: Diff, found: Sequence[Section], element: str) -> Iterator[str]:
     for alert in alerts(diff):
         yield f'<p class="judgment open">⚠ {escape(alert)}</p>'
     for section in found:
-        yield from _section(section, alone=alone)
+        yield from _section(section, level + 1, alone=alone)
     yield f"</{element}>"
 
 
@@ -94,10 +94,10 @@ def _judgment(section: Section) -> Iterator[str]:
         yield f'<p class="judgment {section.verdict}">{escape(section.judgment[0].upper() + section.judgment[1:])}</p>'
 
 
-def _section(section: Section, *, alone: bool) -> Iterator[str]:
+def _section(section: Section, level: int, *, alone: bool) -> Iterator[str]:
     yield f'<section id="{escape(section.name)}">' if section.name else "<section>"
     if section.name and not alone:
-        yield f"<h2>{escape(section.sentence)}</h2>"
+        yield f"<h{level}>{escape(section.sentence)}</h{level}>"
         yield from _judgment(section)
     for note in section.notes:
         yield f'<p class="note">{escape(note)}</p>'

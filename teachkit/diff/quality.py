@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
 
-_MEASURED = ("tune", "test")
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -35,7 +33,14 @@ class Measured:
 
 
 def measure(
-    before: Side, after: Side, node: Node | None, labels: Labels, compared: Compared, *, same: bool
+    before: Side,
+    after: Side,
+    node: Node | None,
+    labels: Labels,
+    compared: Compared,
+    splits: Sequence[str],
+    *,
+    same: bool,
 ) -> Measured:
     """Measure on the gold splits; ``labels`` are those after.
 
@@ -60,14 +65,14 @@ def measure(
     items = np.flatnonzero(known)
     truth, split = _in_names(gold.codes[rows[items]], task, compared.names), gold.split[rows[items]]
     found: list[QualityChange] = []
-    for name in _MEASURED:
+    for name in splits:
         chosen = split == SPLITS.index(name)
         if chosen.any():
             at = items[chosen]
             found += _figures(name, truth[chosen], compared.before[at], compared.after[at], compared)
     measured_test = any(q.split == "test" for q in found)
     looks = _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
-    return Measured(found, looks, moved, _by_old_gold(before, node) if moved else {})
+    return Measured(found, looks, moved, _by_old_gold(before, node, splits) if moved else {})
 
 
 def gold_content(run: Executor, task: TaskInfo) -> list[Any]:
@@ -90,11 +95,11 @@ def _gold_moved(before: Side, node: Node, now: list[Any]) -> bool:
     return bool(was) and digest(was) != digest(now)
 
 
-def _by_old_gold(before: Side, node: Node) -> dict[str, float]:
+def _by_old_gold(before: Side, node: Node, splits: Sequence[str]) -> dict[str, float]:
     entry = before.revision.lock.label_sets.get(node.name) if before.revision.lock is not None else None
     if entry is None:
         return {}
-    found = {split: entry.quality[split].get("accuracy") for split in _MEASURED if split in entry.quality}
+    found = {split: entry.quality[split].get("accuracy") for split in splits if split in entry.quality}
     return {split: float(value) for split, value in found.items() if value is not None}
 
 

@@ -339,3 +339,14 @@ def test_a_base_whose_answers_are_gone_is_known_by_its_lock(tmp_path: Path) -> N
         assert len(server.seen) == asked
         assert labels["lost"] + labels["flips"] + labels["gained"] > 0
         assert list({c["node"] for c in labels["causes"]}) == ["lf.mood.stars"]
+
+
+def test_on_main_a_change_is_compared_with_head_and_a_commit_with_the_one_before(repo: Repo) -> None:
+    repo.git("switch", "-q", "main")
+    assert "this is the first commit" in repo("diff", code=2).err
+    repo.write({STARS: LESS})
+    changed = repo("diff", "--format", "json", "-q").json
+    assert [c["node"] for c in changed["changes"]] == ["lf.mood.stars"]
+    repo.commit()
+    again = repo("diff", "--format", "json", "-q").json
+    assert again["changes"] == changed["changes"]

@@ -304,3 +304,47 @@ def test_a_site_that_cannot_be_finished_leaves_the_one_before(built: Sandbox, mo
 def test_a_lock_with_a_conflict_is_an_error(built: Sandbox) -> None:
     built.write({"teachkit.lock": ("<<<<<<< ours\n" + built.read("teachkit.lock")).encode()})
     assert "[merge-conflict]" in built("docs", "generate", code=2).err
+
+
+# ---------------------------------------------------------------------------- what changed
+
+
+@pytest.fixture
+def branched(built: Sandbox) -> Sandbox:
+    """The project committed on main, with one changed labeling function in the work tree."""
+    built.write({".gitignore": ".teachkit/\ntarget/\noutput/\n"})
+    git(built.root, "init", "-q")
+    git(built.root, "add", "-A")
+    git(built.root, "commit", "-qm", "first")
+    built.write({"labeling_functions/mood/stars.sql": "case when stars >= 2 then 'good' end\n"})
+    return built
+
+
+def test_a_page_says_what_the_present_files_do_to_the_labels(branched: Sandbox) -> None:
+    looks = "select count(*) as n from audit.runs where command = 'look'"
+    before = branched("sql", looks, "--format", "json").json["rows"]
+    branched("docs", "generate")
+    page = branched.read("target/docs/changes.html")
+    assert "lost theirs" in page
+    assert "lf.mood.stars" in page
+    assert "<style" not in page
+    assert "accuracy on tune" in page
+    assert "on test" not in page
+    assert branched("sql", looks, "--format", "json").json["rows"] == before
+    assert 'href="changes.html"' in branched.read("target/docs/index.html")
+
+
+def test_the_page_of_changes_may_be_left_out_and_have_another_base(branched: Sandbox) -> None:
+    branched("docs", "generate", "--no-changes")
+    assert not (branched.root / "target/docs/changes.html").exists()
+    git(branched.root, "commit", "-qam", "second")
+    branched("docs", "generate", "--base", "HEAD")
+    assert "No label changes" in branched.read("target/docs/changes.html")
+    found = branched("docs", "generate", "--base", "nowhere", code=2)
+    assert "git has no revision 'nowhere'" in found.err
+
+
+def test_without_anything_to_compare_with_there_is_no_page_of_changes(built: Sandbox) -> None:
+    found = built("docs", "generate")
+    assert found.err.startswith("no page of changes: ")
+    assert not (built.root / "target/docs/changes.html").exists()
