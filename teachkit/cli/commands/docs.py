@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.errors import BadOption, GitError
+from teachkit.errors import BadOption, GitError, NoGit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,8 @@ def _changes(project: Project, base: str | None) -> Diff | None:
     except GitError as error:
         if base is not None:
             raise
-        click.echo(f"no page of changes: {error.message}", err=True)
+        if not isinstance(error, NoGit):
+            click.echo(f"no page of changes: {error.message}", err=True)
         return None
 
 
