@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Plan, Reporter, Run, Workspace
-    from teachkit.build.batching import Submission
-    from teachkit.build.collecting import Looked
-    from teachkit.build.improving import Candidate
-    from teachkit.build.lock_conflicts import Resolution
+    from teachkit.build.asking.batching import Submission
+    from teachkit.build.asking.collecting import Looked
+    from teachkit.build.asking.improving import Candidate
+    from teachkit.build.asking.spending import Spending
+    from teachkit.build.asking.trying import Trial
+    from teachkit.build.revisions.lock_conflicts import Resolution
     from teachkit.build.run import Event
-    from teachkit.build.spending import Spending
-    from teachkit.build.trying import Trial
     from teachkit.ci import Ci, Step
     from teachkit.diff import Diff
     from teachkit.graph import Graph, Node
@@ -159,7 +159,7 @@ class Project:
         self, item: str, select: Selection = (), exclude: Selection = (), *, state: str | None = None
     ) -> list[dict[str, Any]]:
         """The exact request that each selected prompt makes about an item: id, endpoint, key of its answer, body."""
-        from teachkit.build.spending import requests_about
+        from teachkit.build.asking.spending import requests_about
 
         with self.workspace() as work:
             found = self._selected(work, select, exclude, state)
@@ -187,7 +187,7 @@ class Project:
 
     def llm_plan(self, select: Selection = (), exclude: Selection = (), *, state: str | None = None) -> list[Spending]:
         """What the selected prompts would ask and cost, worked out offline."""
-        from teachkit.build.spending import plan_spending
+        from teachkit.build.asking.spending import plan_spending
 
         with self.workspace() as work:
             found = self._selected(work, select, exclude, state)
@@ -206,8 +206,8 @@ class Project:
 
         ``prompt`` is its file, switched on or not, or its name. A file with several voters gives a trial of each.
         """
-        from teachkit.build.prompt_files import open_prompt
-        from teachkit.build.trying import try_prompt
+        from teachkit.build.asking.prompt_files import open_prompt
+        from teachkit.build.asking.trying import try_prompt
 
         with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
             return [try_prompt(work, node, limit, mode) for node in nodes]
@@ -225,8 +225,8 @@ class Project:
 
         ``prompt`` is as for ``try_prompt``; of a file with several voters name the one whose answers count.
         """
-        from teachkit.build.improving import Wish, improve_prompt, the_voter
-        from teachkit.build.prompt_files import open_prompt
+        from teachkit.build.asking.improving import Wish, improve_prompt, the_voter
+        from teachkit.build.asking.prompt_files import open_prompt
 
         with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
             return improve_prompt(work, the_voter(nodes), Wish(model, provider, errors), mode)
@@ -242,7 +242,7 @@ class Project:
         report: Reporter = quiet,
     ) -> Submission:
         """Buy, in batches, what the selected prompts would ask; ``max_cost`` in USD, ``dry_run`` sends nothing."""
-        from teachkit.build.batching import submit
+        from teachkit.build.asking.batching import submit
 
         with self._compiled() as work:
             found = self._selected(work, select, exclude, state)
@@ -251,21 +251,21 @@ class Project:
 
     def llm_batch_status(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
         """How far batches are, those named by id or prompt, or all."""
-        from teachkit.build.collecting import status
+        from teachkit.build.asking.collecting import status
 
         with self.workspace() as work:
             return status(work, names, report=report)
 
     def llm_batch_collect(self, names: Sequence[str] = (), *, report: Reporter = quiet) -> Looked:
         """Keep the answers of batches that are done, those named by id or prompt, or all."""
-        from teachkit.build.collecting import collect
+        from teachkit.build.asking.collecting import collect
 
         with self.workspace() as work:
             return collect(work, names, report=report)
 
     def llm_batch_cancel(self, names: Sequence[str], *, forget: bool = False, report: Reporter = quiet) -> Looked:
         """Stop batches; what they have answered can be collected, unless they are to be forgotten here."""
-        from teachkit.build.collecting import cancel
+        from teachkit.build.asking.collecting import cancel
 
         with self.workspace() as work:
             return cancel(work, names, forget=forget, report=report)
@@ -349,7 +349,7 @@ class Project:
 
     def resolve_lock(self) -> Resolution:
         """Resolve a merge conflict in ``teachkit.lock`` and write the file; no other file is read."""
-        from teachkit.build.lock_conflicts import resolve_lock
+        from teachkit.build.revisions.lock_conflicts import resolve_lock
 
         return resolve_lock(self.root)
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from teachkit.build import label_sets, prompts, tables, testing, voting
+from teachkit.build import label_sets, tables, testing, voting
+from teachkit.build.asking import prompts
 from teachkit.build.keys import output_of
 from teachkit.build.run import BAD, BuildOptions, NodeFinished, NodeResult, NodeStarted, Note, quiet
 from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import git_state
+from teachkit.build.revisions.git import git_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.artifacts import write_artifacts
 from teachkit.build.execute import Executor
-from teachkit.build.git import GitState, git_state
 from teachkit.build.planning import Plan, make_plan
 from teachkit.build.publish import check_locked, measured_lock, new_lock, publish
 from teachkit.build.record import run_record
 from teachkit.build.retrying import arguments, last_run, unfinished
+from teachkit.build.revisions.git import GitState, git_state
 from teachkit.build.run import BuildOptions, Note, Run, quiet
 from teachkit.build.state import chosen
 from teachkit.build.workspace import Workspace, open_workspace

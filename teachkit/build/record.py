@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from teachkit.build.execute import Executor
-    from teachkit.build.git import GitState
+    from teachkit.build.revisions.git import GitState
     from teachkit.build.run import BuildOptions, NodeResult
     from teachkit.build.workspace import Workspace
     from teachkit.errors import TeachkitError

@@ -89,8 +89,8 @@ def _of_manifest(saved: Path) -> Fingerprints:
 
 
 def _of_revision(work: Workspace, options: BuildOptions, name: str) -> Fingerprints:
-    from teachkit.build.git import commit_of
-    from teachkit.build.revision import at_revision
+    from teachkit.build.revisions.git import commit_of
+    from teachkit.build.revisions.revision import at_revision
 
     root = work.files.root
     try:

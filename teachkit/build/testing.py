@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from teachkit.build.earlier import Earlier
     from teachkit.build.execute import Executor
     from teachkit.build.protected import Protected
+    from teachkit.build.revisions.earlier import Earlier
     from teachkit.checks import Finding
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import TestSpec
@@ -70,7 +70,7 @@ def test_key(run: Executor, node: Node, *, keep: bool | None = None) -> str | No
 
 def _earlier_state(run: Executor, node: Node) -> list[str] | None:
     """What a test compares with; None if there is nothing, which may change without a change of the project."""
-    from teachkit.build.earlier import earlier_labels
+    from teachkit.build.revisions.earlier import earlier_labels
 
     try:
         found = earlier_labels(run, run.graph[node.spec.target], node.spec.arguments["against"])
@@ -166,7 +166,7 @@ class CheckSurroundings:
 
     def earlier(self, against: str) -> EarlierRows | None:
         """The label set as another lock names it; None if that lock has no such label set."""
-        from teachkit.build.earlier import earlier_labels
+        from teachkit.build.revisions.earlier import earlier_labels
 
         found = earlier_labels(self._run, self.target, against)
         return None if found is None else EarlierRows(self._run, self.task, found)

@@ -54,7 +54,7 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
         return [digest(["votes", whole, i]) for i in range(len(parts))]
     more = []
     if node.kind == "prompt":
-        from teachkit.build.prompts import what_it_reads
+        from teachkit.build.asking.prompts import what_it_reads
 
         more = what_it_reads(run, node)
     return [digest(["votes", node.own, part_content(part, node.spec.columns), *more]) for part in parts]
@@ -86,7 +86,7 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
 
 def _ask(run: Executor, ballot: Ballot, task: TaskInfo) -> None:
     """Let a prompt vote."""
-    from teachkit.build.prompts import vote
+    from teachkit.build.asking.prompts import vote
 
     begun = time.perf_counter()
     try:
@@ -99,7 +99,7 @@ def _ask(run: Executor, ballot: Ballot, task: TaskInfo) -> None:
 def _ballot(run: Executor, node: Node) -> Ballot:
     keys = vote_keys(run, node)
     if node.kind == "prompt":
-        from teachkit.build.prompts import finished_parts
+        from teachkit.build.asking.prompts import finished_parts
 
         metas = finished_parts(run, keys)
     else:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from teachkit.build.base import base_of
+from teachkit.build.revisions.base import base_of
 from teachkit.ci.findings import of_diff, of_error, of_run
 from teachkit.ci.result import Ci, Step
 from teachkit.ci.written import write_files
@@ -45,7 +45,7 @@ def ci(
         locked: Whether labels must be those that ``teachkit.lock`` names; None: if there is such a file.
         report: Hears each step's result, and in between what the build says.
     """
-    from teachkit.build.git import folder_in_repository
+    from teachkit.build.revisions.git import folder_in_repository
 
     tell = report or _nothing
     revision, trouble = _base(root, base)  # before the build, which may write files into the work tree
@@ -155,7 +155,7 @@ def _said(diff: Diff) -> str:
 
 def _at_stake(root: Path, base: str | None) -> dict[str, int]:
     """The label sets that the lock of the base names, and how many items each has."""
-    from teachkit.build.locked import lock_at
+    from teachkit.build.revisions.locked import lock_at
 
     try:
         lock = lock_at(root, base) if base is not None else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from teachkit.build.base import base_of
 from teachkit.build.keys import output_of
+from teachkit.build.revisions.base import base_of
 from teachkit.build.run import quiet
 from teachkit.diff.changes import changed_nodes
 from teachkit.diff.data import compare_data

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from teachkit.build.locked import stored_label_set
 from teachkit.build.pipeline import bring_about
-from teachkit.build.revision import at_revision, working_tree
+from teachkit.build.revisions.locked import stored_label_set
+from teachkit.build.revisions.revision import at_revision, working_tree
 from teachkit.build.run import BAD, NodeFinished, quiet
 from teachkit.errors import TeachkitError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.build.execute import Executor
-    from teachkit.build.revision import Revision
+    from teachkit.build.revisions.revision import Revision
     from teachkit.build.run import BuildOptions, Event, Output, Reporter
     from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta, Store

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import answers_key
+from teachkit.build.asking.answering import answers_key
+from teachkit.build.asking.prompting import response_store
 from teachkit.build.decisions import keys_of
 from teachkit.build.gold import gold_files, read_gold
-from teachkit.build.prompting import response_store
 from teachkit.build.stored_votes import annotation_rows, votes_column
 from teachkit.diff.labels import pair
 from teachkit.diff.result import VoterDiff

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import answers_key
+from teachkit.build.asking.answering import answers_key
 from teachkit.build.execute import looking_at
-from teachkit.build.git import last_change
 from teachkit.build.label_sets import fit, load_models
+from teachkit.build.revisions.git import last_change
 from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.graph.node import FUNCTIONS

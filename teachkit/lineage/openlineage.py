@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from teachkit.build.git import origin
+from teachkit.build.revisions.git import origin
 from teachkit.graph.names import fold
 from teachkit.lineage.openlineage_columns import column_lineage
 from teachkit.lineage.openlineage_facets import PRODUCER, SPEC, facet

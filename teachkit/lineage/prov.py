@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import answers_key
+from teachkit.build.asking.answering import answers_key
 from teachkit.build.execute import looking_at
 from teachkit.errors import BadLock, BadOption
 from teachkit.hashing import digest

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.git import commit_of, show_file
+from teachkit.build.revisions.git import commit_of, show_file
 from teachkit.build.workspace import compile_files
 from teachkit.errors import BadLock, BadOption, NotBuilt, StoreDamaged, UnknownNode, Where, did_you_mean, listing
 from teachkit.lineage.chain import Broken, Chain, DoesNotHold

@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.git import git_state
 from teachkit.build.record import versions
+from teachkit.build.revisions.git import git_state
 from teachkit.errors import TeachkitError
 from teachkit.project import read_project
 

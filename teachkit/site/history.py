@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.git import commits_of, text_at
+from teachkit.build.revisions.git import commits_of, text_at
 from teachkit.errors import BadLock, MergeConflict
 from teachkit.store import parse_lock, read_lock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.git import git_state
+from teachkit.build.revisions.git import git_state
 from teachkit.site.view import KINDS, TESTS, bad_first
 
 if TYPE_CHECKING:

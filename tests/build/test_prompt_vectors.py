@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit.build import vectors as build_vectors
-from teachkit.build.examples import Example
-from teachkit.build.vectors import SCALE, Nearest, canonical_text
+from teachkit.build.asking.examples import Example
+from teachkit.build.asking.vectors import SCALE, Nearest, canonical_text
 from teachkit.graph.node import OtherModel
 from teachkit.project.llm_models import LlmProvider
 from tests.build.test_prompts import profiles

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from teachkit.build.checkout import checked_out
-from teachkit.build.locked import lock_at
-from teachkit.build.revision import WORKING_TREE, at_revision, working_tree
+from teachkit.build.revisions.checkout import checked_out
+from teachkit.build.revisions.locked import lock_at
+from teachkit.build.revisions.revision import WORKING_TREE, at_revision, working_tree
 from teachkit.build.run import BuildOptions
 from teachkit.errors import (
     BadLock,
@@ -32,7 +32,7 @@ from tests.sandbox import REVIEWS, Sandbox, reviews_csv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from teachkit.build.revision import Revision
+    from teachkit.build.revisions.revision import Revision
 
 OPTIONS = BuildOptions()
 IGNORED = ".teachkit/\ntarget/\noutput/\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from teachkit.build.git import base_revision, commit_of, show_file, unmerged_stages
+from teachkit.build.revisions.git import base_revision, commit_of, show_file, unmerged_stages
 from teachkit.errors import NoGit, ShallowClone, UnknownRevision
 from tests.build.test_git import git
 

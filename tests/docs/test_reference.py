@@ -82,8 +82,8 @@ def test_every_option_of_batches_is_on_its_page() -> None:
 def test_every_field_of_batches_is_on_their_page() -> None:
     from dataclasses import fields
 
-    from teachkit.build.batching import Submission, SubmittedPrompt, batch_dict
-    from teachkit.build.collecting import Looked
+    from teachkit.build.asking.batching import Submission, SubmittedPrompt, batch_dict
+    from teachkit.build.asking.collecting import Looked
     from teachkit.llm.batch_state import Batch
 
     section = _page("commands/llm").partition("\n## batch\n")[2]

@@ -14,7 +14,7 @@ from teachkit.cli.running import state_option
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from teachkit.build.spending import Spending
+    from teachkit.build.asking.spending import Spending
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
     from teachkit.review.compare import Comparison

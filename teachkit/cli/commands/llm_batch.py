@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from teachkit.api import Project
-    from teachkit.build.batching import Submission
-    from teachkit.build.collecting import Looked
+    from teachkit.build.asking.batching import Submission
+    from teachkit.build.asking.collecting import Looked
     from teachkit.build.run import Reporter
     from teachkit.cli.settings import Settings
     from teachkit.errors import TeachkitError
@@ -148,7 +148,7 @@ def _show_submission(found: Submission, settings: Settings, *, dry_run: bool) ->
 
 
 def _show(action: str, found: Looked, settings: Settings) -> None:
-    from teachkit.build.batching import batch_dict, status_of
+    from teachkit.build.asking.batching import batch_dict, status_of
 
     if not found.batches and not found.dropped and not found.errors:
         click.echo({"status": "no batch is open", "collect": "nothing to collect"}.get(action, "nothing to cancel"))

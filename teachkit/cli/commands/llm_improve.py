@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.api import Project
-    from teachkit.build.improving import Candidate
+    from teachkit.build.asking.improving import Candidate
 
 
 def improve(project: Project, names: Sequence[str], form: str, **wish: Any) -> None:

@@ -48,7 +48,7 @@ def command(settings: Settings, *, resolve: bool, driver: tuple[Path, Path, Path
 
 
 def _drive(driver: tuple[Path, Path, Path], *, resolve: bool) -> int:
-    from teachkit.build.lock_conflicts import merge_files
+    from teachkit.build.revisions.lock_conflicts import merge_files
 
     if resolve:
         raise BadOption(

@@ -10,7 +10,7 @@ from teachkit.cli.command import as_command
 from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
 
 if TYPE_CHECKING:
-    from teachkit.build.trying import Trial
+    from teachkit.build.asking.trying import Trial
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import ask_votes
-from teachkit.build.examples import gold_of
-from teachkit.build.prompting import items, mode_of, prompt_rows, recording_of, requests, response_store
-from teachkit.build.trying import gold_label, labels_of
-from teachkit.build.vectors import Forecast
+from teachkit.build.asking.answering import ask_votes
+from teachkit.build.asking.examples import gold_of
+from teachkit.build.asking.prompting import items, mode_of, prompt_rows, recording_of, requests, response_store
+from teachkit.build.asking.trying import gold_label, labels_of
+from teachkit.build.asking.vectors import Forecast
 from teachkit.graph.names import fold
 from teachkit.llm.schema import ABSTAIN
 

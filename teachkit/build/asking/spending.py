@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.asking.prompting import prices, prompt_rows, requests, response_store
+from teachkit.build.asking.vectors import Forecast
 from teachkit.build.execute import Executor, looking_at
-from teachkit.build.prompting import prices, prompt_rows, requests, response_store
-from teachkit.build.vectors import Forecast
 from teachkit.errors import BadOption, NodeFailed
 
 if TYPE_CHECKING:

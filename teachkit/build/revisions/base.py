@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import base_revision, commit_before, commit_of, git_state, merge_base
+from teachkit.build.revisions.git import base_revision, commit_before, commit_of, git_state, merge_base
 
 if TYPE_CHECKING:
     from pathlib import Path

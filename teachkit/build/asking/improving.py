@@ -11,11 +11,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from teachkit.build.candidate_files import CandidateFiles
+from teachkit.build.asking.candidate_files import CandidateFiles
+from teachkit.build.asking.mistakes import Mistake, Mistakes, mistakes
+from teachkit.build.asking.prompting import asking, provider_of
+from teachkit.build.asking.tally import USD
 from teachkit.build.execute import Executor, looking_at
-from teachkit.build.mistakes import Mistake, Mistakes, mistakes
-from teachkit.build.prompting import asking, provider_of
-from teachkit.build.tally import USD
 from teachkit.errors import BadOption, NoCandidate, did_you_mean, listing, writable
 from teachkit.llm.schema import problem
 from teachkit.voters.prompt import shown_questions, shown_task

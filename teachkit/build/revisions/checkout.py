@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import run_git
+from teachkit.build.revisions.git import run_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

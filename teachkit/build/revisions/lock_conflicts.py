@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import merge_as_text, unmerged_stages
+from teachkit.build.revisions.git import merge_as_text, unmerged_stages
 from teachkit.errors import BadLock, TeachkitError, Where
 from teachkit.store import Lock, read_lock, write_lock
 from teachkit.store.lock_merge import MergedLock, has_marks, merge_marked, merge_texts

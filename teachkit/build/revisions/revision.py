@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from teachkit.build.checkout import checked_out
-from teachkit.build.git import commit_of, git_state
-from teachkit.build.locked import lock_at
+from teachkit.build.revisions.checkout import checked_out
+from teachkit.build.revisions.git import commit_of, git_state
+from teachkit.build.revisions.locked import lock_at
 from teachkit.build.workspace import open_workspace
 from teachkit.errors import BadLock, MergeConflict, NotAProject, TeachkitError
 from teachkit.project import read_config, read_target
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from teachkit.build.git import GitState
+    from teachkit.build.revisions.git import GitState
     from teachkit.build.run import BuildOptions
     from teachkit.build.workspace import Workspace
     from teachkit.project import ProjectFiles
@@ -70,7 +70,7 @@ def at_revision(root: Path, options: BuildOptions, name: str, *, create: bool = 
         NoGit, UnknownRevision, ShallowClone, GitFailed: git does not have it.
         TeachkitError: ``teachkit.yml`` or ``profiles.yml`` cannot be read, so that nobody knows where the store is.
     """
-    from teachkit.build.git import GitState
+    from teachkit.build.revisions.git import GitState
 
     commit = commit_of(root, name)
     store = root / read_target(root, options).store

@@ -45,7 +45,7 @@ def choice_of_examples(run: Executor, node: Node, task: TaskInfo) -> Choose:
     if isinstance(wanted, list):
         return lambda key, item: wanted
     if node.spec.vectors is not None:
-        from teachkit.build.vectors import nearest_of
+        from teachkit.build.asking.vectors import nearest_of
 
         return nearest_of(run, node, task).choose
     return run.once("examples", node, lambda: _choice(pool_of(run, node, task), wanted))
@@ -91,7 +91,7 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     """
     import numpy as np
 
-    from teachkit.build.prompting import items, shown_rows
+    from teachkit.build.asking.prompting import items, shown_rows
     from teachkit.engine.session import parquet
     from teachkit.votes import SPLITS
 

@@ -7,8 +7,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from teachkit.build.prompt_files import switched_on
-from teachkit.build.prompting import file_name
+from teachkit.build.asking.prompt_files import switched_on
+from teachkit.build.asking.prompting import file_name
 from teachkit.build.workspace import compile_files
 from teachkit.errors import ProjectErrors, TeachkitError, writable
 from teachkit.project import read_prompt

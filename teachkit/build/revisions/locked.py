@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.git import show_file
+from teachkit.build.revisions.git import show_file
 from teachkit.errors import BadLock, Where
 from teachkit.store import parse_lock
 

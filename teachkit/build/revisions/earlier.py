@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from teachkit.build.git import base_revision, commit_of
-from teachkit.build.locked import LOCK, lock_at, stored_label_set
+from teachkit.build.revisions.git import base_revision, commit_of
+from teachkit.build.revisions.locked import LOCK, lock_at, stored_label_set
 from teachkit.store import Lock, read_lock
 
 if TYPE_CHECKING:

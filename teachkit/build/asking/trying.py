@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import ask_votes
-from teachkit.build.examples import gold_of
+from teachkit.build.asking.answering import ask_votes
+from teachkit.build.asking.examples import gold_of
+from teachkit.build.asking.prompting import prompt_rows
 from teachkit.build.execute import Executor, looking_at
-from teachkit.build.prompting import prompt_rows
 from teachkit.build.stored_votes import votes_column
 from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS

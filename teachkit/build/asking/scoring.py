@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import ask_votes
-from teachkit.build.examples import gold_of
-from teachkit.build.prompting import LEAST_GOLD, strong_node
-from teachkit.build.tally import EMPTY
+from teachkit.build.asking.answering import ask_votes
+from teachkit.build.asking.examples import gold_of
+from teachkit.build.asking.prompting import LEAST_GOLD, strong_node
+from teachkit.build.asking.tally import EMPTY
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from teachkit.build.asking.tally import VoteTally
     from teachkit.build.execute import Executor
-    from teachkit.build.tally import VoteTally
     from teachkit.graph import Node, TaskInfo
     from teachkit.votes.thresholds import Refusal
 

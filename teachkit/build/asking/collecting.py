@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.batching import api_of, batch_dict, batch_prices, way_of
+from teachkit.build.asking.batching import api_of, batch_dict, batch_prices, way_of
+from teachkit.build.asking.prompting import batch_folder, prices, response_store
 from teachkit.build.execute import looking_at
-from teachkit.build.prompting import batch_folder, prices, response_store
 from teachkit.build.run import quiet
 from teachkit.errors import BadOption, TeachkitError, did_you_mean, listing
 from teachkit.llm.errors import (

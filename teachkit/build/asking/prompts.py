@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answering import answers_key, ask_rows, ask_votes, too_many_errors
-from teachkit.build.examples import gold_content
+from teachkit.build.asking.answering import answers_key, ask_rows, ask_votes, too_many_errors
+from teachkit.build.asking.examples import gold_content
+from teachkit.build.asking.prompting import check_gold, mode_of, part_rows
+from teachkit.build.asking.scoring import score_votes
+from teachkit.build.asking.tally import UNFINISHED, ColumnTally, VoteTally
 from teachkit.build.keys import content, output_of, part_content
-from teachkit.build.prompting import check_gold, mode_of, part_rows
-from teachkit.build.scoring import score_votes
-from teachkit.build.tally import UNFINISHED, ColumnTally, VoteTally
 from teachkit.graph.names import fold
 from teachkit.hashing import digest
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from teachkit.build.asking.tally import Tally
     from teachkit.build.execute import Executor
     from teachkit.build.run import Output
-    from teachkit.build.tally import Tally
     from teachkit.errors import TeachkitError
     from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta

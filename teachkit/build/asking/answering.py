@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from teachkit.build.prompting import (
+from teachkit.build.asking.prompting import (
     asking,
     asking_alone,
     check_no_batch,
@@ -20,9 +20,9 @@ from teachkit.build.prompting import (
     provider_of,
     requests,
 )
+from teachkit.build.asking.tally import FINE, UNFINISHED, USD, Tally, VoteTally
+from teachkit.build.asking.vectors import AskedVectors
 from teachkit.build.run import NodeProgress
-from teachkit.build.tally import FINE, UNFINISHED, USD, Tally, VoteTally
-from teachkit.build.vectors import AskedVectors
 from teachkit.errors import NodeFailed
 from teachkit.hashing import digest
 from teachkit.llm.schema import problem

@@ -8,18 +8,18 @@ from hashlib import md5
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from teachkit.build.examples import NearestInWords, pool_of
-from teachkit.build.prompting import as_provider, asking, response_store
+from teachkit.build.asking.examples import NearestInWords, pool_of
+from teachkit.build.asking.prompting import as_provider, asking, response_store
+from teachkit.build.asking.tally import UNFINISHED, USD
 from teachkit.build.run import NodeProgress
-from teachkit.build.tally import UNFINISHED, USD
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from teachkit.build.examples import Example
+    from teachkit.build.asking.examples import Example
+    from teachkit.build.asking.tally import Tally
     from teachkit.build.execute import Executor
-    from teachkit.build.tally import Tally
     from teachkit.graph import Node, TaskInfo
     from teachkit.llm import Answer, Request
 

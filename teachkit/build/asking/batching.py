@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.execute import looking_at
-from teachkit.build.prompting import (
+from teachkit.build.asking.prompting import (
     asking_alone,
     batch_folder,
     budget_of,
@@ -21,8 +20,9 @@ from teachkit.build.prompting import (
     requests,
     response_store,
 )
+from teachkit.build.asking.tally import USD
+from teachkit.build.execute import looking_at
 from teachkit.build.run import quiet
-from teachkit.build.tally import USD
 from teachkit.errors import BadOption, NodeFailed, TeachkitError
 from teachkit.llm.errors import BadMode, BatchTooDear, ProviderError
 

@@ -6,8 +6,8 @@ import dataclasses
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.examples import choice_of_examples, gold_of
-from teachkit.build.tally import USD
+from teachkit.build.asking.examples import choice_of_examples, gold_of
+from teachkit.build.asking.tally import USD
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from teachkit.build.asking.vectors import Vectors
     from teachkit.build.execute import Executor
     from teachkit.build.run import Kept
-    from teachkit.build.vectors import Vectors
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import PromptSpec
     from teachkit.llm import Asking, Budget, Prices, Provider, Recording, Request, ResponseStore, Validate
@@ -70,7 +70,7 @@ def requests(
     again = tuple(repetitions)
     wanted = range(table.num_rows) if rows is None else rows
     if node.spec.vectors is not None and vectors is not None:
-        from teachkit.build.vectors import nearest_of
+        from teachkit.build.asking.vectors import nearest_of
 
         wanted = nearest_of(run, node, task).prepare(wanted, keys, item_of, vectors)
     for row in wanted:

@@ -1,0 +1,1 @@
+"""Prompts at work: what is asked, at what cost, and what becomes of the answers."""
