@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from teachkit.diff import Diff
     from teachkit.graph import Graph, Node
     from teachkit.lineage import Explanation
-    from teachkit.lineage.audit_log import AuditLog
-    from teachkit.lineage.mermaid import Diagram
-    from teachkit.lineage.verify import Verification
+    from teachkit.lineage.audit.audit_log import AuditLog
+    from teachkit.lineage.audit.verify import Verification
+    from teachkit.lineage.forms.mermaid import Diagram
     from teachkit.llm import Probe
     from teachkit.project.llm_models import LlmMode
     from teachkit.review import TaskAnalysis
@@ -358,7 +358,7 @@ class Project:
     def audit_log(self, *, limit: int | None = None) -> AuditLog:
         """The newest ``limit`` runs (None: all) as a hash chain, and whether it holds; needs no graph."""
         from teachkit.build.workspace import open_store
-        from teachkit.lineage.audit_log import audit_log
+        from teachkit.lineage.audit.audit_log import audit_log
 
         files, store = open_store(self.root, self._options)
         with store:
@@ -379,7 +379,7 @@ class Project:
         needs. ``commit``: the lock of a revision. ``from_sources``: make all again from the sources, too.
         """
         from teachkit.build.workspace import open_store
-        from teachkit.lineage.verify import Wish, verify
+        from teachkit.lineage.audit.verify import Wish, verify
 
         files, store = open_store(self.root, self._options)
         with store:
@@ -387,14 +387,14 @@ class Project:
 
     def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
         """The OpenLineage events of a run of the chain, by id or number; default: the newest that published."""
-        from teachkit.lineage.openlineage import openlineage
+        from teachkit.lineage.forms.openlineage import openlineage
 
         with self.workspace() as work:
             return openlineage(work, run)
 
     def prov(self, label_set: str, item: str | None = None) -> dict[str, Any]:
         """Where a label set comes from, or the label of one item, as a document of W3C PROV (PROV-JSON)."""
-        from teachkit.lineage.prov import prov
+        from teachkit.lineage.forms.prov import prov
 
         with self.workspace() as work:
             return prov(work, _find(work.graph, label_set, None), None if item is None else str(item))
@@ -403,7 +403,7 @@ class Project:
         self, node: str | None = None, select: Selection = (), exclude: Selection = (), *, state: str | None = None
     ) -> Diagram:
         """A Mermaid flowchart of what a node is made of; without a node, of the selected nodes."""
-        from teachkit.lineage.mermaid import mermaid
+        from teachkit.lineage.forms.mermaid import mermaid
 
         with self.workspace() as work:
             if node is None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from teachkit import Project
 from teachkit.errors import Where
 from teachkit.graph import Node
-from teachkit.lineage.mermaid import KINDS, MANY_NODES, MOST_CHARACTERS, MOST_EDGES, escaped, mermaid
+from teachkit.lineage.forms.mermaid import KINDS, MANY_NODES, MOST_CHARACTERS, MOST_EDGES, escaped, mermaid
 from tests.lineage.test_openlineage import ODD
 from tests.sandbox import REVIEWS, Sandbox
 

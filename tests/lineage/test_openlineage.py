@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from teachkit.lineage.openlineage import run_uuid
+from teachkit.lineage.forms.openlineage import run_uuid
 from tests.lineage.openlineage_check import check_event
 from tests.sandbox import REVIEWS, Sandbox
 

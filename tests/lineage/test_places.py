@@ -9,7 +9,7 @@ import pytest
 from openlineage.client.naming.dataset import GCS, S3, LocalFileSystem, Postgres
 
 from teachkit.graph.node import SourceSpec
-from teachkit.lineage.places import Place, source_places, url_place
+from teachkit.lineage.forms.places import Place, source_places, url_place
 from teachkit.project.models import SourceTable
 
 ROOT = Path("/projects/größe")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prov.model import ProvDocument
 
-from teachkit.lineage.prov_document import Document, qualified
+from teachkit.lineage.forms.prov_document import Document, qualified
 from tests.lineage.test_explain import FILES, git
 from tests.lineage.test_openlineage import ODD
 from tests.sandbox import Sandbox

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.lineage.verify_labels import chosen_rows, first_difference
+from teachkit.lineage.audit.verify_labels import chosen_rows, first_difference
 from tests.lineage.forger import Forger, changed
 from tests.lineage.test_explain import FILES, git
 from tests.llm.server import Server

@@ -11,9 +11,9 @@ from teachkit.cli.output import cell, count, format_option, print_json, print_ta
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
-    from teachkit.lineage.audit_log import AuditLog, RunEntry
-    from teachkit.lineage.chain import Broken
-    from teachkit.lineage.verify import Verification
+    from teachkit.lineage.audit.audit_log import AuditLog, RunEntry
+    from teachkit.lineage.audit.chain import Broken
+    from teachkit.lineage.audit.verify import Verification
 
 _SHORT = 10
 _CHECKED = {

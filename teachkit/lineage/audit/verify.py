@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.revisions.git import commit_of, show_file
 from teachkit.build.workspace import compile_files
 from teachkit.errors import BadLock, BadOption, NotBuilt, StoreDamaged, UnknownNode, Where, did_you_mean, listing
-from teachkit.lineage.chain import Broken, Chain, DoesNotHold
-from teachkit.lineage.stored_labels import Origins, find_labels
-from teachkit.lineage.verify_labels import check_labels, chosen_rows
-from teachkit.lineage.verify_lock import check_entry
-from teachkit.lineage.verify_objects import ObjectCheck
-from teachkit.lineage.verify_sources import check_sources
+from teachkit.lineage.audit.chain import Broken, Chain, DoesNotHold
+from teachkit.lineage.audit.stored_labels import Origins, find_labels
+from teachkit.lineage.audit.verify_labels import check_labels, chosen_rows
+from teachkit.lineage.audit.verify_lock import check_entry
+from teachkit.lineage.audit.verify_objects import ObjectCheck
+from teachkit.lineage.audit.verify_sources import check_sources
 from teachkit.store import parse_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from teachkit.lineage.stored_labels import StoredLabels
+    from teachkit.lineage.audit.stored_labels import StoredLabels
     from teachkit.project import ProjectFiles
     from teachkit.store import Environment, Lock, Store
 

@@ -11,8 +11,8 @@ from teachkit.build.decisions import rows
 from teachkit.build.label_sets import fit, load_models, parameter_table, parameters_of
 from teachkit.errors import TeachkitError
 from teachkit.hashing import digest
-from teachkit.lineage.chain import Broken, DoesNotHold
-from teachkit.lineage.stored_labels import node_and_task
+from teachkit.lineage.audit.chain import Broken, DoesNotHold
+from teachkit.lineage.audit.stored_labels import node_and_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.graph import Graph
-    from teachkit.lineage.stored_labels import Origins, StoredLabels
+    from teachkit.lineage.audit.stored_labels import Origins, StoredLabels
 
 _SLICE = 1 << 16
 

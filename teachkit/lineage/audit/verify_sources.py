@@ -14,8 +14,8 @@ from teachkit.build.keys import output_of
 from teachkit.build.record import source_files
 from teachkit.build.run import BAD, BuildOptions, quiet
 from teachkit.build.workspace import Workspace, compile_files
-from teachkit.lineage.chain import Broken, DoesNotHold
-from teachkit.lineage.verify_labels import first_difference
+from teachkit.lineage.audit.chain import Broken, DoesNotHold
+from teachkit.lineage.audit.verify_labels import first_difference
 from teachkit.store import Store
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from teachkit.build.run import Output
     from teachkit.graph import Graph, Node
-    from teachkit.lineage.chain import Chain
-    from teachkit.lineage.stored_labels import Origins, StoredLabels
+    from teachkit.lineage.audit.chain import Chain
+    from teachkit.lineage.audit.stored_labels import Origins, StoredLabels
     from teachkit.store import Environment
 
 

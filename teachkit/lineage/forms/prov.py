@@ -14,8 +14,8 @@ from teachkit.build.execute import looking_at
 from teachkit.errors import BadLock, BadOption
 from teachkit.hashing import digest
 from teachkit.lineage.explain import opened
-from teachkit.lineage.prov_document import Document, qualified
-from teachkit.lineage.runs import ran_project
+from teachkit.lineage.forms.prov_document import Document, qualified
+from teachkit.lineage.forms.runs import ran_project
 from teachkit.store import read_lock
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from teachkit.build import Workspace
     from teachkit.graph import Node
     from teachkit.lineage.explain import Explainer, VoteShare
-    from teachkit.lineage.runs import RanNode
+    from teachkit.lineage.forms.runs import RanNode
     from teachkit.store import RunRecord
 
 _SHORT = 16

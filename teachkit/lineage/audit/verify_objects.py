@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from teachkit.build.keys import beside, description_digest, output_of
 from teachkit.build.label_sets import label_keys
-from teachkit.lineage.chain import Broken, DoesNotHold
-from teachkit.lineage.stored_labels import missing, node_and_task, objects_of
+from teachkit.lineage.audit.chain import Broken, DoesNotHold
+from teachkit.lineage.audit.stored_labels import missing, node_and_task, objects_of
 from teachkit.store import definition_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from teachkit.lineage.chain import Chain
-    from teachkit.lineage.stored_labels import Origins, StoredLabels
+    from teachkit.lineage.audit.chain import Chain
+    from teachkit.lineage.audit.stored_labels import Origins, StoredLabels
     from teachkit.store import ObjectMeta
 
 

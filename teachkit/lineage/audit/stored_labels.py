@@ -10,14 +10,14 @@ from teachkit.build.keys import output_of
 from teachkit.build.recipe import graph_of
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.errors import TeachkitError
-from teachkit.lineage.chain import Broken, DoesNotHold
+from teachkit.lineage.audit.chain import Broken, DoesNotHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from teachkit.build.run import Output
     from teachkit.graph import Graph, Node, TaskInfo
-    from teachkit.lineage.chain import Chain, Made
+    from teachkit.lineage.audit.chain import Chain, Made
     from teachkit.store import Environment, LockedLabels, ObjectMeta
 
 

@@ -10,16 +10,16 @@ from teachkit.build.keys import output_of
 from teachkit.build.publish import METRICS
 from teachkit.build.recipe import input_node
 from teachkit.graph import Graph
-from teachkit.lineage.chain import Broken, DoesNotHold
-from teachkit.lineage.stored_labels import node_and_task
+from teachkit.lineage.audit.chain import Broken, DoesNotHold
+from teachkit.lineage.audit.stored_labels import node_and_task
 from teachkit.store import Lock, LockedLabels, differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from teachkit.lineage.chain import Chain
-    from teachkit.lineage.stored_labels import Origins, StoredLabels
-    from teachkit.lineage.verify_objects import ObjectCheck
+    from teachkit.lineage.audit.chain import Chain
+    from teachkit.lineage.audit.stored_labels import Origins, StoredLabels
+    from teachkit.lineage.audit.verify_objects import ObjectCheck
 
 
 def check_entry(check: ObjectCheck, origins: Origins, labels: StoredLabels, text: str, notes: list[str]) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from teachkit.graph.sql import ALL, ROWS
-from teachkit.lineage.openlineage_facets import facet
+from teachkit.lineage.forms.openlineage_facets import facet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from teachkit.lineage.places import Place
-    from teachkit.lineage.runs import RanNode
+    from teachkit.lineage.forms.places import Place
+    from teachkit.lineage.forms.runs import RanNode
 
 MOST_FILES = 100
 """A source of more files has no lineage of columns: it would be one entry for each file and column."""

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from teachkit.build.revisions.git import origin
 from teachkit.graph.names import fold
-from teachkit.lineage.openlineage_columns import column_lineage
-from teachkit.lineage.openlineage_facets import PRODUCER, SPEC, facet
-from teachkit.lineage.places import Place, file_place, source_places
-from teachkit.lineage.runs import RanNode, RanProject, find_run, ran_project
+from teachkit.lineage.forms.openlineage_columns import column_lineage
+from teachkit.lineage.forms.openlineage_facets import PRODUCER, SPEC, facet
+from teachkit.lineage.forms.places import Place, file_place, source_places
+from teachkit.lineage.forms.runs import RanNode, RanProject, find_run, ran_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Whether the record is whole, and the labels come out again."""
