@@ -310,12 +310,13 @@ class Executor:
     def put(
         self, key: str, table: pa.Table, node: Node, part: int, extra: Mapping[str, Any] | None = None
     ) -> ObjectMeta:
-        """Store an object; with --full-refresh, in place of one with other content."""
+        """Store an object; with --full-refresh, in place of one with other content, or that is damaged."""
         from teachkit.store import combined_digest, table_digests
 
         if self.options.full_refresh:
             before = self.store.meta(key)
-            if before is not None and before.digest != combined_digest(table.num_rows, table_digests(table)):
+            other = before is not None and before.digest != combined_digest(table.num_rows, table_digests(table))
+            if other or (before is not None and self.store.verify_object(key) is not None):
                 self.store.discard(key)
         return self.store.write_table(key, table, node=node.id, part=part, extra=extra)
 

@@ -89,7 +89,7 @@ class Objects:
             with pq.ParquetFile(path) as file:
                 table = file.read(columns if columns is None else list(columns))
         except (OSError, pa.ArrowException) as error:
-            raise StoreDamaged(path=path, problem=f"it cannot be read ({error})") from error
+            raise StoreDamaged(path=path, problem=f"it cannot be read ({_first_line(error)})") from error
         return table if columns is None else table.select(list(columns))
 
     def write_table(
@@ -253,6 +253,10 @@ def _read_digests(path: Path) -> _Columns:
                     column.update(array)
             rows = file.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise StoreDamaged(path=path, problem=f"it cannot be read ({error})") from error
+        raise StoreDamaged(path=path, problem=f"it cannot be read ({_first_line(error)})") from error
     digests = {field.name: column.hexdigest() for field, column in zip(schema, columns, strict=True)}
     return _Columns(rows, digests, {field.name: str(field.type) for field in schema})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

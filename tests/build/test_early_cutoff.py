@@ -305,3 +305,14 @@ def test_other_targets_have_environments_of_their_own_and_share_the_store(built:
     assert built.fresh_nodes("--target", "ci") <= {"source.shop.reviews"}
     assert built.published("ci") == built.published()
     assert {n: d for n, d in built.state().items() if "ci" not in n} == before
+
+
+def test_full_refresh_mends_what_is_damaged(built: Sandbox) -> None:
+    key = built.json_file(".teachkit/refs/dev.json")["nodes"]["lf.mood.stars"]["objects"][0]
+    path = built.root / f".teachkit/objects/{key[:2]}/{key}.parquet"
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    assert "DOES NOT HOLD" in built("audit", "verify", code=1).out
+    built("build", "--full-refresh")
+    built("audit", "verify")
