@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from teachkit.build.keys import output_of
@@ -11,7 +10,7 @@ from teachkit.build.run import quiet
 from teachkit.diff.changes import changed_nodes
 from teachkit.diff.data import compare_data
 from teachkit.diff.label_sets import compare_label_set
-from teachkit.diff.result import Diff, End
+from teachkit.diff.result import Diff, End, Shown
 from teachkit.diff.sides import both_sides
 from teachkit.diff.voters import compare_voters
 from teachkit.errors import BadOption, NotAProject, UnknownRevision, did_you_mean, listing
@@ -25,19 +24,7 @@ if TYPE_CHECKING:
     from teachkit.diff.sides import Side
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What to look at: label sets by name (none: all), so many items whose label changed of each, and splits of gold.
-
-    Measuring on ``test`` is a look at the test split.
-    """
-
-    label_sets: Sequence[str] = ()
-    examples: int = 10
-    splits: Sequence[str] = ("tune", "test")
-
-
-SHOWN = Shown()
+_ALL = Shown()
 
 
 def diff(
@@ -45,7 +32,7 @@ def diff(
     options: BuildOptions,
     base: str | None = None,
     head: str | None = None,
-    shown: Shown = SHOWN,
+    shown: Shown = _ALL,
     *,
     report: Reporter = quiet,
 ) -> Diff:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.diff.causes import Attribution
-    from teachkit.diff.compare import Shown
     from teachkit.diff.labels import Compared, Labels
+    from teachkit.diff.result import Shown
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta

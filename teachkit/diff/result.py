@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.votes.paired import Paired
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -13,6 +15,18 @@ if TYPE_CHECKING:
     from teachkit.diff.causes import Cause
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What to look at: label sets by name (none: all), so many items whose label changed of each, and splits of gold.
+
+    Measuring on ``test`` is a look at the test split.
+    """
+
+    label_sets: Sequence[str] = ()
+    examples: int = 10
+    splits: Sequence[str] = ("tune", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +73,15 @@ class Example:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class QualityChange:
-    """A figure on the items of a gold split that are in both, measured with the gold of the head.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityChange(Paired):
+    """A figure on the items of a gold split that are in both, measured with the gold of the head: see ``Paired``.
 
-    ``low`` and ``high`` are the 95 % interval of ``after``, ``before_low`` and ``before_high`` that of ``before``,
-    ``delta_low`` and ``delta_high`` that of the difference, which knows that the items are the same. Of accuracy:
-    ``better`` items became right, ``worse`` became wrong, ``p_value`` is McNemar's.
+    ``low`` and ``high`` are the 95 % interval of ``after``. ``better`` items became right, ``worse`` became wrong.
     """
 
     split: str
     metric: str
-    n: int
-    before: float | None
-    after: float | None
-    before_low: float | None
-    before_high: float | None
-    low: float | None
-    high: float | None
-    delta: float | None
-    delta_low: float | None
-    delta_high: float | None
-    better: int | None = None
-    worse: int | None = None
-    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,8 @@ def diff(*sets: LabelSetDiff, **more: Any) -> Diff:
 
 def accuracy(better: int, worse: int, p_value: float, split: str = "test") -> QualityChange:
     delta = (better - worse) / 100
-    return QualityChange(
-        split, "accuracy", 100, 0.9, 0.9 + delta, 0.8, 1.0, 0.8, 1.0, delta, -0.1, 0.1, better, worse, p_value
-    )
+    figures = (100, 0.9, 0.9 + delta, 0.8, 1.0, 0.8, 1.0, delta, -0.1, 0.1, better, worse, p_value)
+    return QualityChange(*figures, split=split, metric="accuracy")
 
 
 # ---------------------------------------------------------------------------- the comment
