@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from teachkit.build.keys import output_of
 from teachkit.build.revisions.base import base_of
+from teachkit.build.revisions.revision import WORKING_TREE
 from teachkit.build.run import quiet
 from teachkit.diff.changes import changed_nodes
 from teachkit.diff.data import compare_data
@@ -111,16 +112,18 @@ def _notes(before: Side, after: Side, compared: Sequence[LabelSetDiff]) -> Itera
 
 
 def _stale(side: Side, which: str, names: Sequence[str]) -> Iterator[str]:
-    """Where the lock of a side names other labels than its files give."""
+    """Where the lock of a side names other labels than its files give, or none."""
     lock = side.revision.lock
+    missing, other = [], []
     for name in names:
         entry, output = lock.label_sets.get(name) if lock else None, side.output(f"label_set.{name}")
-        if output is None:
-            continue
-        if entry is None:
-            yield f"teachkit.lock of the {which} does not name {name}: 'teachkit build' writes it"
-        elif entry.digest != output_of(output.parts).digest:
-            yield (
-                f"teachkit.lock of the {which} does not name the labels that its files and data give for {name}: "
-                "what the files give is compared"
-            )
+        if output is not None and entry is None:
+            missing.append(name)
+        elif output is not None and entry is not None and entry.digest != output_of(output.parts).digest:
+            other.append(name)
+    mend = ": 'teachkit build' brings it up to date" if side.revision.name == WORKING_TREE else ""
+    if missing:
+        yield f"teachkit.lock of the {which} does not name {listing(missing)}{mend}"
+    if other:
+        compared = mend or "; what the files give is compared"
+        yield f"teachkit.lock of the {which} names other labels of {listing(other)} than its files give{compared}"

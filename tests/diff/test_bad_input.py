@@ -171,7 +171,7 @@ def test_a_lock_that_names_other_labels_than_its_files_give(repo: Repo) -> None:
     repo.git("switch", "-qc", "next")
     notes = repo.diff()["notes"]
     assert len(notes) == 2
-    assert "teachkit.lock of the base does not name the labels" in notes[0]
+    assert "teachkit.lock of the base names other labels of moods" in notes[0]
 
 
 # ---------------------------------------------------------------------------- tasks
