@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from teachkit.store import ObjectMeta
 
 _COLUMNS = 3
+_SEEN = 0.01
 _MOVED = 1e-12  # below that a posterior is the same but for its last bits
 
 
@@ -206,10 +207,24 @@ def _attribution(
 def _changes(labels: tuple[Labels, Labels], compared: Compared, found: Attribution | None) -> pa.Table:
     """All items whose label changed, those whose posterior moved most first."""
     import numpy as np
+
+    changed = compared.changed
+    return _rows(labels, compared, found, changed[np.lexsort((changed, -compared.shift[changed]))])
+
+
+def _moved(labels: tuple[Labels, Labels], compared: Compared, limit: int) -> pa.Table:
+    """The items whose posterior moved most, as far as one sees it."""
+    import numpy as np
+
+    seen = np.flatnonzero(compared.shift >= _SEEN)
+    return _rows(labels, compared, None, seen[np.lexsort((seen, -compared.shift[seen]))][:limit])
+
+
+def _rows(labels: tuple[Labels, Labels], compared: Compared, found: Attribution | None, order: Any) -> pa.Table:
+    import numpy as np
     import pyarrow as pa
 
     changed = compared.changed
-    order = changed[np.lexsort((changed, -compared.shift[changed]))]
     keys = labels[1].keys.take(pa.array(compared.pairing.after[order]))
     named = [c.node for c in found.causes] if found is not None else []
     place = np.empty(len(compared.shift), dtype=np.int32)
@@ -238,7 +253,8 @@ def _examples(
     found: Attribution | None,
     limit: int,
 ) -> list[Example]:
-    rows = _changes(labels, compared, found).slice(0, limit).to_pylist()
+    table = _changes(labels, compared, found).slice(0, limit)
+    rows = (table if len(compared.changed) else _moved(labels, compared, limit)).to_pylist()
     shown = _shown(after, node, [row["item"] for row in rows]) if rows and node is not None else {}
     return [
         Example(

@@ -208,7 +208,7 @@ def _examples(found: LabelSetDiff, texts: bool) -> Table | None:
         for e in found.examples
     ]
     columns = ["item", "before", "after", *(["why"] if several else []), *shown]
-    return Table("Items that moved most", columns, rows, more=found.relabeled - len(rows))
+    return Table("Items that moved most", columns, rows, more=max(0, found.relabeled - len(rows)))
 
 
 def _with_confidence(label: Any, confidence: float | None) -> Cell:

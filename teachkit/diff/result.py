@@ -61,7 +61,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An item whose label changed; ``shift``: how far its posterior moved, 0 to 1; ``shown``: what its task shows."""
+    """An item whose label or posterior changed, ``shift`` by how much, 0 to 1; ``shown``: what its task shows."""
 
     item: Any
     before: Any

@@ -486,3 +486,15 @@ def test_a_class_of_the_projects_own_that_fails_on_one_change_alone(repo: Repo) 
     assert found["flips"] == found["compared"]
     assert causes(found)["interaction"] == found["flips"]
     assert any("causes cannot be told apart" in note and "one of two" in note for note in found["notes"])
+
+
+def test_where_no_label_changes_the_posteriors_that_moved_most_are_shown(repo: Repo) -> None:
+    repo.write({"labeling_functions/mood/more.sql": "{{ config(label='bad') }}\nstars >= 4 and text like '%l%ve%'\n"})
+    found = repo.labels_diff("--limit", "3")
+    assert (found["status"], found["flips"], found["gained"], found["lost"]) == ("moved", 0, 0, 0)
+    shifts = [e["shift"] for e in found["examples"]]
+    assert len(shifts) == 3
+    assert shifts == sorted(shifts, reverse=True)
+    assert shifts[0] == pytest.approx(found["largest_shift"])
+    assert all(e["before"] == e["after"] for e in found["examples"])
+    assert "items that moved most" in repo("diff", "--base", "main").out
