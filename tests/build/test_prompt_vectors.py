@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.build import vectors as build_vectors
+from teachkit.build.asking import vectors as build_vectors
 from teachkit.build.asking.examples import Example
 from teachkit.build.asking.vectors import SCALE, Nearest, canonical_text
 from teachkit.graph.node import OtherModel
