@@ -504,3 +504,32 @@ def test_without_git_and_without_the_revision(
     with pytest.raises(NoGit):
         lock_at(plain.root, "HEAD")
     assert fingerprints_now(plain.root) == fingerprints_at(project.root, "HEAD")
+
+
+def test_outside_of_the_projects_folder_whole_folders_are_linked_where_nothing_is_other(
+    fresh: Sandbox, tmp_path: Path
+) -> None:
+    """And where something is, what is new is not there, what changed is as it was."""
+    top = tmp_path / "all"
+    (top / "lib").mkdir(parents=True)
+    git(top, "init", "-q", "-b", "main")
+    project = fresh.copy(top / "labels" / "mood")
+    for folder in ("same", "new", "nested/new", "changed", "gone"):
+        (top / "lib" / folder).mkdir(parents=True, exist_ok=True)
+        for name in "ab":
+            (top / "lib" / folder / name).write_text(f"{folder} {name}")
+    commit(top, "all")
+    (top / "lib/new/c").write_text("new")
+    (top / "lib/nested/new/d").mkdir()
+    (top / "lib/nested/new/d/e").write_text("new")
+    (top / "lib/changed/a").write_text("now")
+    (top / "lib/gone/a").unlink()
+    with checked_out(project.root, "HEAD") as folder:
+        lib = folder.parent.parent / "lib"
+        assert (lib / "same").is_symlink()
+        assert sorted(p.name for p in (lib / "new").iterdir()) == ["a", "b"]
+        assert sorted(p.name for p in (lib / "nested/new").iterdir()) == ["a", "b"]
+        assert (lib / "changed/a").read_text() == "changed a"
+        assert (lib / "changed/b").read_text() == "changed b"
+        assert (lib / "gone/a").read_text() == "gone a"
+        assert not (folder / "teachkit.yml").is_symlink()

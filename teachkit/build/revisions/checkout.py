@@ -35,7 +35,7 @@ def checked_out(root: Path, commit: str, *, leave_out: Sequence[Path] = ()) -> I
     with tempfile.TemporaryDirectory(prefix="teachkit-", ignore_cleanup_errors=True) as temporary:
         base = Path(temporary).resolve()
         tree = _beside(base / "tree", top)
-        _write(top, commit, base / "index", tree)
+        _write(top, commit, base / "index", tree, prefix)
         _share_ignored(top, tree, {p.resolve() for p in leave_out})
         folder = tree / prefix
         if not folder.is_dir():  # the commit has no such folder, or a file in its place
@@ -73,20 +73,25 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
+def _write(top: Path, commit: str, index: Path, tree: Path, prefix: str) -> None:
     """Write the files of a commit: what did not change as it is in the work tree, the rest as a checkout would.
 
-    So a file means the same in both, although git might write its lines with other ends.
+    So a file means the same in both, although git might write its lines with other ends. Outside of the project's
+    folder ``prefix``, what did not change is linked to, by whole folders: a repository may hold much else.
     """
     own = {"GIT_INDEX_FILE": str(index)}
     run_git(top, "read-tree", commit, env=own)
     changed = _changed(top, commit)
-    written = []
+    new = _names(run_git(top, "ls-files", "--others", "--exclude-standard", "--directory", "-z"))
+    split = {parent for name in (*changed, *new, f"{prefix}.") for parent in PurePosixPath(name).parents}
+    written, linked = [], set[PurePosixPath]()
     for entry in _names(run_git(top, "ls-files", "--stage", "-z", env=own)):
         about, _, name = entry.partition("\t")
         there, gitlink = top / name, about.startswith(_GITLINK)
         if name in changed or not os.path.lexists(there):  # it may be gone since git looked
             written += [] if gitlink else [name]
+        elif not name.startswith(prefix):
+            _link_whole(PurePosixPath(name), split, linked, (tree, top))
         elif gitlink or _is_large(there):
             _link(tree / name, there)
         else:
@@ -94,6 +99,18 @@ def _write(top: Path, commit: str, index: Path, tree: Path) -> None:
             shutil.copy(there, tree / name, follow_symlinks=False)
     names = "".join(f"{name}\0" for name in written)
     run_git(top, "checkout-index", "-z", "--stdin", f"--prefix={tree}/", env=own, stdin=names)
+
+
+def _link_whole(
+    name: PurePosixPath, split: set[PurePosixPath], linked: set[PurePosixPath], places: tuple[Path, Path]
+) -> None:
+    """Link to the largest folder around a file in which nothing is other, or to the file; once for each."""
+    around = [parent for parent in reversed(name.parents) if parent not in split]
+    whole = around[0] if around else name
+    if whole not in linked:
+        linked.add(whole)
+        tree, top = places
+        _link(tree / whole, top / whole)
 
 
 def _changed(top: Path, commit: str) -> set[str]:
