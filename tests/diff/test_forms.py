@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from teachkit.diff.markdown import LIMIT, MARKER, markdown
 from teachkit.diff.page import fragment, page
 from teachkit.diff.result import Change, Diff, End, Example, Figure, LabelSetDiff, QualityChange, VoterDiff
 from teachkit.diff.words import headline
+from tests.sandbox import REPOSITORY
 
 if TYPE_CHECKING:
     from tests.diff.conftest import Repo
@@ -217,3 +219,19 @@ def test_a_file_that_cannot_be_written_is_an_error(repo: Repo) -> None:
     repo.write({"taken": "a file"})
     found = repo("diff", "--base", "main", "-q", "-o", "taken/diff.md", code=2)
     assert "[store-unwritable]" in found.err or "cannot write" in found.err
+
+
+def test_every_field_of_the_json_is_on_the_page_of_the_command(repo: Repo) -> None:
+    repo.write({"labeling_functions/mood/stars.sql": "case when stars >= 2 then 'good' end\n"})
+    repo.write({"data/reviews.csv": repo.read("data/reviews.csv") + 'r999,"love it",5,,train\n'})
+    found = repo.diff()
+    words = (Path(REPOSITORY) / "docs/commands/diff.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+…?)`", words))
+
+    def known(field: str) -> bool:
+        return field in named or any(n.endswith("…") and field.startswith(n[:-1]) for n in named)
+
+    rows = [found, *found["label_sets"], *found["voters"], *found["data"], *found["changes"], found["base"]]
+    for label_set in found["label_sets"]:
+        rows += [*label_set["causes"], *label_set["examples"], *label_set["quality"]]
+    assert [field for field in sorted({key for row in rows for key in row}) if not known(field)] == []
