@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import keys_of
-from teachkit.build.gold import gold_files, read_gold
+from teachkit.build.gold import gold_files
 from teachkit.build.keys import content
 from teachkit.build.looks import looks_at_test, record_look
 from teachkit.diff.labels import pair
@@ -57,7 +57,7 @@ def measure(
     moved = _gold_moved(before, node, new)
     if same and not moved:
         return Measured()
-    gold = read_gold(after.run, task, [n.id for n in gold_files(after.run.graph, task) if n.id in after.run.outputs])
+    gold = after.gold(task)
     rows = _dataset_rows(after.run, task, labels)[compared.pairing.after]
     there = rows >= 0
     known = np.zeros(len(rows), dtype=bool)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.pipeline import bring_about
 from teachkit.build.revisions.locked import stored_label_set
 from teachkit.build.revisions.revision import at_revision, working_tree
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.build.execute import Executor
+    from teachkit.build.gold import Gold
     from teachkit.build.revisions.revision import Revision
     from teachkit.build.run import BuildOptions, Event, Output, Reporter
     from teachkit.graph import Node, TaskInfo
@@ -32,6 +34,7 @@ class Side:
     run: Executor | None
     problems: Mapping[str, str] = field(default_factory=dict)
     """Node id of a label set -> why its labels could not be made."""
+    _gold: dict[str, Gold] = field(default_factory=dict)
 
     def label_sets(self) -> dict[str, Node | None]:
         """The label sets by name; None for one that only the lock knows."""
@@ -59,6 +62,15 @@ class Side:
         keys = stored_label_set(self.store, f"label_set.{name}", entry.digest) if entry is not None else None
         metas = [self.store.meta(key) for key in keys] if keys is not None else None
         return [m for m in metas if m is not None] if metas is not None and all(metas) else None
+
+    def gold(self, task: TaskInfo) -> Gold:
+        """All gold of a task of this side, read once."""
+        if self.run is None:
+            raise AssertionError("only a side that compiles has gold")
+        if task.name not in self._gold:
+            files = [n.id for n in gold_files(self.run.graph, task) if n.id in self.run.outputs]
+            self._gold[task.name] = read_gold(self.run, task, files)
+        return self._gold[task.name]
 
     def task(self, node: Node) -> TaskInfo:
         """The task of a node of this side."""

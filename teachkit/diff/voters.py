@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.asking.answering import answers_key
 from teachkit.build.asking.prompting import response_store
 from teachkit.build.decisions import keys_of
-from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.stored_votes import annotation_rows, votes_column
 from teachkit.diff.labels import pair
 from teachkit.diff.result import VoterDiff
@@ -29,10 +28,10 @@ def compare_voters(before: Side, after: Side) -> list[VoterDiff]:
     """The voters whose definition or votes are other; those that only see other data come last."""
     if before.run is None or after.run is None:
         return []
-    return sorted(_compare(before.run, after.run), key=lambda voter: voter.change == "data")
+    return sorted(_compare(before.run, after.run, after), key=lambda voter: voter.change == "data")
 
 
-def _compare(before: Executor, after: Executor) -> Iterator[VoterDiff]:
+def _compare(before: Executor, after: Executor, head: Side) -> Iterator[VoterDiff]:
     was = {n.id: n for n in before.graph.of(*FUNCTIONS, _PEOPLE)}
     now = {n.id: n for n in after.graph.of(*FUNCTIONS, _PEOPLE)}
     tasks: dict[str, _Task | None] = {}
@@ -44,7 +43,7 @@ def _compare(before: Executor, after: Executor) -> Iterator[VoterDiff]:
             continue
         name = node.task or ""
         if name not in tasks:
-            tasks[name] = _task(before, after, name)
+            tasks[name] = _task(before, after, head, name)
         about = VoterDiff(node.id, node.kind, name, change, node.where.path, node.where.line)
         yield _figures(about, before, after, (old, new), tasks[name])
 
@@ -72,7 +71,7 @@ class _Task:
     gold: Any
 
 
-def _task(before: Executor, after: Executor, name: str) -> _Task | None:
+def _task(before: Executor, after: Executor, head: Side, name: str) -> _Task | None:
     import numpy as np
 
     from teachkit.votes import SPLITS
@@ -87,8 +86,7 @@ def _task(before: Executor, after: Executor, name: str) -> _Task | None:
     keys = [keys_of(r, t) for t, r in zip(tasks, runs, strict=True)]
     pairing = pair(keys[0], keys[1], same=contents[0] == contents[1] and None not in contents[0])
     names = (*tasks[1].labels, *(n for n in tasks[0].labels if n not in tasks[1].labels))
-    files = [n.id for n in gold_files(after.graph, tasks[1]) if n.id in after.outputs]
-    gold = read_gold(after, tasks[1], files)
+    gold = head.gold(tasks[1])
     seen = gold.split != SPLITS.index("test")
     codes = np.where(seen[:, None] if tasks[1].multi else seen, gold.codes, -1)[pairing.after]
     return _Task(tasks, pairing, names, codes)
