@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachkit.diff.causes import Cause
@@ -110,6 +110,7 @@ def test_nothing_in_the_data_is_markdown() -> None:
     assert not any(line.startswith("# head") for line in found.splitlines())
 
 
+@settings(max_examples=20)
 @given(TEXT, st.integers(0, 3000), st.integers(1, 60))
 def test_a_comment_is_never_too_long(text: str, examples: int, sets: int) -> None:
     changes = [Change(f"lf.t.{i}", "lf", "modified", f"{text}.sql", 1, "a", "b") for i in range(examples)]
