@@ -206,6 +206,7 @@ TEXTS = {
     ("lineage", "moods", "r002"): r"^moods  r002:  bad, confidence 1\.0000, decided by the model\n",
     ("lineage", "moods"): r"label_set\.moods +label_models/mood\.yml:2",
     ("schema", "tasks"): r'^\{\n "\$schema"',
+    ("docs", "generate"): r"^wrote target/docs/index\.html\n$",
     ("clean",): r"^removed target/\n$",
 }
 
@@ -309,6 +310,7 @@ def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any)
         "lineage": ["moods"],
         "llm": ["plan"],
         "try": ["--prompt", "x"],
+        "docs": ["generate"],
     }.get(command, [])
     found = Sandbox(tmp_path)(command, *more, code=2)
     assert "no teachkit.yml in" in found.err
