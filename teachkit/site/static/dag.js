@@ -55,7 +55,7 @@
           const across = Math.ceil(entry.nodes.length / IN_COLUMN);
           entry.nodes.forEach((number, i) => {
             const column = Math.floor(i / IN_COLUMN), row = i % IN_COLUMN;
-            here.push({ key: number, members: [number], x: x + column * (WIDE + 14), y: y + 34 + row * (TALL + 6) });
+            here.push({ key: number, inside: entry.group, members: [number], x: x + column * (WIDE + 14), y: y + 34 + row * (TALL + 6) });
           });
           here.push({ key: "close " + entry.group, close: entry.group, title: "close " + entry.title, members: [], x, y });
           wide = Math.max(wide, across * (WIDE + 14) - 14);
@@ -89,13 +89,15 @@
     for (const box of boxes.values()) box.members.forEach((number) => of.set(number, box));
     const done = new Set();
     const edges = make("g", { class: "edges" });
-    for (const [from, to] of data.edges) {
-      const a = of.get(from), b = of.get(to);
+    const wholes = data.edges.map(([from, to]) => [whole(of.get(from)), whole(of.get(to))]);
+    const singles = data.edges.map(([from, to]) => [of.get(from), of.get(to)]);
+    for (const [a, b] of wholes.concat(singles)) {
       const key = a.key + " > " + b.key;
       if (a === b || done.has(key)) continue;
       done.add(key);
       const x1 = a.x + WIDE, y1 = a.y + a.tall / 2, x2 = b.x, y2 = b.y + b.tall / 2, bend = Math.max(40, (x2 - x1) / 2);
       const edge = make("path", { d: `M${x1},${y1}C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}` });
+      if (a.inside || b.inside) edge.setAttribute("class", "inner"); // of one voter of many: shown when it is pointed at
       edge.dataset.from = a.key;
       edge.dataset.to = b.key;
       edges.append(edge);
@@ -103,6 +105,11 @@
     world.append(edges);
     for (const box of boxes.values()) world.append(drawn(box));
     mark();
+  }
+
+  // What an edge of an open group leads to: the group.
+  function whole(box) {
+    return box.inside ? boxes.get("close " + box.inside) : box;
   }
 
   function drawn(box) {
