@@ -70,23 +70,30 @@ class Mixer:
         found = []
         with_data: set[Key] = set()
         for key in sorted(self._members):
-            was, now = self._voters[0].get(key), self._voters[1].get(key)
-            if was is None or now is None:
-                node = now or was
-                if node is not None:
-                    found.append(Unit(node.id, "added" if was is None else "removed", (node.id,), frozenset({key})))
-            elif was.own != now.own and not (self._same_votes(key) and self._place(0, key) == self._place(1, key)):
-                if self.tables and not reason and not self._can_cross(key):
-                    with_data.add(key)
-                else:
-                    found.append(Unit(now.id, "modified", (now.id,), frozenset({key})))
+            change = self._change(key)
+            if change and self.tables and not reason and not self._can_cross(key):
+                with_data.add(key)
+            elif change:
+                node_id = self._id(key)
+                found.append(Unit(node_id, change, (node_id,), frozenset({key})))
         if self.tables:
-            more = sorted(self._voters[1][k].id for k in with_data)
+            more = sorted(self._id(key) for key in with_data)
             nodes = (*self.tables, *more)
             found.append(Unit(nodes[0] if len(nodes) == 1 else DATA, DATA, nodes, frozenset(with_data), data=True))
         if self._other_model():
             found.append(Unit(self.after.id, "modified", (self.after.id,), model=True))
         return found, reason
+
+    def _change(self, key: Key) -> str:
+        """What happened to a voter; empty if nothing that could have an effect."""
+        was, now = self._voters[0].get(key), self._voters[1].get(key)
+        if was is None or now is None:
+            return "added" if was is None else "removed"
+        same = was.own == now.own or (self._same_votes(key) and self._place(0, key) == self._place(1, key))
+        return "" if same else "modified"
+
+    def _id(self, key: Key) -> str:
+        return next(voters[key].id for voters in reversed(self._voters) if key in voters)
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
@@ -169,9 +176,11 @@ class Mixer:
         return self._votes(key, 0, 0).digest == self._votes(key, 1, 1).digest
 
     def _can_cross(self, key: Key) -> bool:
+        """Whether each version of a voter there is can vote on the data of the other side."""
         try:
-            self._votes(key, 0, 1)
-            self._votes(key, 1, 0)
+            for side in (0, 1):
+                if key in self._voters[side]:
+                    self._votes(key, side, 1 - side)
         except TeachkitError:
             return False
         return True

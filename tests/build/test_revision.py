@@ -514,10 +514,10 @@ def test_outside_of_the_projects_folder_whole_folders_are_linked_where_nothing_i
     (top / "lib").mkdir(parents=True)
     git(top, "init", "-q", "-b", "main")
     project = fresh.copy(top / "labels" / "mood")
-    for folder in ("same", "new", "nested/new", "changed", "gone"):
-        (top / "lib" / folder).mkdir(parents=True, exist_ok=True)
+    for part in ("same", "new", "nested/new", "changed", "gone"):
+        (top / "lib" / part).mkdir(parents=True, exist_ok=True)
         for name in "ab":
-            (top / "lib" / folder / name).write_text(f"{folder} {name}")
+            (top / "lib" / part / name).write_text(f"{part} {name}")
     commit(top, "all")
     (top / "lib/new/c").write_text("new")
     (top / "lib/nested/new/d").mkdir()

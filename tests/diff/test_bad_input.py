@@ -350,3 +350,29 @@ def test_on_main_a_change_is_compared_with_head_and_a_commit_with_the_one_before
     repo.commit()
     again = repo("diff", "--format", "json", "-q").json
     assert again["changes"] == changed["changes"]
+
+
+@pytest.mark.parametrize("what", ["added", "modified", "removed"])
+def test_a_prompt_that_cannot_answer_about_the_other_data_stays_with_the_data(tmp_path: Path, what: str) -> None:
+    with Server() as server:
+        repo = with_prompt(tmp_path / "repo", server)
+        if what == "added":
+            repo.write({"prompts/mood/ask.md": None})
+            repo("build", "-q")
+            repo.commit()
+            repo.git("branch", "-qf", "main", "work")
+        before = repo.labels("moods")
+        repo.write({"data/reviews.csv": repo.read("data/reviews.csv").replace("it is a lamp", "it is broken")})
+        words = {"added": PROMPT.replace("Good", "Fine"), "modified": PROMPT.replace("Good", "Nice"), "removed": None}
+        repo.write({"prompts/mood/ask.md": words[what]})
+        repo("build", "-q", code=None)
+        asked = len(server.seen)
+        labels = repo.labels_diff()
+        assert len(server.seen) == asked
+        assert labels["compared"] == len(before)
+        cause = next(c for c in labels["causes"] if c["change"] == "data")
+        assert cause["nodes"] == ["source.shop.reviews", "prompt.mood.ask"]
+        assert cause["node"] == "data"
+        assert not any("cannot be told apart" in note for note in labels["notes"])
+        for kind in ("flips", "gained", "lost"):
+            assert sum(c[kind] for c in labels["causes"]) == labels[kind]
