@@ -383,7 +383,9 @@ class Project:
 
         files, store = open_store(self.root, self._options)
         with store:
-            return verify(files, store, Wish(_texts(label_sets), sample, everything, commit, from_sources))
+            return verify(
+                files, store, Wish(_texts(label_sets), sample, everything, commit, from_sources, self._options)
+            )
 
     def openlineage(self, run: str | None = None) -> list[dict[str, Any]]:
         """The OpenLineage events of a run of the chain, by id or number; default: the newest that published."""

@@ -376,7 +376,6 @@ SAID = {
     ("audit", "verify", "--sample", "0"): "--sample",
     ("audit", "verify", "--sample", "3", "--all"): "it does not go with --all",
     ("audit", "verify", "--commit", "HEAD"): "[no-git]",
-    ("audit", "verify", "--commit", "HEAD", "--from-sources"): "check the commit out",
     ("show", "mood"): "Did you mean 'moods'?",
     ("show", "moods", "--limit", "many"): "many",
     ("lineage", "moods", "r041"): "Did you mean 'r04",

@@ -257,6 +257,8 @@ def test_the_lock_of_an_older_commit(tmp_path: Path) -> None:
     assert [one["commit"] for one in found] == [first, second]
     assert all(one["checked"]["rows"] > 80 and one["notes"] == [] for one in found)
     assert f"teachkit.lock of commit {first[:10]}" in sandbox("audit", "verify", "--commit", "HEAD~1").out
+    again = [verify(sandbox, "--commit", revision, "--from-sources") for revision in ("HEAD~1", "HEAD")]
+    assert all(one["holds"] and one["checked"]["nodes"] > 5 for one in again)  # by the files of each commit
     forger = Forger(sandbox)
     with_first = git(top.root, "show", f"{first}:reviews/teachkit.lock").partition("moods:")[2]
     digest = with_first.partition("digest: ")[2][:64]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.revisions.checkout import checked_out
 from teachkit.build.revisions.git import commit_of, show_file
+from teachkit.build.run import BuildOptions
 from teachkit.build.workspace import compile_files
 from teachkit.errors import BadLock, BadOption, NotBuilt, StoreDamaged, UnknownNode, Where, did_you_mean, listing
 from teachkit.lineage.audit.chain import Broken, Chain, DoesNotHold
@@ -15,10 +18,11 @@ from teachkit.lineage.audit.verify_labels import check_labels, chosen_rows
 from teachkit.lineage.audit.verify_lock import check_entry
 from teachkit.lineage.audit.verify_objects import ObjectCheck
 from teachkit.lineage.audit.verify_sources import check_sources
+from teachkit.project import read_project
 from teachkit.store import parse_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from teachkit.lineage.audit.stored_labels import StoredLabels
     from teachkit.project import ProjectFiles
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 class Wish:
     """What to verify: some label sets (none: all), ``sample`` objects and rows of each, or ``everything`` in the store.
 
-    ``commit``: a revision of git whose ``teachkit.lock`` counts instead of that of the work tree.
+    ``commit``: a revision of git whose ``teachkit.lock``, and with ``from_sources`` whose files, count instead of those
+    of the work tree; ``options`` say how to read these files.
     """
 
     label_sets: Sequence[str] = ()
@@ -37,6 +42,7 @@ class Wish:
     everything: bool = False
     commit: str | None = None
     from_sources: bool = False
+    options: BuildOptions = field(default_factory=BuildOptions)
 
 
 @dataclass(slots=True)
@@ -100,9 +106,6 @@ def _damaged(files: ProjectFiles, path: str, problem: str) -> Broken:
 def _check_wish(wish: Wish) -> None:
     if wish.sample is not None and wish.everything:
         raise BadOption(None, option="--sample", problem="it does not go with --all", advice="leave one of the two out")
-    if wish.commit is not None and wish.from_sources:
-        problem = "it does not go with --commit: the sources are those of the work tree"
-        raise BadOption(None, option="--from-sources", problem=problem, advice="check the commit out, then verify")
 
 
 def _lock_text(files: ProjectFiles, wish: Wish, found: Verification) -> str | None:
@@ -150,7 +153,19 @@ def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, 
             found.notes.append(f"{name}: target '{files.target_name}' has other labels published than the lock names")
     _verify_below(check, origins, wish, found, all_labels)
     if wish.from_sources:
-        found.checked["nodes"] = check_sources(chain, origins, all_labels, environment)
+        now = environment["nodes"] if found.commit is None else {}  # what is published is another commit's
+        with _project(files, found.commit, wish.options) as project:
+            found.checked["nodes"] = check_sources(chain, project, all_labels, now)
+
+
+@contextmanager
+def _project(files: ProjectFiles, commit: str | None, options: BuildOptions) -> Iterator[ProjectFiles]:
+    """The project's files: those of the work tree, or of the commit whose lock counts."""
+    if commit is None:
+        yield files
+        return
+    with checked_out(files.root, commit, leave_out=(files.store_path, files.target_path)) as folder:
+        yield read_project(folder, options)
 
 
 def _verify_below(

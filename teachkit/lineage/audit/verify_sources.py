@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from teachkit.build.run import Output
     from teachkit.graph import Graph, Node
     from teachkit.lineage.audit.chain import Chain
-    from teachkit.lineage.audit.stored_labels import Origins, StoredLabels
-    from teachkit.store import Environment
+    from teachkit.lineage.audit.stored_labels import StoredLabels
+    from teachkit.project import ProjectFiles
+    from teachkit.store import EnvironmentNode
 
 
-def check_sources(chain: Chain, origins: Origins, all_labels: Sequence[StoredLabels], environment: Environment) -> int:
-    """Make everything again that the label sets rest on, and compare node by node; how many nodes.
+def check_sources(
+    chain: Chain, project: ProjectFiles, all_labels: Sequence[StoredLabels], published: Mapping[str, EnvironmentNode]
+) -> int:
+    """Make everything again that the label sets rest on, from the files of ``project``, and compare node by node.
+
+    Returns how many nodes.
 
     Prompts are answered from what is kept and what is recorded; where neither is there, the node fails.
 
@@ -38,8 +43,8 @@ def check_sources(chain: Chain, origins: Origins, all_labels: Sequence[StoredLab
         TeachkitError: the project cannot be compiled.
     """
     with tempfile.TemporaryDirectory(prefix="teachkit-audit-") as folder:
-        target = chain.files.target.model_copy(update={"store": folder})
-        files = replace(chain.files, target=target)
+        target = project.target.model_copy(update={"store": folder})
+        files = replace(project, target=target)
         _copy_answers(chain.store.root, Path(folder))
         with Store.open(Path(folder)) as store:
             graph = compile_files(files, store)
@@ -47,7 +52,7 @@ def check_sources(chain: Chain, origins: Origins, all_labels: Sequence[StoredLab
             run = Executor(files, graph, store, BuildOptions(llm="kept"), quiet)
             try:
                 run.run(wanted)
-                _compare(chain, Workspace(files, store, graph), run, _expected(all_labels, environment), wanted)
+                _compare(chain, Workspace(files, store, graph), run, _expected(all_labels, published), wanted)
             finally:
                 run.close()
             return len(wanted)
@@ -81,13 +86,15 @@ def _copy_answers(store: Path, folder: Path) -> None:
             raise DoesNotHold(Broken(step="sources", path=path, problem=problem)) from error
 
 
-def _expected(all_labels: Sequence[StoredLabels], environment: Environment) -> Mapping[str, Mapping[str, Any]]:
+def _expected(
+    all_labels: Sequence[StoredLabels], published: Mapping[str, EnvironmentNode]
+) -> Mapping[str, Mapping[str, Any]]:
     """From nodes to the digest and objects that they should have: as published with the labels, else as recorded."""
     found: dict[str, Mapping[str, Any]] = {}
     for labels in all_labels:
-        published = environment["nodes"].get(labels.id)
-        if published is not None and published["digest"] == labels.output.digest:
-            found |= environment["nodes"]
+        now = published.get(labels.id)
+        if now is not None and now["digest"] == labels.output.digest:
+            found |= published
     for labels in all_labels:
         for node_id, about in labels.inputs.items():
             found.setdefault(node_id, {"objects": about["objects"], "digest": None})
