@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.keys import content
 from teachkit.errors import NodeFailed, did_you_mean, listing
 from teachkit.graph import Graph, Node, TaskInfo, literal, quote
 from teachkit.votes import SPLITS
@@ -39,6 +40,20 @@ class Gold:
 def gold_files(graph: Graph, task: TaskInfo) -> list[Node]:
     """The annotations that are the truth of a task."""
     return [n for n in graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]
+
+
+def gold_content(run: Executor, task: TaskInfo, *more: str) -> list[Any]:
+    """What the gold of a task is read from, and ``more`` columns of its dataset: equal exactly when all that is.
+
+    Empty if the rows of the dataset are not known.
+    """
+    if task.dataset not in run.outputs:
+        return []
+    columns = [*more, *task.secret_columns, *([task.split_column] if task.split_column else [])]
+    files = [content(run.outputs[n.id], None) for n in gold_files(run.graph, task) if n.id in run.outputs]
+    splits = task.hash_splits.model_dump() if task.hash_splits else None
+    mapping = task.gold.model_dump(mode="json") if task.gold else None
+    return [content(run.outputs[task.dataset], columns) if columns else None, files, splits, mapping]
 
 
 def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) -> Gold:

@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.gold import gold_files
-from teachkit.build.keys import content
+from teachkit.build.gold import gold_content, gold_files
 from teachkit.build.looks import note_look
 from teachkit.build.run import Output
 from teachkit.errors import LockedDiffers
@@ -92,11 +91,11 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
         labeled=sum(p.extra["labeled"] for p in output.parts),
         classes=classes,
         quality=_quality(run, node),
-        cost=_cost(run, node),
+        cost=answers_cost(run, node),
     )
 
 
-def _cost(run: Executor, node: Node) -> float:
+def answers_cost(run: Executor, node: Node) -> float:
     """What the answers of all prompts cost that a label set rests on, in USD."""
     read = [run.outputs[i] for i in sorted(run.graph.upstream(node.id)) if i in run.outputs]
     return float(sum(part.extra.get("cost", 0.0) for output in read for part in output.parts))
@@ -108,12 +107,7 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
     gold = [n.id for n in gold_files(run.graph, task) if n.id in run.outputs]
     if not task.secret_columns and not gold:
         return {}
-    columns = [task.key, *task.secret_columns, *([task.split_column] if task.split_column else [])]
-    splits = task.hash_splits.model_dump() if task.hash_splits else None
-    mapping = task.gold.model_dump(mode="json") if task.gold else None
-    parts = [content(run.outputs[i], None) for i in gold]
-    inputs = [run.outputs[node.id].digest, content(run.outputs[task.dataset], columns), parts, splits, mapping]
-    key = "quality:" + digest(inputs)
+    key = "quality:" + digest([run.outputs[node.id].digest, *gold_content(run, task, task.key)])
     found = run.store.cache.get_many([key]).get(key)
     if found is not None:
         return json.loads(found)  # type: ignore[no-any-return]

@@ -108,6 +108,14 @@ def votes_column(run: Executor, voter: str, label: int | None) -> Any:
     return np.concatenate(parts) if parts else np.zeros(0, np.int8)
 
 
+def stacked_votes(run: Executor, voter: str, task: TaskInfo) -> Any:
+    """The codes of a labeling function or prompt over all items [N, 1]; of a multichoice task [N, L]."""
+    import numpy as np
+
+    labels = range(len(task.labels)) if task.multi else [None]
+    return np.stack([votes_column(run, voter, label) for label in labels], axis=1)
+
+
 def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> Votes:
     """The votes of the annotators of some files (multichoice: each set of labels is one answer)."""
     import numpy as np
@@ -167,18 +175,24 @@ def earlier_codes(run: Executor, objects: Sequence[str], task: TaskInfo) -> tupl
 def _codes(columns: Sequence[pa.ChunkedArray], task: TaskInfo) -> Any:
     import numpy as np
 
-    if not task.multi:
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    found = [label_codes(column, task.labels, multi=task.multi) for column in columns]
+    return np.concatenate(found) if found else np.zeros((0, len(task.labels)) if task.multi else 0, np.int16)
 
-        known = pa.array(list(task.labels))
-        found = [pc.fill_null(pc.index_in(column, known), -1).to_numpy() for column in columns]
-        return np.concatenate(found).astype(np.int16) if found else np.zeros(0, np.int16)
-    answers = [answer for column in columns for answer in column.to_pylist()]
-    codes = np.full((len(answers), len(task.labels)), -1, dtype=np.int16)
-    for row, answer in enumerate(answers):
-        if answer is not None:
-            codes[row] = [int(label in answer) for label in task.labels]
+
+def label_codes(label: pa.ChunkedArray, names: Sequence[str], *, multi: bool) -> Any:
+    """Labels as codes of ``names`` [N], -1 without one; sets of labels as [N, L] of 1, 0, -1."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not multi:
+        return pc.fill_null(pc.index_in(label, pa.array(list(names), label.type)), -1).to_numpy().astype(np.int16)
+    whole = label.combine_chunks()
+    codes = np.zeros((len(whole), len(names)), dtype=np.int16)
+    codes[whole.is_null().to_numpy(zero_copy_only=False)] = -1
+    parents = pc.list_parent_indices(whole).to_numpy()
+    chosen = label_codes(pa.chunked_array([pc.list_flatten(whole)]), names, multi=False)
+    codes[parents[chosen >= 0], chosen[chosen >= 0]] = 1  # a label that the names lack is passed over
     return codes
 
 

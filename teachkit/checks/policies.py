@@ -25,12 +25,16 @@ Difference = Annotated[float, BeforeValidator(share_of), Field(ge=-1, le=1)]
 Split = Literal["train", "tune", "test"]
 
 
-class MaxFlips(Check):
-    """The share of items whose label is another than in ``teachkit.lock``, or in that of a git revision."""
+class Policy(Check):
+    """A test of a label set as a whole that may look at an earlier one."""
 
     kinds: ClassVar[tuple[str, ...]] = ("label_set",)
     narrows: ClassVar[bool] = False
     compares: ClassVar[bool] = True
+
+
+class MaxFlips(Policy):
+    """The share of items whose label is another than in ``teachkit.lock``, or in that of a git revision."""
 
     class Arguments(Model):
         """``max`` is a share (``2%``) of the items that had a label and still have one."""
@@ -59,12 +63,8 @@ class MaxFlips(Check):
         return Finding(0 if share <= arguments.max else int(flips), message, share, rows)
 
 
-class MinAccuracyDelta(Check):
+class MinAccuracyDelta(Policy):
     """Accuracy on gold now minus that of the labels that a lock names, on the same items, is not below ``min``."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("label_set",)
-    narrows: ClassVar[bool] = False
-    compares: ClassVar[bool] = True
 
     class Arguments(Model):
         """``min`` is a difference of shares (``-0.5%``); ``split`` says on which gold."""
@@ -110,12 +110,8 @@ class MinAccuracyDelta(Check):
         return Finding(int(delta < arguments.min), message, delta, test_gold=arguments.split == "test")
 
 
-class ProtectedLabels(Check):
+class ProtectedLabels(Policy):
     """No label contradicts an answer of a curator or gold; with ``against``, none that agreed there is gone either."""
-
-    kinds: ClassVar[tuple[str, ...]] = ("label_set",)
-    narrows: ClassVar[bool] = False
-    compares: ClassVar[bool] = True
 
     class Arguments(Model):
         """``splits`` narrows gold; curators' answers count wherever they are."""

@@ -10,6 +10,7 @@ from teachkit.build.revisions.base import base_of
 from teachkit.ci.findings import of_diff, of_error, of_run
 from teachkit.ci.result import Ci, Step
 from teachkit.ci.written import write_files
+from teachkit.diff.words import counted
 from teachkit.errors import ProjectErrors, TeachkitError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _parse(root: Path, options: BuildOptions) -> Step:
     try:
         with open_workspace(root, options) as work:
             write_json(work.files.target_path / "manifest.json", manifest(work.files, work.graph))
-            message = _count(len(work.graph.nodes), "node")
+            message = counted(len(work.graph.nodes), "node")
     except TeachkitError as error:
         return _stopped("parse", error, started)
     return Step("parse", "passed", message, seconds=time.perf_counter() - started)
@@ -121,7 +122,7 @@ def _build(root: Path, options: BuildOptions, tell: Report) -> tuple[Step, Run |
     counts = ", ".join(f"{run.counts[s]} {s}" for s in _ORDER if s in run.counts)
     if run.error is not None:
         counts += f"; {run.error.message.splitlines()[0].rstrip(':')}"
-    message = f"{_count(len(run.results), 'node')}: {counts}{'' if options.locked else '; teachkit.lock not compared'}"
+    message = f"{counted(len(run.results), 'node')}: {counts}{'' if options.locked else '; teachkit.lock not compared'}"
     return Step("build", status, message, code, time.perf_counter() - started, of_run(run)), run
 
 
@@ -167,9 +168,5 @@ def _at_stake(root: Path, base: str | None) -> dict[str, int]:
 def _stopped(name: str, error: TeachkitError, started: float) -> Step:
     several = isinstance(error, ProjectErrors) and len(error.errors) > 1
     first = error.errors[0] if isinstance(error, ProjectErrors) else error
-    message = _count(len(of_error(error)), "error") if several else first.message.splitlines()[0]
+    message = counted(len(of_error(error)), "error") if several else first.message.splitlines()[0]
     return Step(name, "error", message, error.exit_code, time.perf_counter() - started, of_error(error))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

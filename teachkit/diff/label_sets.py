@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import output_of
+from teachkit.build.publish import answers_cost
 from teachkit.build.stored_votes import people_votes, votes_of
 from teachkit.diff.causes import attribute
 from teachkit.diff.labels import compare_labels, read_labels
@@ -34,7 +35,8 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
     there = [name in side.label_sets() for side in (before, after)]
     parts = [side.parts(name) for side in (before, after)]
     task = _task_name(nodes, (before, after), name)
-    notes = [n for side, which in ((before, "base"), (after, "head")) for n in _missing(side, which, name)]
+    ends = zip((before, after), ("base", "head"), parts, strict=True)
+    notes = [n for side, which, found in ends for n in _missing(side, which, name, there=found is not None)]
     known = _known(before, after, name, parts)
     if not all(there) or parts[0] is None or parts[1] is None:
         status = "unknown" if all(there) else "added" if there[1] else "removed"
@@ -56,6 +58,8 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
     added, removed = len(labels[1].keys) - count, len(labels[0].keys) - count
     other = bool(flips or gained or lost or added or removed)
     found = None if same else _attribution(before, after, nodes, labels, compared, notes)
+    changes = _changes(labels, compared, found)
+    foremost = changes.slice(0, shown.examples) if changes.num_rows else _moved(labels, compared, shown.examples)
     measured = measure(before, after, nodes[1], labels[1], compared, shown.splits, same=same)
     return LabelSetDiff(
         name,
@@ -71,7 +75,7 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         moved=int((compared.shift > _MOVED).sum()),
         largest_shift=float(compared.shift.max(initial=0.0)),
         causes=found.causes if found is not None else (),
-        examples=_examples(after, nodes[1], labels, compared, found, shown.examples),
+        examples=_examples(after, nodes[1], foremost),
         kappa=_kappa(compared),
         balance=_balance(labels, compared.names),
         quality=measured.quality,
@@ -79,7 +83,7 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         gold_changed=measured.gold_changed,
         old_gold=measured.old_gold,
         notes=notes,
-        changes=_changes(labels, compared, found),
+        changes=changes,
         **known,
     )
 
@@ -94,12 +98,11 @@ def _task_name(nodes: Sequence[Node | None], sides: Sequence[Side], name: str) -
     return ""
 
 
-def _missing(side: Side, which: str, name: str) -> list[str]:
+def _missing(side: Side, which: str, name: str, *, there: bool) -> list[str]:
     """Why a side's labels are not those that its files give, or are not there at all."""
     problem = side.problems.get(f"label_set.{name}")
     if name not in side.label_sets():
         return []
-    there = side.parts(name) is not None
     if problem is not None:
         rest = "the labels that its teachkit.lock names are compared" if there else "its labels are not known"
         return [f"the {which} could not be built ({problem}): {rest}"]
@@ -130,12 +133,11 @@ def _known(before: Side, after: Side, name: str, parts: Sequence[Sequence[Object
 
 def _cost(side: Side, name: str) -> float | None:
     """What the answers of all prompts cost that a label set rests on, in USD; else what the lock says."""
-    node_id = f"label_set.{name}"
-    if side.output(node_id) is None or side.run is None:
+    node = side.label_sets().get(name)
+    if side.run is None or node is None or node.id not in side.run.outputs:
         entry = side.revision.lock.label_sets.get(name) if side.revision.lock is not None else None
         return entry.cost if entry is not None else None
-    outputs = [side.run.outputs[i] for i in sorted(side.run.graph.upstream(node_id)) if i in side.run.outputs]
-    return float(sum(part.extra.get("cost", 0.0) for output in outputs for part in output.parts))
+    return answers_cost(side.run, node)
 
 
 def _coverage(parts: Sequence[ObjectMeta] | None) -> float | None:
@@ -245,16 +247,8 @@ def _rows(labels: tuple[Labels, Labels], compared: Compared, found: Attribution 
     )
 
 
-def _examples(
-    after: Side,
-    node: Node | None,
-    labels: tuple[Labels, Labels],
-    compared: Compared,
-    found: Attribution | None,
-    limit: int,
-) -> list[Example]:
-    table = _changes(labels, compared, found).slice(0, limit)
-    rows = (table if len(compared.changed) else _moved(labels, compared, limit)).to_pylist()
+def _examples(after: Side, node: Node | None, table: pa.Table) -> list[Example]:
+    rows = table.to_pylist()
     shown = _shown(after, node, [row["item"] for row in rows]) if rows and node is not None else {}
     return [
         Example(

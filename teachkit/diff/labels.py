@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.stored_votes import label_codes
 from teachkit.errors import StoreDamaged
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_labels(store: Store, parts: Sequence[ObjectMeta]) -> Labels:
         key=key,
         keys=table.column(key),
         key_content=tuple(p.columns[key] for p in parts),
-        codes=_codes_of_sets(label, names) if multi else _codes(label, names),
+        codes=label_codes(label, names, multi=multi),
         confidence=table.column("confidence").to_numpy(),
         posterior=np.stack(shares, axis=1) if shares else np.zeros((table.num_rows, 0)),
     )
@@ -77,26 +78,6 @@ def label_names(store: Store, part: ObjectMeta) -> tuple[str, ...]:
         path = store.path(part.extra["parameters"])
         raise StoreDamaged(path=path, problem="the parameters of the label model are missing")
     return tuple(parameters.extra["labels"])
-
-
-def _codes(label: pa.ChunkedArray, names: Sequence[str]) -> Any:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.fill_null(pc.index_in(label, pa.array(list(names), label.type)), -1).to_numpy().astype(np.int16)
-
-
-def _codes_of_sets(label: pa.ChunkedArray, names: Sequence[str]) -> Any:
-    import numpy as np
-    import pyarrow.compute as pc
-
-    whole = label.combine_chunks()
-    codes = np.zeros((len(whole), len(names)), dtype=np.int16)
-    codes[whole.is_null().to_numpy(zero_copy_only=False)] = -1
-    parents = pc.list_parent_indices(whole).to_numpy()
-    codes[parents, _codes(pc.list_flatten(whole), names)] = 1
-    return codes
 
 
 @dataclass(frozen=True, slots=True)

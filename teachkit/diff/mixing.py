@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build import voting
-from teachkit.build.decisions import decide_items, keys_of
+from teachkit.build.decisions import decide_items
 from teachkit.build.execute import Executor
 from teachkit.build.keys import node_key
 from teachkit.build.label_sets import fit, fitting
 from teachkit.build.run import BuildOptions, quiet
-from teachkit.diff.labels import pair
 from teachkit.errors import NotBuilt, TeachkitError
 from teachkit.graph import Graph
 from teachkit.graph.label_sets import with_voters
@@ -236,19 +235,21 @@ class Mixer:
 
         codes = self._codes(unit)
         side = int(unit.data)
-        rows = self._dataset_rows(side)[(self.compared.pairing.before, self.compared.pairing.after)[side]]
+        rows = self._dataset_rows[side][(self.compared.pairing.before, self.compared.pairing.after)[side]]
         there = rows >= 0
         found: Any = np.zeros(len(rows), dtype=bool)
         said, wanted = codes[rows[there]], self.compared.after[there]
         found[there] = (said == wanted).all(axis=1) if said.ndim == 2 else said == wanted
         return found
 
-    def _dataset_rows(self, side: int) -> Any:
+    @cached_property
+    def _dataset_rows(self) -> tuple[Any, Any]:
         """For each row of a side's label set its row in the dataset."""
-        run, labels = self._run(side), self.labels[side]
-        keys = keys_of(run, self._tasks[side])
-        same = len(keys) == len(labels.keys)
-        return pair(keys, labels.keys, same=same).back(len(labels.keys))
+        before, after = (
+            side.rows_of(task, labels)
+            for side, task, labels in zip((self.base, self.head), self._tasks, self.labels, strict=True)
+        )
+        return before, after
 
     def _codes(self, unit: Unit) -> Any:
         """What the base with one change decides of each item of the dataset [N], of multichoice [N, L]."""

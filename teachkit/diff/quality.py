@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.decisions import keys_of
-from teachkit.build.gold import gold_files
-from teachkit.build.keys import content
+from teachkit.build.gold import gold_content
 from teachkit.build.looks import looks_at_test, record_look
-from teachkit.diff.labels import pair
 from teachkit.diff.result import QualityChange
 from teachkit.hashing import digest
 
@@ -58,7 +55,7 @@ def measure(
     if same and not moved:
         return Measured()
     gold = after.gold(task)
-    rows = _dataset_rows(after.run, task, labels)[compared.pairing.after]
+    rows = after.rows_of(task, labels)[compared.pairing.after]
     there = rows >= 0
     known = np.zeros(len(rows), dtype=bool)
     known[there] = gold.known[rows[there]]
@@ -73,17 +70,6 @@ def measure(
     measured_test = any(q.split == "test" for q in found)
     looks = _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
     return Measured(found, looks, moved, _by_old_gold(before, node, splits) if moved else {})
-
-
-def gold_content(run: Executor, task: TaskInfo) -> list[Any]:
-    """What the gold of a task is read from; equal exactly when gold and splits are."""
-    if task.dataset not in run.outputs:
-        return []
-    columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
-    files = [content(run.outputs[n.id], None) for n in gold_files(run.graph, task) if n.id in run.outputs]
-    splits = task.hash_splits.model_dump() if task.hash_splits else None
-    mapping = task.gold.model_dump(mode="json") if task.gold else None
-    return [content(run.outputs[task.dataset], columns) if columns else None, files, splits, mapping]
 
 
 def _gold_moved(before: Side, node: Node, now: list[Any]) -> bool:
@@ -101,14 +87,6 @@ def _by_old_gold(before: Side, node: Node, splits: Sequence[str]) -> dict[str, f
         return {}
     found = {split: entry.quality[split].get("accuracy") for split in splits if split in entry.quality}
     return {split: float(value) for split, value in found.items() if value is not None}
-
-
-def _dataset_rows(run: Executor, task: TaskInfo, labels: Labels) -> Any:
-    """For each row of the label set its row in the dataset, -1 if it is not there by now."""
-    keys = keys_of(run, task)
-    return pair(keys, labels.keys, same=len(keys) == len(labels.keys) and keys.equals(labels.keys)).back(
-        len(labels.keys)
-    )
 
 
 def _in_names(codes: Any, task: TaskInfo, names: Sequence[str]) -> Any:

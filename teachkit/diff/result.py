@@ -248,11 +248,14 @@ class Diff:
         """Whether all labels are known to be the same, bit for bit."""
         return all(s.status == "same" for s in self.label_sets) and self.base.problem is None
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain values: the documented JSON of ``teachkit diff``."""
+    def as_dict(self, *, texts: bool = True) -> dict[str, Any]:
+        """As plain values: the documented JSON of ``teachkit diff``; ``texts``: with what tasks show of items."""
         from teachkit.diff.words import alerts
 
         sets = [{k: v for k, v in _plain(s).items() if k != "changes"} for s in self.label_sets]
+        if not texts:
+            for example in (example for s in sets for example in s["examples"]):
+                del example["shown"]
         return {
             "schema_version": SCHEMA_VERSION,
             "base": asdict(self.base),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from teachkit.build.decisions import keys_of
 from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.pipeline import bring_about
 from teachkit.build.revisions.locked import stored_label_set
 from teachkit.build.revisions.revision import at_revision, working_tree
 from teachkit.build.run import BAD, NodeFinished, quiet
+from teachkit.diff.labels import pair
 from teachkit.errors import TeachkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
     from teachkit.build.execute import Executor
     from teachkit.build.gold import Gold
     from teachkit.build.revisions.revision import Revision
     from teachkit.build.run import BuildOptions, Event, Output, Reporter
+    from teachkit.diff.labels import Labels
     from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta, Store
 
@@ -35,6 +40,7 @@ class Side:
     problems: Mapping[str, str] = field(default_factory=dict)
     """Node id of a label set -> why its labels could not be made."""
     _gold: dict[str, Gold] = field(default_factory=dict)
+    _keys: dict[str, pa.ChunkedArray] = field(default_factory=dict)
 
     def label_sets(self) -> dict[str, Node | None]:
         """The label sets by name; None for one that only the lock knows."""
@@ -71,6 +77,19 @@ class Side:
             files = [n.id for n in gold_files(self.run.graph, task) if n.id in self.run.outputs]
             self._gold[task.name] = read_gold(self.run, task, files)
         return self._gold[task.name]
+
+    def keys(self, task: TaskInfo) -> pa.ChunkedArray:
+        """The keys of all items of a task of this side, read once."""
+        if self.run is None:
+            raise AssertionError("only a side that compiles has items")
+        if task.name not in self._keys:
+            self._keys[task.name] = keys_of(self.run, task)
+        return self._keys[task.name]
+
+    def rows_of(self, task: TaskInfo, labels: Labels) -> Any:
+        """For each row of a label set its row in the dataset of its task [N], -1 if it is not there by now."""
+        keys, count = self.keys(task), len(labels.keys)
+        return pair(keys, labels.keys, same=len(keys) == count and keys.equals(labels.keys)).back(count)
 
     def task(self, node: Node) -> TaskInfo:
         """The task of a node of this side."""

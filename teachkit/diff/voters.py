@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.asking.answering import answers_key
 from teachkit.build.asking.prompting import response_store
-from teachkit.build.decisions import keys_of
-from teachkit.build.stored_votes import annotation_rows, votes_column
+from teachkit.build.stored_votes import annotation_rows, stacked_votes
 from teachkit.diff.labels import pair
 from teachkit.diff.result import VoterDiff
 from teachkit.graph.node import FUNCTIONS
@@ -28,10 +27,10 @@ def compare_voters(before: Side, after: Side) -> list[VoterDiff]:
     """The voters whose definition or votes are other; those that only see other data come last."""
     if before.run is None or after.run is None:
         return []
-    return sorted(_compare(before.run, after.run, after), key=lambda voter: voter.change == "data")
+    return sorted(_compare(before.run, after.run, (before, after)), key=lambda voter: voter.change == "data")
 
 
-def _compare(before: Executor, after: Executor, head: Side) -> Iterator[VoterDiff]:
+def _compare(before: Executor, after: Executor, sides: tuple[Side, Side]) -> Iterator[VoterDiff]:
     was = {n.id: n for n in before.graph.of(*FUNCTIONS, _PEOPLE)}
     now = {n.id: n for n in after.graph.of(*FUNCTIONS, _PEOPLE)}
     tasks: dict[str, _Task | None] = {}
@@ -43,7 +42,7 @@ def _compare(before: Executor, after: Executor, head: Side) -> Iterator[VoterDif
             continue
         name = node.task or ""
         if name not in tasks:
-            tasks[name] = _task(before, after, head, name)
+            tasks[name] = _task(before, after, sides, name)
         about = VoterDiff(node.id, node.kind, name, change, node.where.path, node.where.line)
         yield _figures(about, before, after, (old, new), tasks[name])
 
@@ -52,13 +51,10 @@ def _change(before: Executor, after: Executor, old: Node | None, new: Node | Non
     """What happened to a voter; empty if nothing did."""
     if old is None or new is None:
         return "added" if old is None else "removed"
-    outputs = before.outputs.get(old.id), after.outputs.get(new.id)
-    other = None not in outputs and outputs[0] != outputs[1] and _digest(outputs[0]) != _digest(outputs[1])
-    return "modified" if old.own != new.own else "data" if other else ""
-
-
-def _digest(output: Any) -> str:
-    return str(output.digest)
+    if old.own != new.own:
+        return "modified"
+    was, now = before.outputs.get(old.id), after.outputs.get(new.id)
+    return "data" if was is not None and now is not None and was.digest != now.digest else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class _Task:
     gold: Any
 
 
-def _task(before: Executor, after: Executor, head: Side, name: str) -> _Task | None:
+def _task(before: Executor, after: Executor, sides: tuple[Side, Side], name: str) -> _Task | None:
     import numpy as np
 
     from teachkit.votes import SPLITS
@@ -83,10 +79,10 @@ def _task(before: Executor, after: Executor, head: Side, name: str) -> _Task | N
     if tasks[0].multi != tasks[1].multi or any(t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)):
         return None
     contents = [[p.columns.get(t.key) for p in r.outputs[t.dataset].parts] for t, r in zip(tasks, runs, strict=True)]
-    keys = [keys_of(r, t) for t, r in zip(tasks, runs, strict=True)]
+    keys = [side.keys(task) for side, task in zip(sides, tasks, strict=True)]
     pairing = pair(keys[0], keys[1], same=contents[0] == contents[1] and None not in contents[0])
     names = (*tasks[1].labels, *(n for n in tasks[0].labels if n not in tasks[1].labels))
-    gold = head.gold(tasks[1])
+    gold = sides[1].gold(tasks[1])
     seen = gold.split != SPLITS.index("test")
     codes = np.where(seen[:, None] if tasks[1].multi else seen, gold.codes, -1)[pairing.after]
     return _Task(tasks, pairing, names, codes)
@@ -122,7 +118,7 @@ def _alone(run: Executor, node: Node) -> dict[str, Any]:
     if node.kind == _PEOPLE:
         return {"votes": sum(p.rows for p in output.parts)}
     task = run.graph.tasks[node.task or ""]
-    votes = int(_spoken(_stacked(run, node.id, task)).sum())
+    votes = int(_spoken(stacked_votes(run, node.id, task)).sum())
     if node.kind != "prompt":
         return {"votes": votes}
     cost = float(sum(p.extra.get("cost", 0.0) for p in output.parts))
@@ -140,14 +136,6 @@ def _tokens(run: Executor, node: Node) -> int | None:
         return sum(answers.tokens(keys)) or None
 
 
-def _stacked(run: Executor, voter: str, task: TaskInfo) -> Any:
-    """The votes [N, 1], of a multichoice task [N, L]."""
-    import numpy as np
-
-    labels = range(len(task.labels)) if task.multi else [None]
-    return np.stack([votes_column(run, voter, label) for label in labels], axis=1)
-
-
 def _spoken(codes: Any) -> Any:
     return (codes >= 0).any(axis=1)
 
@@ -158,7 +146,7 @@ def _codes(run: Executor, node: Node, task: _Task, side: int) -> Any:
 
     mine = task.tasks[side]
     rows = (task.pairing.before, task.pairing.after)[side]
-    codes = _stacked(run, node.id, mine)[rows]
+    codes = stacked_votes(run, node.id, mine)[rows]
     if mine.labels == task.names:
         return codes
     place = [task.names.index(label) for label in mine.labels]

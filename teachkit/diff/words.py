@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from teachkit.diff.labels import NOT
+from teachkit.errors import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from teachkit.diff.result import Change, DataDiff, Diff, End, LabelSetDiff, QualityChange, VoterDiff
 
@@ -32,7 +33,7 @@ def headline(diff: Diff) -> str:
     said = [sentence(s) for s in diff.label_sets if s.status != "same"]
     same = [s for s in diff.label_sets if s.status == "same"]
     if same and said:
-        said.append(f"{_named([s.name for s in same])}: no label changes")
+        said.append(f"{listing([s.name for s in same], _NAMED)}: no label changes")
     return ". ".join(said) + "."
 
 
@@ -53,17 +54,17 @@ def sentence(found: LabelSetDiff) -> str:
         case "unknown":
             return f"{found.name}: labels cannot be compared"
         case "moved":
-            moved = _count(found.moved or 0, "item")
+            moved = counted(found.moved or 0, "item")
             return f"{found.name}: no label flips; posteriors of {moved} moved, {_at_most(found)}"
     parts = []
     if found.flips or not (found.gained or found.lost or ((found.added or found.removed) and not found.compared)):
         share = found.flips / found.compared if found.flips and found.compared else 0.0
         flips = f"{found.flips or 0:,} of {found.compared or 0:,} labels {'flips' if found.flips == 1 else 'flip'}"
         parts.append(flips + (f" ({percent(share)}{_directions(found)})" if found.flips else ""))
-    parts += [f"{_count(found.gained, 'item')} gained a label"] if found.gained else []
-    parts += [f"{_count(found.lost, 'item')} lost theirs"] if found.lost else []
-    parts += [_count(found.added, "new item")] if found.added else []
-    parts += [f"{_count(found.removed, 'item')} gone"] if found.removed else []
+    parts += [f"{counted(found.gained, 'item')} gained a label"] if found.gained else []
+    parts += [f"{counted(found.lost, 'item')} lost theirs"] if found.lost else []
+    parts += [counted(found.added, "new item")] if found.added else []
+    parts += [f"{counted(found.removed, 'item')} gone"] if found.removed else []
     return f"{found.name}: {', '.join(parts)}"
 
 
@@ -130,7 +131,7 @@ def alerts(diff: Diff) -> list[str]:
 def _about_voter(voter: VoterDiff) -> Iterator[str]:
     if voter.precision_after is None or voter.high_after is None or voter.change == "removed":
         return
-    of = f"{percent(voter.precision_after)} of {_count(voter.gold_after or 0, 'vote')} on gold"
+    of = f"{percent(voter.precision_after)} of {counted(voter.gold_after or 0, 'vote')} on gold"
     if voter.high_after < _WRONG:
         yield f"{voter.node} is more often wrong than right: {of}"
     elif voter.low_before is not None and voter.high_after < voter.low_before:
@@ -185,9 +186,9 @@ def data_words(data: DataDiff) -> str:
     said = f"{data.rows_before or 0:,} → {data.rows_after or 0:,} rows"
     parts = [f"{data.new:,} new"] if data.new else []
     parts += [f"{data.gone:,} gone"] if data.gone else []
-    parts += [f"{data.changed:,} changed in {_named(data.columns)}"] if data.changed else []
-    parts += [f"columns added: {_named(data.columns_added)}"] if data.columns_added else []
-    parts += [f"columns removed: {_named(data.columns_removed)}"] if data.columns_removed else []
+    parts += [f"{data.changed:,} changed in {listing(data.columns, _NAMED)}"] if data.changed else []
+    parts += [f"columns added: {listing(data.columns_added, _NAMED)}"] if data.columns_added else []
+    parts += [f"columns removed: {listing(data.columns_removed, _NAMED)}"] if data.columns_removed else []
     parts += [data.note] if data.note else []
     return f"{said}: {', '.join(parts)}" if parts else f"{said}: in another order"
 
@@ -207,11 +208,11 @@ def _nothing(diff: Diff) -> str:
         return f"No label changes. {said}."
     effective = [c for c in diff.changes if c.kind not in _EFFECTLESS]
     if not effective:
-        others = f" ({_count(len(diff.changes), 'test or export', 'tests or exports')} did)" if diff.changes else ""
+        others = f" ({counted(len(diff.changes), 'test or export', 'tests or exports')} did)" if diff.changes else ""
         return f"No label changes: nothing that labels are made of changed{others}."
     votes = "" if any(not v.same_votes for v in diff.voters) else "votes and "
-    which = _named([c.node for c in effective])
-    changed = f"{_count(len(effective), 'node')} changed ({which})"
+    which = listing([c.node for c in effective], _NAMED)
+    changed = f"{counted(len(effective), 'node')} changed ({which})"
     return f"No label changes: {changed}, and all {votes}labels are the same, bit for bit."
 
 
@@ -220,10 +221,6 @@ def _at_most(found: LabelSetDiff) -> str:
     return f"by at most {shift:.4f}" if shift >= _SHOWN_SHIFT else "in their last digits alone"
 
 
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def _count(number: int, noun: str, several: str = "") -> str:
+def counted(number: int, noun: str, several: str = "") -> str:
+    """``1 item``, ``1,956 items``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or noun + 's'}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.looks import record_look
-from teachkit.build.stored_votes import votes_column
+from teachkit.build.stored_votes import stacked_votes
 from teachkit.errors import BadOption
 from teachkit.review.analyze import check_gold_name, gold_for
 from teachkit.votes.intervals import mcnemar
@@ -102,7 +102,7 @@ def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str |
     codes, splits, test_gold = gold_for(run, task, wanted)
     truth = codes if task.multi else codes[:, None]
     known = np.flatnonzero((truth >= 0).all(axis=1))
-    said = {node.id: _said(run, node, task)[known] for node in nodes}
+    said = {node.id: stacked_votes(run, node.id, task)[known] for node in nodes}
     right = {i: (votes == truth[known]).all(axis=1) for i, votes in said.items()}
     answered = {i: (votes >= 0).all(axis=1) for i, votes in said.items()}
     found = [_quality(run, node, right[node.id], answered[node.id]) for node in nodes]
@@ -111,14 +111,6 @@ def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str |
     pairs = [_pair(a, b, said, right, answered) for a, b in combinations(names, 2)]
     look = record_look(run, task.name, nodes, by="llm compare", gold=splits) if test_gold else None
     return Comparison(task.name, splits, found, pairs, look)
-
-
-def _said(run: Executor, node: Node, task: TaskInfo) -> Any:
-    """The votes [N, 1], of a multichoice task [N, L]."""
-    import numpy as np
-
-    labels = range(len(task.labels)) if task.multi else [None]
-    return np.stack([votes_column(run, node.id, label) for label in labels], axis=1)
 
 
 def _quality(run: Executor, node: Node, right: Any, answered: Any) -> PromptQuality:

@@ -74,14 +74,12 @@ def base_revision(root: Path) -> str:
         raise UnknownRevision(
             None, revision="main", source=" (nor master, nor a default branch of origin)", advice=advice
         )
-    found = _ask(root, "merge-base", "HEAD", branch)
-    if found.returncode == 0:
-        return found.stdout.decode().strip()
-    missing = f"merge base of HEAD and {branch}"
-    if _is_shallow(root):
-        raise ShallowClone(None, revision=missing, source="", branch="")
-    advice = "the two share no commit; name the revision to compare with: TEACHKIT_BASE=<revision>"
-    raise UnknownRevision(None, revision=missing, source="", advice=advice)
+    found = merge_base(root, branch)
+    if found is None:
+        missing = f"merge base of HEAD and {branch}"
+        advice = "the two share no commit; name the revision to compare with: TEACHKIT_BASE=<revision>"
+        raise UnknownRevision(None, revision=missing, source="", advice=advice)
+    return found
 
 
 def commit_of(root: Path, revision: str, *, source: str = "") -> str:
@@ -134,10 +132,7 @@ def folder_in_repository(root: Path) -> str:
 
 def show_file(root: Path, revision: str, path: str) -> bytes | None:
     """A file of the project as a revision has it, byte by byte; None if it is not there. Raises as ``commit_of``."""
-    commit = commit_of(root, revision)
-    if not _ask(root, "ls-tree", "-z", commit, "--", path).stdout:
-        return None
-    found = _ask(root, "cat-file", "blob", f"{commit}:./{path}")
+    found = _ask(root, "cat-file", "blob", f"{commit_of(root, revision)}:./{path}")
     return found.stdout if found.returncode == 0 else None
 
 

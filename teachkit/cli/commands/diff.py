@@ -61,20 +61,11 @@ def command(
         return 0
     if output is None:
         if form == "json":
-            print_json(_json(found, texts=texts))
+            print_json(found.as_dict(texts=bool(texts)))
         else:
             click.echo(_written(found, form, texts), nl=False)
         return 0
     return _write(found, form, texts, output, settings)
-
-
-def _json(found: Diff, *, texts: bool | None) -> dict[str, object]:
-    value = found.as_dict()
-    if not texts:
-        for label_set in value["label_sets"]:
-            for example in label_set["examples"]:
-                del example["shown"]
-    return value
 
 
 def _written(found: Diff, form: str, texts: bool | None) -> str:
@@ -93,7 +84,7 @@ def _write(found: Diff, form: str, texts: bool | None, output: Path, settings: S
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             if form == "json":
-                print_json(_json(found, texts=texts))
+                print_json(found.as_dict(texts=bool(texts)))
             else:
                 _show(found, settings, texts=texts is not False)
         text = said.getvalue()
