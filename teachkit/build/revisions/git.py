@@ -38,7 +38,7 @@ def git_state(root: Path) -> GitState:
     status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
     if status is None or _git(root, "check-ignore", "--quiet", "teachkit.yml") is not None:
         return GitState()  # no repository, or one around the project that ignores it
-    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    prefix = folder_in_repository(root)
     own = [entry[3:].removeprefix(prefix) for entry in status.split("\0") if entry]
     return GitState(commit.strip() if commit else None, tuple(sorted(p for p in own if p != "teachkit.lock")))
 
@@ -165,10 +165,9 @@ def _is_shallow(root: Path) -> bool:
 
 def origin(root: Path) -> tuple[str | None, str]:
     """The repository's address on the web without who may read it, None if it has none; the project's folder in it."""
-    prefix = (_git(root, "rev-parse", "--show-prefix") or "").strip()
     url = (_git(root, "remote", "get-url", "origin") or "").strip().removesuffix("/").removesuffix(".git")
     found = re.fullmatch(r"(?:(?:https?|ssh|git)://)?(?:[^/@]*@)?([\w.-]+)(?::\d+)?[/:](?!/)(.+)", url)
-    return f"https://{found[1]}/{found[2]}" if found and "." in found[1] else None, prefix
+    return f"https://{found[1]}/{found[2]}" if found and "." in found[1] else None, folder_in_repository(root)
 
 
 @dataclass(frozen=True, slots=True)
