@@ -42,7 +42,7 @@ def golden(request: pytest.FixtureRequest) -> Compare:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """Tests see no TEACHKIT_* option of the developer's, nor the server that they run on: each test says where it is."""
+    """Tests see no TEACHKIT_* option of the developer's, nor the server that they run on."""
     outside = ("TEACHKIT_", "CI_", "GITHUB_", "GITLAB_")
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if (n == "CI" or n.startswith(outside)) and n != "TEACHKIT_DATA"]:

@@ -66,7 +66,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     about = {
         "inputs": _inputs(run, node),
         "labels": list(task.labels),
-        "algorithm": node.spec.config.type,
+        "algorithm": node.spec.algorithm,
         "conflict": conflict_of(votes),
         "recipe": recipe_of(node, task),
     }
@@ -88,7 +88,7 @@ def fitting(run: Executor, node: Node) -> Iterator[None]:
     except TeachkitError:
         raise
     except (Exception, SystemExit) as error:
-        problem = f"label model '{node.spec.config.type}' raised {type(error).__name__}: {error}"
+        problem = f"label model '{node.spec.algorithm}' raised {type(error).__name__}: {error}"
         raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
     finally:
         for line in printed.getvalue().splitlines():
@@ -152,16 +152,16 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
     if task.multi and isinstance(parameters.get("class_prior"), list):
         share = parameters["class_prior"][label]
         parameters["class_prior"] = [1 - share, share]
-    if ":" in spec.config.type:
-        return _own_class(spec.config.type, root, node)(**parameters)
-    made = registry.load("label_model", spec.config.type)
+    if ":" in spec.algorithm:
+        return _own_class(spec.algorithm, root, node)(**parameters)
+    made = registry.load("label_model", spec.algorithm)
     try:
         return made(threads=threads, **parameters)
     except TypeError as error:
         import inspect
 
         known = [p for p in inspect.signature(made.__init__).parameters if p not in ("self", "threads")]
-        problem = f"{spec.config.type} does not take these: {error}"
+        problem = f"{spec.algorithm} does not take these: {error}"
         raise BadValue(
             node.where, key="parameters", problem=problem, advice=f"its parameters: {', '.join(known)}"
         ) from error

@@ -37,6 +37,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
         "annotations": list(spec.annotations),
         "curators": list(spec.curators),
         "gold": list(spec.gold),
+        "algorithm": spec.algorithm,
         "abstain": dict(spec.abstain),
         "parameters": dict(spec.parameters),
         "reads": {parent: None if columns is None else list(columns) for parent, columns in node.reads.items()},
@@ -50,6 +51,7 @@ def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str,
     nodes = {i: input_node(i, about["name"], task.name, places[i]) for i, about in inputs.items()}
     spec = LabelSetSpec(
         LabelModelConfig.model_validate(recipe["config"]),
+        recipe["algorithm"],
         tuple(recipe["voters"]),
         tuple(recipe["annotations"]),
         tuple(recipe["curators"]),

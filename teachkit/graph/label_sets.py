@@ -47,7 +47,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         BadValue: a class prior that does not fit, a Python class that is not there.
     """
     config: LabelModelConfig = definition.config
-    algorithm = _algorithm(config, definition, root)
+    name, algorithm = _algorithm(config, task, definition, root)
     lfs = [n for n in of_task if n.kind in FUNCTIONS]
     people = [n for n in of_task if n.kind == "annotations"]
     annotators = [n for n in people if n.spec.meta.role == "annotator"]
@@ -65,6 +65,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     parameters = _prior_in_order(parameters, task, definition)
     spec = LabelSetSpec(
         config,
+        name,
         tuple(n.id for n in chosen if n.kind in FUNCTIONS),
         tuple(n.id for n in chosen if n.kind == "annotations"),
         curators,
@@ -141,19 +142,30 @@ def with_voters(
     return replace(node, spec=spec, canonical=canonical, own=digest(canonical), inputs=inputs, reads=reads)
 
 
-def _algorithm(config: LabelModelConfig, definition: Definition, root: Path) -> Any:
+def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition, root: Path) -> tuple[str, Any]:
+    """The name of the algorithm that decides, and what it means."""
+    from teachkit.label_models import ALGORITHMS, DEFAULTS
+
     if ":" in config.type:
-        return _python_algorithm(config.type, definition.at("type"), root)
+        return config.type, _python_algorithm(config.type, definition.at("type"), root)
+    name = DEFAULTS.get(task.kind, config.type) if config.type == "auto" else config.type
     known = registry.names("label_model")
-    if config.type not in known:
+    if name not in known:
         raise UnknownType(
             definition.at("type"),
             kind="label model",
             name=config.type,
-            known=listing(known),
+            known=listing(["auto", *(n for n in known if n != "auto")], 40),
             hint=did_you_mean(config.type, known),
         )
-    return {"name": config.type, "version": _algorithm_version(config.type)}
+    about = ALGORITHMS.get(name)  # None: another package's, which says itself what it cannot do
+    if about is not None and task.kind not in about.kinds:
+        fit = [n for n, a in ALGORITHMS.items() if task.kind in a.kinds]
+        problem = f"'{name}' does not decide tasks of the kind '{task.kind}', as '{task.name}' is"
+        raise BadValue(
+            definition.at("type"), key="type", problem=problem, advice=f"write auto, or one of: {listing(fit, 40)}"
+        )
+    return name, {"name": name, "version": about.version if about else 0}
 
 
 def _python_algorithm(written: str, where: Where, root: Path) -> Any:
@@ -243,9 +255,3 @@ def _abstain(node: Node, config: LabelModelConfig) -> str:
 def _splits(task: TaskInfo) -> Any:
     gold = task.gold.model_dump() if task.gold else None
     return {"column": task.split_column, "hash": task.hash_splits.hash if task.hash_splits else None, "gold": gold}
-
-
-def _algorithm_version(name: str) -> int:
-    from teachkit.label_models import VERSIONS
-
-    return VERSIONS.get(name, 0)

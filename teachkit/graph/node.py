@@ -181,9 +181,10 @@ class AnnotationsSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelSetSpec:
-    """Which votes become labels, and by which algorithm."""
+    """Which votes become labels, and by which ``algorithm`` (what ``auto`` stands for, or 'file.py:Class')."""
 
     config: LabelModelConfig
+    algorithm: str
     voters: tuple[str, ...]
     annotations: tuple[str, ...]
     curators: tuple[str, ...]

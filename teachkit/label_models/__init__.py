@@ -1,5 +1,6 @@
 """Label models: from votes to posteriors. numpy and numba only; one file for each algorithm."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from teachkit.lazy import lazy_names
@@ -11,10 +12,38 @@ if TYPE_CHECKING:
     from teachkit.label_models.one_coin import OneCoin
     from teachkit.label_models.weighted import Weighted
 
-VERSIONS = {"majority": 1, "weighted": 1, "one_coin": 1, "dawid_skene": 1}
-"""The version of each algorithm: raised when its results change, part of a label set's fingerprint."""
+CODED = ("choice", "multichoice", "ordinal", "pairwise")
+"""The kinds of task whose votes are codes of labels."""
 
-__all__ = ["VERSIONS", "DawidSkene", "LabelModel", "Majority", "OneCoin", "Weighted"]
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """What the compiler must know of an algorithm without importing it.
+
+    ``version`` is raised when its results change, and is part of a label set's fingerprint; ``kinds`` are the kinds of
+    task that it decides.
+    """
+
+    version: int = 1
+    kinds: tuple[str, ...] = CODED
+
+
+ALGORITHMS = {"majority": Algorithm(), "weighted": Algorithm(), "one_coin": Algorithm(), "dawid_skene": Algorithm()}
+
+DEFAULTS = {"choice": "dawid_skene", "multichoice": "dawid_skene", "ordinal": "dawid_skene", "pairwise": "dawid_skene"}
+"""Kind of task -> the algorithm that ``type: auto`` stands for."""
+
+__all__ = [
+    "ALGORITHMS",
+    "CODED",
+    "DEFAULTS",
+    "Algorithm",
+    "DawidSkene",
+    "LabelModel",
+    "Majority",
+    "OneCoin",
+    "Weighted",
+]
 
 __getattr__ = lazy_names(
     __name__,

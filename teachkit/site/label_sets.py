@@ -250,7 +250,12 @@ def _model(view: View, node: Node) -> dict[str, Any] | None:
     settings = [[k, str(v)] for k, v in node.spec.parameters.items()]
     config = node.spec.config
     settings += [["ties", config.tie_policy], ["gold", config.gold], ["items without votes", config.unlabeled]]
-    return {"type": config.type, "settings": settings, "fitted": fitted, "of": meta.extra.get("labels", list(labels))}
+    return {
+        "type": node.spec.algorithm,
+        "settings": settings,
+        "fitted": fitted,
+        "of": meta.extra.get("labels", list(labels)),
+    }
 
 
 def _float(value: Any) -> float:

@@ -69,7 +69,7 @@ def label_set_summary(view: View, node: Node, locked: Mapping[str, Any]) -> dict
     in_lock = node.name in locked and output is not None and locked[node.name].digest == output.digest
     return {
         **view.reference(node.id),
-        "type": node.spec.config.type,
+        "type": node.spec.algorithm,
         "description": view.hide.text(node.description),
         "rows": rows if parts else None,
         "labeled": labeled if parts else None,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit import registry
-from teachkit.label_models import VERSIONS
+from teachkit.label_models import ALGORITHMS
 from teachkit.label_models import sweep as sweep_module
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd
@@ -53,7 +53,7 @@ def degenerate() -> dict[str, Votes]:
 def test_it_is_found_by_its_name_and_version(name: str) -> None:
     model = registry.load("label_model", name)
     assert model.name == name
-    assert model.version == VERSIONS[name]
+    assert model.version == ALGORITHMS[name].version
 
 
 @repeatable
