@@ -18,6 +18,7 @@ TABLE: dict[str, dict[str, str]] = {
         "annotations": "teachkit.voters.annotations:compile_annotations",
     },
     "label_model": {
+        "auto": "teachkit.label_models.auto:Auto",
         "majority": "teachkit.label_models.majority:Majority",
         "weighted": "teachkit.label_models.weighted:Weighted",
         "one_coin": "teachkit.label_models.one_coin:OneCoin",

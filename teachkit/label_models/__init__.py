@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from teachkit.label_models.auto import Auto
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.majority import Majority
@@ -28,9 +29,15 @@ class Algorithm:
     kinds: tuple[str, ...] = CODED
 
 
-ALGORITHMS = {"majority": Algorithm(), "weighted": Algorithm(), "one_coin": Algorithm(), "dawid_skene": Algorithm()}
+ALGORITHMS = {
+    "auto": Algorithm(),
+    "majority": Algorithm(),
+    "weighted": Algorithm(),
+    "one_coin": Algorithm(),
+    "dawid_skene": Algorithm(),
+}
 
-DEFAULTS = {"choice": "dawid_skene", "multichoice": "dawid_skene", "ordinal": "dawid_skene", "pairwise": "dawid_skene"}
+DEFAULTS = {"choice": "auto", "multichoice": "auto", "ordinal": "auto", "pairwise": "auto"}
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
 __all__ = [
@@ -38,6 +45,7 @@ __all__ = [
     "CODED",
     "DEFAULTS",
     "Algorithm",
+    "Auto",
     "DawidSkene",
     "LabelModel",
     "Majority",
@@ -48,6 +56,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "auto": ("Auto",),
         "majority": ("Majority",),
         "weighted": ("Weighted",),
         "one_coin": ("OneCoin",),

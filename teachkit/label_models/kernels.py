@@ -75,6 +75,19 @@ def log_all(values: Any) -> Any:
     return out
 
 
+def exp_all(values: Any) -> Any:
+    """``exp`` of each number of a flat array."""
+    out = np.array(values, dtype=np.float64)
+    _exp_all(out)
+    return out
+
+
+@jit
+def _exp_all(values: Any) -> None:  # pragma: no cover - compiled
+    for i in range(len(values)):
+        values[i] = exp(values[i])
+
+
 @jit
 def _log_all(values: Any) -> None:  # pragma: no cover - compiled
     for i in range(len(values)):
@@ -99,6 +112,24 @@ def shares(indptr: Any, code: Any, weight: Any, out: Any, mass: Any) -> None:  #
         if stop > start:
             for k in range(len(mass)):
                 out[p, k] /= stop - start
+                mass[k] += weight[p] * out[p, k]
+
+
+@jit
+def weighted_shares(
+    indptr: Any, voter: Any, code: Any, say: Any, weight: Any, out: Any, mass: Any
+) -> None:  # pragma: no cover - compiled
+    """``shares`` of votes that count ``say`` [V] each."""
+    for p in range(len(indptr) - 1):
+        total = 0.0
+        for k in range(len(mass)):
+            out[p, k] = 0.0
+        for i in range(indptr[p], indptr[p + 1]):
+            out[p, code[i]] += say[voter[i]]
+            total += say[voter[i]]
+        if total > 0.0:
+            for k in range(len(mass)):
+                out[p, k] /= total
                 mass[k] += weight[p] * out[p, k]
 
 

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KERNELS = ("votes/patterns.py", "label_models/kernels.py")
-"""The files of all kernels, from the package's folder. A kernel calls only kernels of its own file."""
+KERNELS = (
+    "votes/patterns.py",
+    "label_models/kernels.py",
+    "label_models/hierarchy.py",
+    "label_models/dependence.py",
+    "label_models/squarem.py",
+)
+"""The files of all kernels, from the package's folder."""
 
 
 def jit(function: F) -> F:
