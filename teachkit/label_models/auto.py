@@ -27,9 +27,10 @@ ROUGH, MOST = 8, 200
 """Steps of the first fit, which only shows which labeling functions depend on each other; of the second at most."""
 CHOOSING = 6
 """In so many steps the strengths of the priors are chosen anew; then they stand, so that the steps converge."""
-FEW_GOLD = 5
+FEW_GOLD, ENOUGH_GOLD = 5, 10
+"""From so many votes on gold a voter is known; so many items with gold tell which way round the labels are."""
 GOLD_AGAINST = 10.0
-"""How many items the uniform class prior is worth against gold."""
+"""How many items the class prior of labeling functions is worth against gold."""
 SWALLOWED, FLIPPED, REVERSED = 0.1, 0.5, 0.5
 """A fit is not believed where a label keeps less of its majority items, more items flip, more votes are by voters that
 are believed to be worse than chance."""
@@ -45,7 +46,7 @@ class Auto(LabelModel):
     Where labeling functions speak, part of the expected votes (``anchor``) stays with the majority: at about one vote
     for each item, EM alone drifts from the class to another split of the data. The class prior is then drawn half-way
     to uniform, since how often labeling functions vote for a label says how many were written for it; where people
-    speak it is learned. Gold holds labels fixed, counts in full, and speaks for the class prior.
+    speak it is learned. Gold holds labels fixed and speaks for the class prior.
 
     A fit that swallows a label, turns voters or most labels around, or has fewer than three voters to go by is not
     believed: votes then count the same (copies still together), and ``diagnostics_["fallback"]`` says why.
@@ -100,10 +101,11 @@ class Auto(LabelModel):
         """
         self._check()
         folded, clamp = self._to_fit(votes, gold)
-        own = _own_labels(folded)
-        self.informative_ = _policies(abstain, self.voters_, folded, own)
+        said = dependence.labels_said(folded)
+        own = np.where((said > 0).sum(axis=1) == 1, said.argmax(axis=1), -1)  # of voters that say one label only
+        self.informative_ = _policies(abstain, self.voters_, said.sum(axis=1), own)
         with Sweep(folded, clamp, self._weight(folded, clamp), threads=self.threads) as sweep:
-            _Fit(self, sweep, np.where(self.informative_, own, -1)).run()
+            _Fit(self, sweep, said, np.where(self.informative_, own, -1)).run()
         return self
 
     def _check(self) -> None:
@@ -194,16 +196,15 @@ def tables_of(log_prior: Any, evidence: Any) -> tuple[Any, Any]:
 class _Fit:
     """The steps of one fit; what is learned is written to the model."""
 
-    def __init__(self, model: Auto, sweep: Sweep, own: Any) -> None:
+    def __init__(self, model: Auto, sweep: Sweep, said: Any, own: Any) -> None:
         votes = sweep.votes
-        self.model, self.sweep, self.votes, self.own = model, sweep, votes, own
+        self.model, self.sweep, self.votes, self.said, self.own = model, sweep, votes, said, own
         self.one_sided = own >= 0
         self.speakers = np.flatnonzero(~self.one_sided).astype(np.int64)
         self.firing = np.flatnonzero(model.informative_).astype(np.int64)
         self.majority = majority_start(sweep)
-        per_voter = np.bincount(votes.voter, votes.counts[votes.entry_pattern].astype(float), len(votes.voters))
-        total = math.fsum(per_voter)
-        self.spoken = math.fsum(per_voter[self.speakers]) / total if total else 0.0
+        total = int(said.sum())
+        self.spoken = int(said[self.speakers].sum()) / total if total else 0.0
         self.silent = np.flatnonzero((votes.votes_per_pattern == 0) & (sweep.clamp < 0))
         self._count_gold()
 
@@ -224,7 +225,7 @@ class _Fit:
         model, voters = self.model, len(self.votes.voters)
         self.say, pairs, found = np.ones(voters), None, np.zeros((0, 0))
         if model.discount and voters > 1:
-            pairs = dependence.pairs_of(self.votes)
+            pairs = dependence.pairs_of(self.votes, self.said, model.threads)
             sides = self.one_sided[pairs.chosen]
             graded = dependence.excess_of_graded(pairs, sides)
             alike = dependence.excess_of_one_sided(pairs, sides, None, None)
@@ -287,9 +288,11 @@ class _Fit:
         if not isinstance(model.class_prior, str) or model.class_prior != "learned":
             return class_prior(model.class_prior, np.ones(labels), 0.0)
         people = class_prior("learned", self._voted_mass(self.sweep.posterior), 1.0)
-        mixed = self.spoken * people + (1.0 - self.spoken) * 0.5 * (people + 1.0 / labels)
+        rules = 0.5 * (people + 1.0 / labels)
         known = math.fsum(self.gold_mass)
-        return (GOLD_AGAINST * mixed + self.gold_mass) / (GOLD_AGAINST + known) if known else mixed
+        if known:
+            rules = (GOLD_AGAINST * rules + self.gold_mass) / (GOLD_AGAINST + known)
+        return self.spoken * people + (1.0 - self.spoken) * rules
 
     def _voted_mass(self, posterior: Any) -> Any:
         """Expected items of each label [K] among those with a vote or with gold."""
@@ -313,12 +316,12 @@ class _Fit:
         _, per_voter, _ = rights(sweep.sums)
         if int((per_voter > 0).sum()) < 3 and not self.firm.any():
             return "fewer than three voters: nothing shows how far to trust each"
-        if votes.n_labels == 1:
+        if votes.n_labels == 1 or math.fsum(self.gold_mass) >= ENOUGH_GOLD:
             return None
         before, after = self._voted_mass_of_start(), self._voted_mass(sweep.posterior)
         least = max(FEW_GOLD, 0.02 * math.fsum(before))
         lost = [k for k in range(votes.n_labels) if before[k] > least and after[k] < SWALLOWED * before[k]]
-        if lost and not self.gold_mass.any():
+        if lost:
             return f"the fit all but loses label {', '.join(names[k] for k in lost)}"
         decided = float(votes.counts[self.majority >= 0].sum())
         turned = flips(self.weighted_majority, sweep.posterior, votes, self._prior())
@@ -384,19 +387,10 @@ class _Fit:
         return out
 
 
-def _own_labels(votes: Votes) -> Any:
-    """The label of each voter that votes for one only [V]; -1 for the others."""
-    labels = votes.n_labels
-    seen = np.bincount(votes.voter.astype(np.int64) * labels + votes.code, minlength=len(votes.voters) * labels)
-    seen = seen.reshape(-1, labels) > 0
-    return np.where(seen.sum(axis=1) == 1, seen.argmax(axis=1), -1).astype(np.int64)
-
-
-def _policies(abstain: Abstain, voters: tuple[str, ...], votes: Votes, own: Any) -> Any:
-    """Whether silence is informative [V]."""
+def _policies(abstain: Abstain, voters: tuple[str, ...], votes: Any, own: Any) -> Any:
+    """Whether silence is informative [V]; ``votes`` [V] of each voter, ``own`` [V] its only label, or -1."""
     given = policies_of(abstain, voters, "")
-    counts = np.bincount(votes.voter, votes.counts[votes.entry_pattern].astype(float), len(voters))
-    by_rules = math.fsum(counts[own >= 0]) >= 0.5 * math.fsum(counts)
+    by_rules = int(votes[own >= 0].sum()) * 2 >= int(votes.sum())
     return np.where(given == "", (own >= 0) & by_rules, given == "informative")
 
 

@@ -12,6 +12,7 @@ expected labels explain. Both are taken at the lower end of Wilson's interval, s
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,54 +48,81 @@ class Pairs:
     items: float
 
 
-def pairs_of(votes: Votes) -> Pairs:
-    """Count on how many items two voters both vote, and say the same."""
-    per_voter = np.bincount(votes.voter, weights=votes.counts[votes.entry_pattern], minlength=len(votes.voters))
+def labels_said(votes: Votes) -> Any:
+    """How often each voter says each label [V, K]."""
+    out = np.zeros((len(votes.voters), votes.n_labels), dtype=np.int64)
+    _labels_said(votes.indptr, votes.voter, votes.code, votes.counts, out)
+    return out
+
+
+@jit
+def _labels_said(indptr: Any, voter: Any, code: Any, counts: Any, out: Any) -> None:  # pragma: no cover - compiled
+    for p in range(len(counts)):
+        for i in range(indptr[p], indptr[p + 1]):
+            out[voter[i], code[i]] += counts[p]
+
+
+def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
+    """Count on how many items two voters both vote, and say the same; ``said`` is ``labels_said(votes)``."""
+    per_voter = said.sum(axis=1)
     names = np.argsort(np.array(votes.voters, dtype=object), kind="stable") if len(votes.voters) else np.zeros(0, int)
     ranked = names[np.argsort(-per_voter[names], kind="stable")] if len(votes.voters) else names
     chosen = np.sort(ranked[:MOST_VOTERS][per_voter[ranked[:MOST_VOTERS]] > 0])
     place = np.full(len(votes.voters), -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
-    size, labels = len(chosen), votes.n_labels
-    agreed, shared = np.zeros((size, size), dtype=np.int64), np.zeros((size, size), dtype=np.int64)
-    said = np.zeros((size, labels), dtype=np.int64)
     work = float((votes.votes_per_pattern.astype(np.float64) ** 2).sum() / 2)
     step = max(1, int(np.ceil(work / MOST_PAIRS)))
-    items = _count_pairs(votes.indptr, votes.voter, votes.code, votes.counts, place, step, agreed, shared, said)
-    return Pairs(chosen, agreed, shared, said, float(items))
+    size, count = len(chosen), votes.n_patterns
+    ends = [(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
+
+    def one(ends: tuple[int, int]) -> tuple[Any, Any, int]:
+        agreed, shared = np.zeros((size, size), dtype=np.int64), np.zeros((size, size), dtype=np.int64)
+        rows = (votes.indptr, votes.voter, votes.code, votes.counts)
+        return agreed, shared, _count_pairs(*ends, *rows, place, step, agreed, shared)
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(one, ends)) if threads > 1 else [one(ends[0])]
+    agreed, shared = (np.sum([f[i] for f in found], axis=0) for i in (0, 1))  # whole numbers: any order will do
+    items = sum(f[2] for f in found)
+    scale = items / max(votes.n_items, 1)
+    return Pairs(chosen, agreed + agreed.T, shared + shared.T, said[chosen] * scale, float(items))
 
 
 @jit
 def _count_pairs(
-    indptr: Any, voter: Any, code: Any, counts: Any, place: Any, step: int, agreed: Any, shared: Any, said: Any
+    start: int,
+    stop: int,
+    indptr: Any,
+    voter: Any,
+    code: Any,
+    counts: Any,
+    place: Any,
+    step: int,
+    agreed: Any,
+    shared: Any,
 ) -> int:  # pragma: no cover - compiled
     items = 0
-    for p in range(len(counts)):
-        start, stop = indptr[p], indptr[p + 1]
+    for p in range(start, stop):
+        first, last = indptr[p], indptr[p + 1]
         if step > 1:
             mark = np.uint64(0)
-            for i in range(start, stop):
+            for i in range(first, last):
                 word = (np.uint64(voter[i]) << np.uint64(16)) + np.uint64(code[i]) + np.uint64(1)
                 word *= np.uint64(0x9E3779B97F4A7C15)
                 mark += word ^ (word >> np.uint64(29))
             if mark % np.uint64(step):
                 continue
         items += counts[p]
-        for i in range(start, stop):
+        for i in range(first, last):
             u = place[voter[i]]
             if u < 0:
                 continue
-            said[u, code[i]] += counts[p]
-            for j in range(start, i):
+            for j in range(first, i):
                 v = place[voter[j]]
                 if v >= 0:
                     shared[u, v] += counts[p]
                     if code[i] == code[j]:
                         agreed[u, v] += counts[p]
-    for u in range(len(said)):
-        for v in range(u):
-            a, b = agreed[u, v] + agreed[v, u], shared[u, v] + shared[v, u]
-            agreed[u, v], agreed[v, u], shared[u, v], shared[v, u] = a, a, b, b
     return items
 
 

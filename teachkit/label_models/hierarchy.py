@@ -13,7 +13,8 @@ members have a few votes each the single accuracies do.
 *Whether* is counted with restraint. Labeling functions fire together for reasons other than the label (long texts,
 easy items), so a thousand items are not a thousand independent trials: their likelihood is raised to a power, as the
 coarsened posterior does (J. W. Miller, D. B. Dunson, JASA 114, 2019), so that all items without gold weigh as
-``ITEMS`` items do. Items with gold are counted in full.
+``ITEMS`` items do. Items with gold come to count in full as there are ``ITEMS`` of each label: a few of them say less
+of a rare voter than all votes do.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ def chance_to_vote(
         items += mass[y] - gold_mass[y]
         known += gold_mass[y]
     worth = ITEMS / (ITEMS + items)
+    gold = known / (known + labels * ITEMS)
     right, total = np.zeros(len(who)), np.zeros(len(who))
     all_right, all_votes = COMMON * FEW, FEW
     for i in range(len(who)):
@@ -143,7 +145,7 @@ def chance_to_vote(
             continue
         for c in range(labels):
             for y in range(labels):
-                votes = worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold_sums[v, c, y]
+                votes = worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold * gold_sums[v, c, y]
                 total[i] += votes
                 if y == own[v]:
                     right[i] += votes
@@ -164,8 +166,8 @@ def chance_to_vote(
                 expected *= accuracy / share if y == own[v] else (1.0 - accuracy) / (1.0 - share)
             voted = 0.0
             for c in range(labels):
-                voted += worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold_sums[v, c, y]
-            seen = worth * (mass[y] - gold_mass[y]) + gold_mass[y]
+                voted += worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold * gold_sums[v, c, y]
+            seen = worth * (mass[y] - gold_mass[y]) + gold * gold_mass[y]
             found = (voted + FIRING * min(expected, MOST)) / (seen + FIRING)
             chance[v, y] = min(max(found, 1e-6), 1.0 - 1e-6)
 

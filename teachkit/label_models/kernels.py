@@ -217,6 +217,41 @@ def normalise(start: int, stop: int, scores: Any, clamp: Any, posterior: Any) ->
 
 
 @jit
+def greatest(
+    posterior: Any, voted: Any, prior: Any, tie: float, policy: int, out: Any
+) -> None:  # pragma: no cover - compiled
+    """The label with the greatest posterior, to ``out`` [P], where anybody voted.
+
+    Posteriors within the share ``tie`` of the greatest are equal: then there is none (``policy`` 0), the one with the
+    greater prior (1) unless that ties too, or the first (2).
+    """
+    labels = posterior.shape[1]
+    for p in range(len(out)):
+        if voted[p] == 0:
+            continue
+        top = posterior[p, 0]
+        for k in range(1, labels):
+            top = max(top, posterior[p, k])
+        least, found, several = top * (1.0 - tie), -1, 0
+        best = -1.0
+        for k in range(labels):
+            if posterior[p, k] >= least:
+                several += 1
+                if found < 0:
+                    found = k
+                best = max(best, prior[k])
+        if several > 1 and policy < 2:
+            found, several = -1, 0
+            for k in range(labels):
+                if policy == 1 and posterior[p, k] >= least and prior[k] >= best * (1.0 - tie):
+                    found = k
+                    several += 1
+            if several > 1:
+                found = -1
+        out[p] = found
+
+
+@jit
 def evidence(
     start: int, stop: int, scores: Any, weight: Any, clamp: Any, labels: int
 ) -> float:  # pragma: no cover - compiled
