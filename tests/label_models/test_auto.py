@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.label_models import Auto, DawidSkene, Majority
+from teachkit.label_models import Auto, DawidSkene, Majority, auto
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd, one_sided
 from tests.votes.matrices import matrices, repeatable
@@ -126,7 +126,7 @@ def test_votes_that_show_nothing_count_the_same(matrix: Any, why: str) -> None:
     assert model.predict(votes).tolist() == Majority().fit(votes).predict(votes).tolist()
 
 
-def test_a_fit_that_turns_the_labels_around_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_that_turns_the_labels_around_is_not_believed() -> None:
     """Most people are wrong more often than right: nothing but gold can tell which way round the labels are."""
     votes, truth = crowd(300, [0.3, 0.3, 0.35, 0.3, 0.99, 0.99], 2)
     model = Auto().fit(votes, abstain="at_random")
@@ -134,14 +134,15 @@ def test_a_fit_that_turns_the_labels_around_is_not_believed(monkeypatch: pytest.
     gold = np.where(np.arange(300) < 40, truth, -1)
     told = Auto().fit(votes, gold=gold, abstain="at_random")
     assert right(told, votes, truth) > 0.95
-    from teachkit.label_models import auto
 
+
+def test_each_doubt_is_said_and_votes_then_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes, _ = crowd(300, [0.9, 0.8, 0.7, 0.65, 0.6], 2)
     for name, why in (("FLIPPED", "turns around"), ("REVERSED", "worse than chance"), ("SWALLOWED", "loses label")):
         monkeypatch.setattr(auto, name, {"SWALLOWED": 2.0}.get(name, -1.0))
         doubted = Auto().fit(votes, abstain="at_random")
         assert why in doubted.diagnostics_["fallback"]
-        agrees = doubted.predict(votes) == Majority().fit(votes).predict(votes)
-        assert agrees[doubted.predict(votes) >= 0].mean() > 0.9
+        assert doubted.predict(votes).tolist() == Majority().fit(votes).predict(votes).tolist()
         monkeypatch.undo()
 
 
@@ -167,7 +168,7 @@ def test_what_silence_says_is_seen_in_the_votes_if_nobody_tells() -> None:
     named = Auto().fit(people, abstain={"voter_1": "informative"})
     assert named.informative_.tolist() == [False, True, False, False]
     with pytest.raises(ValueError, match="silence of voter 'voter_0' is one of informative, at_random, not 'maybe'"):
-        Auto().fit(people, abstain="maybe")
+        Auto().fit(people, abstain="maybe")  # type: ignore[arg-type]
 
 
 def test_people_and_functions_are_one_model() -> None:
@@ -179,7 +180,7 @@ def test_people_and_functions_are_one_model() -> None:
     policy = {f"voter_{v}": "informative" if v < 8 else "at_random" for v in range(11)}
     mixed = right(Auto().fit(both, abstain=policy), both, truth)
     assert mixed > right(Auto().fit(functions), functions, truth) + 0.05
-    learned = {f.voter: f.accuracy for f in Auto().fit(both, abstain=policy).voter_report()}
+    learned = {f.voter: f.accuracy or 0.0 for f in Auto().fit(both, abstain=policy).voter_report()}
     assert min(learned[f"voter_{v}"] for v in (8, 9, 10)) > 0.82
 
 

@@ -99,7 +99,7 @@ FUNCTIONS = ("youtube_spam/wrench", "yoruba_topics", "trec_questions")
 CROWDS = ("crowd_bluebird", "crowd_dog", "crowd_rte", "crowd_sp")
 
 
-def of_test(folder: str) -> tuple[Votes, Any, str]:
+def of_test(folder: str) -> tuple[Votes, Any, Any]:
     """A set of votes, its truth, what silence says; of labeling functions the test split alone."""
     if folder in CROWDS:
         return *people(folder), "at_random"
