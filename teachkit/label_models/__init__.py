@@ -9,9 +9,17 @@ if TYPE_CHECKING:
     from teachkit.label_models.auto import Auto
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.dawid_skene import DawidSkene
+    from teachkit.label_models.glad import Glad
+    from teachkit.label_models.kos import Kos
+    from teachkit.label_models.mace import Mace
     from teachkit.label_models.majority import Majority
+    from teachkit.label_models.metal import Metal
     from teachkit.label_models.one_coin import OneCoin
+    from teachkit.label_models.ordinal_dawid_skene import OrdinalDawidSkene
+    from teachkit.label_models.triplet import Triplet
+    from teachkit.label_models.wawa import Wawa
     from teachkit.label_models.weighted import Weighted
+    from teachkit.label_models.zero_based_skill import ZeroBasedSkill
 
 CODED = ("choice", "multichoice", "ordinal", "pairwise")
 """The kinds of task whose votes are codes of labels."""
@@ -35,6 +43,14 @@ ALGORITHMS = {
     "weighted": Algorithm(),
     "one_coin": Algorithm(),
     "dawid_skene": Algorithm(),
+    "wawa": Algorithm(),
+    "zero_based_skill": Algorithm(),
+    "mace": Algorithm(),
+    "glad": Algorithm(),
+    "metal": Algorithm(),
+    "triplet": Algorithm(),
+    "kos": Algorithm(),
+    "ordinal_dawid_skene": Algorithm(kinds=("ordinal", "choice")),
 }
 
 DEFAULTS = {"choice": "auto", "multichoice": "auto", "ordinal": "auto", "pairwise": "auto"}
@@ -47,10 +63,18 @@ __all__ = [
     "Algorithm",
     "Auto",
     "DawidSkene",
+    "Glad",
+    "Kos",
     "LabelModel",
+    "Mace",
     "Majority",
+    "Metal",
     "OneCoin",
+    "OrdinalDawidSkene",
+    "Triplet",
+    "Wawa",
     "Weighted",
+    "ZeroBasedSkill",
 ]
 
 __getattr__ = lazy_names(
@@ -61,6 +85,14 @@ __getattr__ = lazy_names(
         "weighted": ("Weighted",),
         "one_coin": ("OneCoin",),
         "dawid_skene": ("DawidSkene",),
+        "wawa": ("Wawa",),
+        "zero_based_skill": ("ZeroBasedSkill",),
+        "mace": ("Mace",),
+        "glad": ("Glad",),
+        "metal": ("Metal",),
+        "triplet": ("Triplet",),
+        "kos": ("Kos",),
+        "ordinal_dawid_skene": ("OrdinalDawidSkene",),
         "base": ("LabelModel",),
     },
 )  # numba takes a quarter of a second to import

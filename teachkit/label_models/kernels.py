@@ -134,6 +134,23 @@ def weighted_shares(
 
 
 @jit
+def decided_shares(posterior: Any, clamp: Any) -> None:  # pragma: no cover - compiled
+    """Put posteriors [P, K] on their greatest label, in equal parts where several tie; known labels stay."""
+    for p in range(len(posterior)):
+        if clamp[p] >= 0:
+            continue
+        top, several = 0.0, 0
+        for x in posterior[p]:
+            top = max(top, x)
+        for k in range(posterior.shape[1]):
+            found = posterior[p, k] >= top * (1.0 - 1e-9) and top > 0.0
+            several += found
+            posterior[p, k] = 1.0 if found else 0.0
+        for k in range(posterior.shape[1]):
+            posterior[p, k] /= max(several, 1)
+
+
+@jit
 def score(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, base: Any, table: Any, out: Any
 ) -> None:  # pragma: no cover - compiled

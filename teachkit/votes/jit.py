@@ -26,6 +26,10 @@ KERNELS = (
     "label_models/hierarchy.py",
     "label_models/dependence.py",
     "label_models/squarem.py",
+    "label_models/priors.py",
+    "label_models/glad_kernels.py",
+    "label_models/kos_kernels.py",
+    "label_models/moment_kernels.py",
 )
 """The files of all kernels, from the package's folder."""
 
