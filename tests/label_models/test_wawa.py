@@ -23,8 +23,8 @@ def plainly(matrix: Any, labels: int, rate: float, steps: int) -> tuple[Any, Any
             said = [(row[voter], tops) for row, tops in zip(matrix, best, strict=True) if row[voter] >= 0]
             agreement.append(np.mean([(code in tops) / len(tops) for code, tops in said]) if said else 0.0)
         skills = skills + rate * (np.array(agreement) - skills)
-    shares = np.array([[skills[row == k].sum() for k in range(labels)] for row in matrix])
-    return skills, shares / shares.sum(axis=1, keepdims=True)
+    found = np.array([[skills[row == k].sum() for k in range(labels)] for row in matrix])
+    return skills, found / found.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize(("model", "rate", "steps"), [(Wawa(), 1.0, 1), (ZeroBasedSkill(tolerance=0), 0.5, 100)])
