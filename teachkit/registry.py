@@ -22,6 +22,11 @@ TABLE: dict[str, dict[str, str]] = {
         "weighted": "teachkit.label_models.weighted:Weighted",
         "one_coin": "teachkit.label_models.one_coin:OneCoin",
         "dawid_skene": "teachkit.label_models.dawid_skene:DawidSkene",
+        "gaussian": "teachkit.label_models.gaussian:Gaussian",
+        "mean": "teachkit.label_models.averages:Mean",
+        "median": "teachkit.label_models.averages:Median",
+        "medoid": "teachkit.label_models.medoid:Medoid",
+        "normalised_majority": "teachkit.label_models.normalised_majority:NormalisedMajority",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",
