@@ -203,8 +203,11 @@ class EarlierRows:
         return earlier_codes(*self._read)
 
 
-def label_data(run: Executor, node: Node) -> LabelData:
-    """A label set as arrays over all items of its dataset, beside all gold of its task."""
+def label_data(run: Executor, node: Node) -> Any:
+    """A label set as arrays over all items of its dataset, beside all gold of its task.
+
+    ``LabelData``, or ``ValueData`` where labels are values.
+    """
     import numpy as np
 
     from teachkit.build.gold import gold_files, read_gold
@@ -213,6 +216,11 @@ def label_data(run: Executor, node: Node) -> LabelData:
 
     task = run.graph.tasks[node.task or ""]
     gold = read_gold(run, task, [n.id for n in gold_files(run.graph, task) if n.id in run.outputs])
+    if not task.coded:
+        from teachkit.build.valued.stored import labels_of
+        from teachkit.votes import ValueData
+
+        return ValueData(task.answers, labels_of(run, node, task), gold.values, np.asarray(gold.split))
     decided = codes_of(run, node, task)
     return LabelData(task.labels, task.multi, decided, gold.codes, np.asarray(gold.split))
 

@@ -148,7 +148,8 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
 
     if ":" in config.type:
         return config.type, _python_algorithm(config.type, definition.at("type"), root)
-    name = DEFAULTS.get(task.kind, config.type) if config.type == "auto" else config.type
+    chosen = config.type != "auto" and "type" in config.model_fields_set
+    name = config.type if chosen else DEFAULTS.get(task.kind, config.type)
     known = registry.names("label_model")
     if name not in known:
         raise UnknownType(
@@ -185,6 +186,9 @@ def _python_algorithm(written: str, where: Where, root: Path) -> Any:
 
 def _prior_in_order(parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
     prior = parameters.get("class_prior")
+    if prior is not None and not task.coded:
+        problem = f"an answer to task '{task.name}' is {task.answers.noun}: there are no classes"
+        raise BadValue(definition.at("class_prior"), key="class_prior", problem=problem, advice="leave it out")
     if not isinstance(prior, dict):
         return parameters
     for label in prior:

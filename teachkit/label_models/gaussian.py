@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.value_base import (
-    Z95,
-    Predicted,
-    ValueModel,
-    check_at_least,
-    number_or_none,
-    sums,
-    total,
-)
+from teachkit.label_models.value_base import Z95, Predicted, ValueModel, check_at_least, number_or_none, sums, total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +85,7 @@ class Gaussian(ValueModel):
         self._report(answers, known, per)
         self.diagnostics_ = {
             "iterations": steps,
-            "converged": steps < self.n_iter,
+            "converged": change <= _TOLERANCE,
             "max_change": change,
             "identified": identified,
             "items_compared": int(compared.sum()),
@@ -112,8 +104,9 @@ class Gaussian(ValueModel):
         item, voter, value = answers.item, answers.voter, answers.value
         there = (answers.votes_per_item > 0) | ~np.isnan(known)
         self.variance_[:] = max(_within(answers), least)
-        before, change, step = np.full(answers.n_items, np.inf), np.inf, 0
-        for step in range(1, int(self.n_iter) + 1):
+        before, change, steps = np.full(answers.n_items, np.inf), np.inf, 0
+        while steps < self.n_iter and change > _TOLERANCE:
+            steps += 1
             truth = self._truth(answers, known)
             residual = value - truth.mean[item]
             counted = per + self.strength
@@ -128,9 +121,7 @@ class Gaussian(ValueModel):
             self._learn_prior(truth, there, spread, least)
             change = float(np.abs(truth.mean[there] - before[there]).max() / np.sqrt(spread))
             before = truth.mean
-            if change <= _TOLERANCE:
-                break
-        return step, change
+        return steps, change
 
     def _centre(self, truth: _Truth, voted: Any) -> _Truth:
         """The shift that all biases have in common, which votes say nothing of: at once to where it is likeliest.
@@ -189,9 +180,7 @@ class Gaussian(ValueModel):
             weight = 1 / self.variance_[answers.voter] / truth.precision[answers.item]
             biases = sums(answers.item, weight**2 * self.bias_variance_[answers.voter], answers.n_items)
             with np.errstate(divide="ignore", invalid="ignore"):
-                of_prior = np.where(
-                    np.isinf(self.prior_variance_), 0.0, 1 / (self.prior_variance_ * truth.precision)
-                )
+                of_prior = np.where(np.isinf(self.prior_variance_), 0.0, 1 / (self.prior_variance_ * truth.precision))
             sd = np.sqrt(truth.variance + biases + of_prior**2 * self.prior_mean_variance_)
             mean = np.where(np.isfinite(truth.mean), truth.mean, self.prior_mean_)
             sd = np.where(np.isfinite(sd), sd, np.nan)
@@ -247,9 +236,7 @@ class Gaussian(ValueModel):
             "bias": [float(x).hex() for x in self.bias_],
             "variance": [float(x).hex() for x in self.variance_],
             "bias_variance": [float(x).hex() for x in self.bias_variance_],
-            "prior": [
-                float(x).hex() for x in (self.prior_mean_, self.prior_variance_, self.prior_mean_variance_)
-            ],
+            "prior": [float(x).hex() for x in (self.prior_mean_, self.prior_variance_, self.prior_mean_variance_)],
         }
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:

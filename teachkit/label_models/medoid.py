@@ -24,8 +24,8 @@ class Medoid(TextModel):
 
     Distances are those of ``teachkit.votes.values.text``. A voter is the more reliable the nearer its answers are to
     those of the others on the same items (to gold, where that is known): its mean distance d, drawn to the mean d0 of
-    all voters by ``strength`` answers, gives it the weight d0 / d, as the inverse of a variance weighs a number. Weights
-    are found in five rounds, from equal ones. Confidence is the mean closeness (1 minus distance) of all answers,
+    all voters by ``strength`` answers, gives it the weight d0 / d, as the inverse of a variance weighs a number.
+    Weights are found in five rounds, from equal ones. Confidence is the mean closeness (1 minus distance) of all answers,
     weighted alike, to the label.
     """
 
@@ -87,9 +87,7 @@ class Medoid(TextModel):
         whole = sum(weights)
         near, share = {}, {}
         for form in dict.fromkeys(forms):
-            near[form] = sum(
-                w * (1 - text_distance(form, f)) for w, f in zip(weights, forms, strict=True)
-            ) / whole
+            near[form] = sum(w * (1 - text_distance(form, f)) for w, f in zip(weights, forms, strict=True)) / whole
             share[form] = sum(w for w, f in zip(weights, forms, strict=True) if f == form) / whole
         return near, share
 

@@ -39,7 +39,7 @@ class Predicted:
 
 
 class ValueModel:
-    """A label model of answers that are values, on the contract of scikit-learn: learned values end in an underscore."""
+    """A label model of answers that are values, on scikit-learn's contract: learned values end in an underscore."""
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1

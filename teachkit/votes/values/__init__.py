@@ -6,8 +6,6 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from teachkit.votes.values.kind import NotAnAnswer
-
 if TYPE_CHECKING:
     from teachkit.votes.values.kind import ValueKind
 
@@ -16,7 +14,23 @@ _PLACES = {"number": "teachkit.votes.values.number:Number", "text": "teachkit.vo
 VALUED = tuple(_PLACES)
 """The kinds of task whose votes are values."""
 
-__all__ = ["VALUED", "NotAnAnswer", "value_kind"]
+WITH_LABELS: tuple[str, ...] = ()
+"""Those of them whose answers are made of labels, which the task names."""
+
+__all__ = ["VALUED", "WITH_LABELS", "NotAnAnswer", "value_kind"]
+
+
+class NotAnAnswer(ValueError):
+    """A value is no answer of the kind: ``problem`` goes on after "the answer …", ``advice`` says what to write.
+
+    ``row`` is set where a column was read.
+    """
+
+    def __init__(self, problem: str, advice: str, row: int | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+        self.row = row
 
 
 @cache

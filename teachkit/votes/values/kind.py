@@ -6,23 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from teachkit.votes.values import NotAnAnswer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
-
-
-class NotAnAnswer(ValueError):
-    """A value is no answer of the kind: ``problem`` completes "an answer …", ``advice`` says what to write.
-
-    ``row`` is set where a column was read.
-    """
-
-    def __init__(self, problem: str, advice: str, row: int | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.advice = advice
-        self.row = row
 
 
 class ValueKind:
@@ -41,9 +30,6 @@ class ValueKind:
 
     sql_type: ClassVar[str]
     """The DuckDB type of a column of answers."""
-
-    has_labels: ClassVar[bool] = False
-    """Whether a task of this kind names labels, which its answers are made of."""
 
     metrics: ClassVar[tuple[str, ...]]
     """The figures of ``quality``, the foremost first."""

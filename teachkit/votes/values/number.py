@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from teachkit.votes.values.kind import NotAnAnswer, ValueKind
+from teachkit.votes.values import NotAnAnswer
+from teachkit.votes.values.kind import ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Number(ValueKind):
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """double"""
+        """Double precision."""
         import pyarrow as pa
 
         return pa.float64()

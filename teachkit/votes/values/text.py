@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from teachkit.votes.intervals import wilson
-from teachkit.votes.values.kind import NotAnAnswer, ValueKind
+from teachkit.votes.values import NotAnAnswer
+from teachkit.votes.values.kind import ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class Text(ValueKind):
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """string"""
+        """UTF-8."""
         import pyarrow as pa
 
         return pa.string()
