@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
-    from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Node, TaskInfo
     from teachkit.votes import Votes
@@ -37,7 +36,7 @@ class Decided:
 
 
 def decide_items(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
 ) -> Decided:
     """Decide every item of the dataset: by the label models, by gold if that is wanted, by curators above both."""
     if not task.coded:
@@ -60,7 +59,7 @@ def decide_items(
 
 
 def rows(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
 ) -> list[pa.Table]:
     """The label set's rows, a table for each part of the dataset."""
     import numpy as np

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from teachkit.checks import Finding
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import TestSpec
-    from teachkit.votes import LabelData, Votes
+    from teachkit.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class CheckSurroundings:
         """Run a query over node ids."""
         return self._run.session.table(sql)
 
-    def labels(self) -> LabelData:
+    def labels(self) -> Any:
         """The label set under test, beside its gold."""
         return label_data(self._run, self.target)
 
@@ -199,8 +199,9 @@ class EarlierRows:
     def codes(self) -> tuple[Any, Any]:
         """What it says of the items of the dataset as it is now, and which of them it has."""
         from teachkit.build.stored_votes import earlier_codes
+        from teachkit.build.valued.stored import earlier_values
 
-        return earlier_codes(*self._read)
+        return earlier_codes(*self._read) if self._read[2].coded else earlier_values(*self._read)
 
 
 def label_data(run: Executor, node: Node) -> Any:

@@ -25,8 +25,8 @@ class Medoid(TextModel):
     Distances are those of ``teachkit.votes.values.text``. A voter is the more reliable the nearer its answers are to
     those of the others on the same items (to gold, where that is known): its mean distance d, drawn to the mean d0 of
     all voters by ``strength`` answers, gives it the weight d0 / d, as the inverse of a variance weighs a number.
-    Weights are found in five rounds, from equal ones. Confidence is the mean closeness (1 minus distance) of all answers,
-    weighted alike, to the label.
+    Weights are found in five rounds, from equal ones. Confidence is the mean closeness (1 minus distance) of all
+    answers, weighted alike, to the label.
     """
 
     name: ClassVar[str] = "medoid"

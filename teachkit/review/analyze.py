@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
@@ -12,9 +12,10 @@ from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
+from teachkit.review.analyze_values import value_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
@@ -48,6 +49,9 @@ class VoterRow:
     learned: float | None
     learned_low: float | None
     learned_high: float | None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """Where answers are values: their quality on the items with gold, and under ``learned_…`` what the label model
+    believes, both by the names that the kind of answer and the model have for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,10 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     if not voters and missing:
         run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, gold)
+    if not task.coded:
+        found = analyze_values(run, task, node, voters, codes)
+        looks = record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None
+        return replace(found, gold_splits=splits, missing=missing, test_looks=looks)
     cast, rows = voter_rows(run, task, node, voters, codes)
     from teachkit.votes.analysis import conflict_rate
 
@@ -123,6 +131,32 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     )
 
 
+def analyze_values(run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], gold: Any) -> TaskAnalysis:
+    """All voters of a task whose answers are values."""
+    from teachkit.votes.analysis import conflict_rate
+
+    cast = cast_values(run, task, voters)
+    answers, learned = cast.votes[0], learned_of(run, node)
+    return TaskAnalysis(
+        task=task.name,
+        label_set=node.name if node else None,
+        items=answers.n_items,
+        covered=int((answers.votes_per_item > 0).sum()),
+        conflicts=conflict_rate(answers),
+        gold_splits="",
+        gold_items=int((~task.answers.missing(gold)).sum()),
+        voters=[VoterRow(**row) for row in value_rows(cast, gold, learned[0] if learned else {})],
+        missing=(),
+    )
+
+
+def cast_values(run: Executor, task: TaskInfo, voters: Sequence[Node]) -> Cast:
+    """The answers of some voters."""
+    functions = [v.id for v in voters if v.kind in FUNCTIONS]
+    people = [v.id for v in voters if v.kind == "annotations"]
+    return cast_votes(run, task, functions, people, {v.id: v.spec.abstain for v in voters})
+
+
 def voter_rows(
     run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], codes: Any
 ) -> tuple[Cast, list[VoterRow]]:
@@ -139,7 +173,7 @@ def voter_rows(
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
-    learned = _learned(run, node)
+    learned = learned_of(run, node)
     rows: list[VoterRow] = []
     for number, votes in enumerate(cast.votes):
         of_label = codes[:, number] if task.multi else codes
@@ -198,13 +232,16 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     known_test = gold.known & (gold.split == SPLITS.index("test"))
     has_splits = task.split_column is not None or task.hash_splits is not None
     if wanted == "all" or (wanted is None and not has_splits):
-        return gold.codes, "all", bool(known_test.any())
+        return gold.codes if task.coded else gold.values, "all", bool(known_test.any())
     chosen = gold.split != SPLITS.index("test") if wanted is None else gold.split == SPLITS.index(wanted)
+    if not task.coded:
+        values = np.where(chosen, gold.values, task.answers.empty(1))
+        return values, wanted or "train, tune", bool((known_test & chosen).any())
     mask = chosen[:, None] if task.multi else chosen
     return np.where(mask, gold.codes, -1), wanted or "train, tune", bool((known_test & chosen).any())
 
 
-def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
+def learned_of(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     """What the label model learned of each voter, for each of its binary models."""
     if node is None:
         return []

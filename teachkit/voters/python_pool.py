@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from teachkit.errors import LabelingFunctionFailed, LabelingFunctionNotLoaded, RunError, Where, did_you_mean, listing
-from teachkit.votes.values import NotAnAnswer
 from teachkit.voters.python_child import Child, Progress, PythonJob, Question, Shared, Unit, is_wide
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -169,8 +169,9 @@ def _select(
         sql, names = select.sql, (task.key, others[0])
         inputs = [rendered.text, others[0], context.task.name, list(context.task.labels)]
         if task.coded:
-            check = lambda: _check_labels_of_select(rendered.text, others[0], context, where)  # noqa: E731
-            context.remember("labels", inputs, check)
+            context.remember(
+                "labels", inputs, lambda: _check_labels_of_select(rendered.text, others[0], context, where)
+            )
     abstain = config.abstain or context.defaults.abstain or "informative"
     spec = VoterSpec("select", (), sql, label=config.label, abstain=abstain, select_columns=names)
     reads = dict(select.reads)

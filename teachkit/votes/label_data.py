@@ -65,6 +65,18 @@ class LabelData:
         found = self.quality(split).as_dict()
         return {name: found[name] for name in METRICS}
 
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether two answers about an item are the same."""
+        return bool((one == other).all())
+
+    def words(self, answer: Any) -> str | None:
+        """An answer about an item for people; None where there is none."""
+        if not (answer >= 0).all():
+            return None
+        if self.multi:
+            return "|".join(name for name, code in zip(self.labels, answer, strict=True) if code == 1)
+        return self.labels[int(answer)]
+
     def shares(self) -> list[float | None]:
         """The share of each label among the labeled items; None where there are none."""
         if self.multi:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ValueData:
-    """Labels and gold of N items: ``decided``, ``gold`` [N] as ``kind`` has them; ``split`` [N]: index in ``SPLITS``."""
+    """Labels and gold of N items: ``decided`` and ``gold`` [N] as ``kind`` has them.
+
+    ``split`` [N]: index in ``SPLITS``.
+    """
 
     kind: ValueKind
     decided: Any
@@ -37,3 +40,14 @@ class ValueData:
     def figures(self, split: str | None = None) -> Mapping[str, Any]:
         """Quality on gold, of one split or of all: ``n`` items with gold, ``labeled`` of them, the kind's metrics."""
         return self.kind.quality(*self.chosen(split))
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether two answers about an item are the same; none is the same as none."""
+        there = [not bool(self.kind.missing(self.kind.made([answer]))[0]) for answer in (one, other)]
+        if not all(there):
+            return there[0] == there[1]
+        return bool(self.kind.same(self.kind.made([one]), self.kind.made([other]))[0])
+
+    def words(self, answer: Any) -> str | None:
+        """An answer about an item for people; None where there is none."""
+        return None if self.kind.missing(self.kind.made([answer]))[0] else self.kind.show(answer)

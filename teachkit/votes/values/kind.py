@@ -89,13 +89,20 @@ class ValueKind:
 
     def missing(self, values: Any) -> Any:
         """Which of N answers are not there [N]."""
-        return np.equal(values, None).astype(bool) if len(values) else np.zeros(0, dtype=bool)
+        return np.array([value is None for value in values], dtype=bool)
 
     def values(self, column: Any) -> Any:
         """An Arrow column of answers as an array of numpy [N]."""
         found = self.empty(len(column))
         for row, value in enumerate(column.to_pylist()):
             found[row] = self.hashable(value)
+        return found
+
+    def made(self, answers: Sequence[Any]) -> Any:
+        """Plain values as an array of numpy [N]."""
+        found = self.empty(len(answers))
+        for row, answer in enumerate(answers):
+            found[row] = answer
         return found
 
     def hashable(self, value: Any) -> Any:

@@ -100,6 +100,10 @@ class Number(ValueKind):
         array = column.combine_chunks() if hasattr(column, "combine_chunks") else column
         return array.to_numpy(zero_copy_only=False).astype(np.float64) if len(array) else np.zeros(0)
 
+    def made(self, answers: Sequence[Any]) -> Any:
+        """The numbers; None is NaN."""
+        return np.array([np.nan if a is None else a for a in answers], dtype=np.float64)
+
     def array(self, values: Any) -> pa.Array:
         """The numbers; NaN is NULL."""
         import pyarrow as pa
