@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
@@ -105,18 +105,17 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     if not voters and missing:
         run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, gold)
-    if not task.coded:
-        found = analyze_values(run, task, node, voters, codes)
-        looks = record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None
-        return replace(found, gold_splits=splits, missing=missing, test_looks=looks)
     cast, rows = voter_rows(run, task, node, voters, codes)
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
-    covered = first.votes_per_pattern[first.pattern_of] > 0
+    covered = first.votes_per_item > 0
     for votes in cast.votes[1:]:
-        covered |= votes.votes_per_pattern[votes.pattern_of] > 0
-    known = (codes >= 0).all(axis=1) if task.multi else codes >= 0
+        covered |= votes.votes_per_item > 0
+    if not task.coded:
+        known = ~task.answers.missing(codes)
+    else:
+        known = (codes >= 0).all(axis=1) if task.multi else codes >= 0
     return TaskAnalysis(
         task=task.name,
         label_set=node.name if node else None,
@@ -131,32 +130,6 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     )
 
 
-def analyze_values(run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], gold: Any) -> TaskAnalysis:
-    """All voters of a task whose answers are values."""
-    from teachkit.votes.analysis import conflict_rate
-
-    cast = cast_values(run, task, voters)
-    answers, learned = cast.votes[0], learned_of(run, node)
-    return TaskAnalysis(
-        task=task.name,
-        label_set=node.name if node else None,
-        items=answers.n_items,
-        covered=int((answers.votes_per_item > 0).sum()),
-        conflicts=conflict_rate(answers),
-        gold_splits="",
-        gold_items=int((~task.answers.missing(gold)).sum()),
-        voters=[VoterRow(**row) for row in value_rows(cast, gold, learned[0] if learned else {})],
-        missing=(),
-    )
-
-
-def cast_values(run: Executor, task: TaskInfo, voters: Sequence[Node]) -> Cast:
-    """The answers of some voters."""
-    functions = [v.id for v in voters if v.kind in FUNCTIONS]
-    people = [v.id for v in voters if v.kind == "annotations"]
-    return cast_votes(run, task, functions, people, {v.id: v.spec.abstain for v in voters})
-
-
 def voter_rows(
     run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], codes: Any
 ) -> tuple[Cast, list[VoterRow]]:
@@ -167,13 +140,15 @@ def voter_rows(
         task: The task.
         node: The label set whose learned accuracies are shown.
         voters: Voters, as of ``voters_of``.
-        codes: Gold, as of ``gold_for``; -1 where it is not known, or not to be looked at.
+        codes: Gold, as of ``gold_for``; -1 (or no answer) where it is not known, or not to be looked at.
     """
     abstain = {v.id: v.spec.abstain for v in voters}
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
-    learned = learned_of(run, node)
+    learned = _learned(run, node)
+    if not task.coded:
+        return cast, [VoterRow(**row) for row in value_rows(cast, codes, learned[0] if learned else {})]
     rows: list[VoterRow] = []
     for number, votes in enumerate(cast.votes):
         of_label = codes[:, number] if task.multi else codes
@@ -241,7 +216,7 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     return np.where(mask, gold.codes, -1), wanted or "train, tune", bool((known_test & chosen).any())
 
 
-def learned_of(run: Executor, node: Node | None) -> list[dict[str, Any]]:
+def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     """What the label model learned of each voter, for each of its binary models."""
     if node is None:
         return []

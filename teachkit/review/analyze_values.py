@@ -15,7 +15,9 @@ _SAID_OTHERWISE = ("voter", "answers")
 
 
 def value_rows(cast: Cast, gold: Any, learned: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """For each voter what ``VoterRow`` holds. An answer is right if it is the same as gold, as the kind has it.
+    """For each voter what ``VoterRow`` holds.
+
+    An answer is right if it is the same as gold, as the kind has it; of numbers that says nothing, and is not counted.
 
     Args:
         cast: The answers.
@@ -31,8 +33,10 @@ def value_rows(cast: Cast, gold: Any, learned: Mapping[str, Mapping[str, Any]]) 
         mine = answers.voter == number
         item, value = answers.item[mine], answers.value[mine]
         judged = ~kind.missing(gold[item])
-        right = int(kind.same(value[judged], gold[item][judged]).sum())
-        low, high = wilson(right, int(judged.sum())) or (None, None)
+        right, known = int(kind.same(value[judged], gold[item][judged]).sum()), int(judged.sum())
+        if kind.name == "number":
+            right = known = 0
+        low, high = wilson(right, known) or (None, None)
         yield {
             "voter": voter,
             "kind": cast.kinds[voter].partition(".")[0],
@@ -43,15 +47,15 @@ def value_rows(cast: Cast, gold: Any, learned: Mapping[str, Mapping[str, Any]]) 
             "overlaps": float((per[item] > 1).sum()) / n if n else 0.0,
             "conflicts": float(differ[item].sum()) / n if n else 0.0,
             "correct": right,
-            "incorrect": int(judged.sum()) - right,
-            "accuracy": right / int(judged.sum()) if judged.any() else None,
+            "incorrect": known - right,
+            "accuracy": right / known if known else None,
             "low": low,
             "high": high,
             "learned": None,
             "learned_low": None,
             "learned_high": None,
             "figures": {
-                **{name: v for name, v in _quality(kind, value, gold[item]).items() if name in kind.metrics},
+                **{name: v for name, v in _quality(kind, value, gold[item]).items() if name != "labeled"},
                 **{f"learned_{k}": v for k, v in learned.get(voter, {}).items() if k not in _SAID_OTHERWISE},
             },
         }

@@ -66,20 +66,18 @@ def _values(found: TaskAnalysis) -> tuple[list[str], list[list[str]]]:
     """A table of voters whose answers are values: what is shared by all kinds, then the figures that there are."""
     figures = dict.fromkeys(name for row in found.voters for name in row.figures)
     names = [name for name in figures if not name.endswith(("_low", "_high"))]
-    head = ["voter", "kind", "votes", "coverage", "overlaps", "conflicts", "same as gold", "of"]
+    head = ["voter", "kind", "votes", "coverage", "overlaps", "conflicts"]
     rows = [
         [
             row.voter,
             row.kind,
             f"{row.votes:,}",
             *(percent(share) for share in (row.coverage, row.overlaps, row.conflicts)),
-            str(row.correct),
-            str(row.correct + row.incorrect),
             *("" if row.figures.get(name) is None else f"{row.figures[name]:.4g}" for name in names),
         ]
         for row in found.voters
     ]
-    return [*head, *(name.replace("_", " ") for name in names)], rows
+    return [*head, *("on gold" if name == "n" else name.replace("_", " ") for name in names)], rows
 
 
 def _show_rest(found: TaskAnalysis) -> None:
