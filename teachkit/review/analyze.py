@@ -112,10 +112,6 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     covered = first.votes_per_item > 0
     for votes in cast.votes[1:]:
         covered |= votes.votes_per_item > 0
-    if not task.coded:
-        known = ~task.answers.missing(codes)
-    else:
-        known = (codes >= 0).all(axis=1) if task.multi else codes >= 0
     return TaskAnalysis(
         task=task.name,
         label_set=node.name if node else None,
@@ -123,11 +119,18 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         covered=int(covered.sum()),
         conflicts=sum(conflict_rate(v) for v in cast.votes) / len(cast.votes),
         gold_splits=splits,
-        gold_items=int(known.sum()),
+        gold_items=int(_known(codes, task).sum()),
         voters=rows,
         missing=missing,
         test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
     )
+
+
+def _known(gold: Any, task: TaskInfo) -> Any:
+    """Which items have gold [N]."""
+    if not task.coded:
+        return ~task.answers.missing(gold)
+    return (gold >= 0).all(axis=1) if task.multi else gold >= 0
 
 
 def voter_rows(

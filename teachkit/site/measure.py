@@ -28,8 +28,9 @@ class Measured:
     """A task's votes and gold, in the order of the dataset's rows [N].
 
     ``codes`` is gold without that of the test split (-1; multichoice [N, L]; values, where answers are), ``split`` [N]
-    an index in ``SPLITS``; ``in_split`` how many items with gold each split has. ``rows``: figures by voter's node; ``by_class``: from
-    (voter, label the row is about) to how many votes each answer has. ``covered``, ``conflicts``: shares of the items.
+    an index in ``SPLITS``; ``in_split`` how many items with gold each split has. ``rows``: figures by voter's node;
+    ``by_class``: from (voter, label the row is about) to how many votes each answer has. ``covered``, ``conflicts``:
+    shares of the items.
     """
 
     task: TaskInfo
