@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _STEPS = 500
 _TOLERANCE = 1e-9  # of the spread of all answers
+_MAD = 1.482602218505602  # from the median absolute deviation to the standard deviation of a normal distribution
+_MEDIAN = 1.5707963267948966  # how much less sure a median is than a mean: its variance is pi / 2 times as great
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,18 @@ class Gaussian(ValueModel):
     maximisation) from the items' means, as the regression of Raykar et al. (Learning From Crowds, JMLR 11, 2010,
     section 5) without features, with priors that hold where votes are few:
 
-    * A voter's bias is drawn to 0 by ``strength`` answers without bias. This also says where 0 is: a shift that all
-      voters have in common cannot be told from votes.
-    * A voter's variance is drawn to that of all voters together by ``strength`` answers. An estimate from n answers
-      has a relative error of about sqrt(2 / n): from 4, the default, it is 70 %, so that a voter's own votes count as
-      much as the population only where they begin to say something.
+    * A voter's bias is drawn to 0 by ``strength`` answers without bias. Where 0 is, votes cannot tell, for all voters
+      may be off alike: it is where the middle one of the biases is, so that one voter that is far off (another unit, a
+      slip) moves nothing; gold outvotes that.
+    * A voter's variance is drawn to that of the population by ``strength`` answers. An estimate from n answers has a
+      relative error of about sqrt(2 / n): from 4, the default, it is 70 %, so that a voter's own votes count as much
+      as the population only where they begin to say something. The population's is the harmonic mean of the voters'
+      variances, those of few votes counting less: the likeliest scale of the inverse gamma prior that this is.
     * The variance of the true values is drawn to that of all answers, as strongly.
     * No variance is less than what rounding makes: a twelfth of the square of the smallest gap between two answers.
 
-    The spread of an item's posterior holds the uncertainty of the prior's mean and of the biases beside that of the
-    item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels are the
+    The spread of an item's posterior holds the uncertainty of the prior's mean, of the biases and of where 0 is beside
+    that of the item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels are the
     answers, and their spread is that of all answers, which is the most that it can be.
     """
 
@@ -59,6 +63,7 @@ class Gaussian(ValueModel):
     prior_mean_: float
     prior_variance_: float
     prior_mean_variance_: float
+    shift_variance_: float
 
     def __init__(self, *, strength: float = 4.0, n_iter: int = _STEPS, threads: int = 1) -> None:
         self.strength = strength
@@ -79,8 +84,8 @@ class Gaussian(ValueModel):
         steps, change = 0, 0.0
         if identified:
             steps, change = self._learn(answers, known, per, spread, least)
-        elif len(answers.item):
-            self.prior_variance_ = np.inf
+        else:
+            self.prior_variance_ = np.inf if spread > 0 else np.nan
             self.variance_[:] = spread if spread > 0 else np.nan
         self._report(answers, known, per)
         self.diagnostics_ = {
@@ -98,7 +103,7 @@ class Gaussian(ValueModel):
         self.bias_, self.bias_variance_ = np.zeros(voters), np.zeros(voters)
         self.variance_ = np.full(voters, spread)
         self.prior_mean_ = total(answers.value) / len(answers.value) if len(answers.value) else np.nan
-        self.prior_variance_, self.prior_mean_variance_ = spread, 0.0
+        self.prior_variance_, self.prior_mean_variance_, self.shift_variance_ = spread, 0.0, 0.0
 
     def _learn(self, answers: Answers, known: Any, per: Any, spread: float, least: float) -> tuple[int, float]:
         item, voter, value = answers.item, answers.voter, answers.value
@@ -113,26 +118,34 @@ class Gaussian(ValueModel):
             self.bias_ = sums(voter, residual, len(per)) / counted
             self.bias_variance_ = self.variance_ / counted
             square = (residual - self.bias_[voter]) ** 2 + truth.variance[item] + self.bias_variance_[voter]
-            pooled = max(total(square) / len(square), least)
+            trust = per / counted
+            pooled = max(total(trust) / total(trust / self.variance_), least)
             own = sums(voter, square, len(per)) + self.strength * pooled
             self.variance_ = np.maximum(own / counted, least)
-            if np.isnan(known).all():
-                truth = self._centre(truth, per > 0)
+            truth = self._centre(answers, known, truth, per > 0, pooled)
             self._learn_prior(truth, there, spread, least)
             change = float(np.abs(truth.mean[there] - before[there]).max() / np.sqrt(spread))
             before = truth.mean
         return steps, change
 
-    def _centre(self, truth: _Truth, voted: Any) -> _Truth:
-        """The shift that all biases have in common, which votes say nothing of: at once to where it is likeliest.
+    def _centre(self, answers: Answers, known: Any, truth: _Truth, voted: Any, pooled: float) -> _Truth:
+        """The shift that all biases have in common, of which only gold and their prior say anything: to its optimum.
 
         EM alone would creep there.
         """
-        weight = np.where(voted, 1 / self.variance_, 0.0)
-        shift = total(weight * self.bias_) / total(weight)
+        biases = self.bias_[voted]
+        middle = float(np.median(biases))
+        spread = max((_MAD * float(np.median(np.abs(biases - middle)))) ** 2, pooled / self.strength)
+        weight = len(biases) / (_MEDIAN * spread)
+        judged = ~np.isnan(known[answers.item])
+        of, off = answers.voter[judged], answers.value[judged] - known[answers.item[judged]]
+        telling = 1 / self.variance_[of]
+        whole = weight + total(telling)
+        shift = (weight * middle - total(telling * (off - self.bias_[of]))) / whole
+        self.shift_variance_ = 1 / whole
         self.bias_ = np.where(voted, self.bias_ - shift, self.bias_)
         self.prior_mean_ += shift
-        return replace(truth, mean=truth.mean + shift)
+        return replace(truth, mean=np.where(np.isnan(known), truth.mean + shift, known))
 
     def _learn_prior(self, truth: _Truth, there: Any, spread: float, least: float) -> None:
         """The prior's mean by the items' own precisions, then its variance."""
@@ -172,7 +185,7 @@ class Gaussian(ValueModel):
         """The posterior's mean, its standard deviation and 95 % interval; without answers no label, and the prior."""
         answers = self._known(answers)
         voted = answers.votes_per_item > 0
-        if np.isnan(self.variance_).any():  # nothing is known of any spread: all answers are the same
+        if np.isnan(self.prior_variance_):  # nothing is known of any spread: all answers are the same
             mean = sums(answers.item, answers.value, answers.n_items) / np.maximum(answers.votes_per_item, 1)
             mean, sd = np.where(voted, mean, self.prior_mean_), np.full(answers.n_items, np.nan)
         else:
@@ -181,7 +194,7 @@ class Gaussian(ValueModel):
             biases = sums(answers.item, weight**2 * self.bias_variance_[answers.voter], answers.n_items)
             with np.errstate(divide="ignore", invalid="ignore"):
                 of_prior = np.where(np.isinf(self.prior_variance_), 0.0, 1 / (self.prior_variance_ * truth.precision))
-            sd = np.sqrt(truth.variance + biases + of_prior**2 * self.prior_mean_variance_)
+            sd = np.sqrt(truth.variance + biases + of_prior**2 * self.prior_mean_variance_ + self.shift_variance_)
             mean = np.where(np.isfinite(truth.mean), truth.mean, self.prior_mean_)
             sd = np.where(np.isfinite(sd), sd, np.nan)
         posterior = {"mean": mean, "sd": sd, "low": mean - Z95 * sd, "high": mean + Z95 * sd}
@@ -207,7 +220,7 @@ class Gaussian(ValueModel):
         An answer says less of its voter's spread the more of its item's mean it is itself.
         """
         freedom = np.zeros(len(per))
-        if len(answers.item) and not np.isnan(self.variance_).any():
+        if len(answers.item) and not np.isnan(self.prior_variance_):
             truth = self._truth(answers)
             own = 1 / self.variance_[answers.voter] / truth.precision[answers.item]
             own = np.where(np.isnan(known[answers.item]), own, 0.0)
@@ -221,7 +234,7 @@ class Gaussian(ValueModel):
         found: dict[str, Any] = {"voter": name, "answers": answers, "bias": float(self.bias_[v]), "sd": sd}
         if sd is None or not answers:
             return {**found, "sd": None, "bias_low": None, "bias_high": None, "sd_low": None, "sd_high": None}
-        off = Z95 * float(np.sqrt(self.variance_[v] / (answers + self.strength)))
+        off = Z95 * float(np.sqrt(self.bias_variance_[v] + self.shift_variance_))
         factor = 1 + Z95 / float(np.sqrt(2 * (freedom + self.strength)))
         return {
             **found,
@@ -237,6 +250,7 @@ class Gaussian(ValueModel):
             "variance": [float(x).hex() for x in self.variance_],
             "bias_variance": [float(x).hex() for x in self.bias_variance_],
             "prior": [float(x).hex() for x in (self.prior_mean_, self.prior_variance_, self.prior_mean_variance_)],
+            "shift_variance": float(self.shift_variance_).hex(),
         }
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
@@ -245,6 +259,7 @@ class Gaussian(ValueModel):
             for name in ("bias", "variance", "bias_variance")
         )
         self.prior_mean_, self.prior_variance_, self.prior_mean_variance_ = map(float.fromhex, parameters["prior"])
+        self.shift_variance_ = float.fromhex(parameters["shift_variance"])
 
 
 def _spread(values: Any) -> float:
