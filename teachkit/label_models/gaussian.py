@@ -48,8 +48,8 @@ class Gaussian(ValueModel):
     * No variance is less than what rounding makes: a twelfth of the square of the smallest gap between two answers.
 
     The spread of an item's posterior holds the uncertainty of the prior's mean, of the biases and of where 0 is beside
-    that of the item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels are the
-    answers, and their spread is that of all answers, which is the most that it can be.
+    that of the item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels
+    are the answers, and their spread is that of all answers, which is the most that it can be.
     """
 
     name: ClassVar[str] = "gaussian"
