@@ -205,7 +205,10 @@ class Task(Model):
     description: str = ""
     kind: Literal["choice", "multichoice", "number", "text"] = "choice"
     labels: list[str | Label] = Field(
-        default=[], max_length=30_000, description="The answers to choose from; none where an answer is a value."
+        default=[],
+        min_length=1,
+        max_length=30_000,
+        description="The answers to choose from; none where an answer is a value.",
     )
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
