@@ -39,7 +39,7 @@ def declared(files: Any) -> str:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for files in (HOUSES, TOWNS):
         sandbox = Sandbox(tmp_path_factory.mktemp("values"), files)
         sandbox.write({"tests/more.yml": declared(files)})
