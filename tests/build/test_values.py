@@ -371,7 +371,7 @@ def test_a_label_model_of_ones_own_decides_values(tmp_path: Path) -> None:
     sandbox.write(
         {
             "label_models/own.py": code,
-            "label_models/prices.yml": "label_models:\n- {name: prices, task: price, type: 'label_models/own.py:Least'}\n",
+            "label_models/prices.yml": "label_models: [{name: prices, task: price, type: 'label_models/own.py:Least'}]",
         }
     )
     sandbox.build()
