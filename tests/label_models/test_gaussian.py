@@ -75,6 +75,14 @@ def test_gold_says_where_zero_is() -> None:
     assert np.nanmean(Gaussian().fit(given_).predict(given_).label - truth) > 4
 
 
+def test_without_gold_the_level_is_unsure_as_voters_biases_differ() -> None:
+    truth, given_ = crowd(6, items=400)
+    gold = np.where(np.arange(len(truth)) % 2 == 0, truth, np.nan)
+    free, held = (Gaussian().fit(given_, gold=g).predict(given_).posterior["sd"] for g in (None, gold))
+    assert free.min() > 0.4
+    assert held[given_.votes_per_item > 2].mean() < 0.75 * free[given_.votes_per_item > 2].mean()
+
+
 @repeatable
 @given(data=st.data(), shift=st.integers(-50, 50), factor=st.sampled_from([0.25, 0.5, 2.0, 16.0]))
 def test_another_unit_gives_the_same_labels_in_it(data: Any, shift: int, factor: float) -> None:
