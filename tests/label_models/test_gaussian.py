@@ -140,6 +140,17 @@ def test_a_voter_that_always_says_the_same_has_little_weight() -> None:
     assert np.abs(model.predict(given_).label - truth).mean() < 0.35
 
 
+def test_rules_that_say_nearly_the_same_everywhere_are_not_taken_for_the_truth() -> None:
+    random = np.random.default_rng(2)
+    truth = random.normal(0, 100, 1000)
+    good = [truth * slope + random.normal(0, 5, 1000) for slope in (0.9, 1.0, 1.1)]
+    flat = [random.normal(0, 0.5, 1000) for _ in range(3)]
+    given_ = answers("number", [list(column) for column in (*good, *flat)])
+    model = Gaussian().fit(given_)
+    assert np.corrcoef(model.predict(given_).label, truth)[0, 1] > 0.99
+    assert np.sqrt(model.variance_)[:3].max() < 20 < 80 < np.sqrt(model.variance_)[3:].min()
+
+
 def test_a_voter_that_is_far_off_moves_no_label() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(10, 2, 100)
