@@ -81,7 +81,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "prefer_gold": config.prefer_gold,
         "unlabeled": config.unlabeled,
         "labels": task.labels,
-        "kind": task.kind,
+        "kind": task.meaning,
         "abstain": abstain,
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
@@ -148,19 +148,20 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
 
     if ":" in config.type:
         return config.type, _python_algorithm(config.type, definition.at("type"), root)
-    name = DEFAULTS.get(task.kind, config.type) if config.type == "auto" else config.type
+    chosen = config.type != "auto" and "type" in config.model_fields_set
+    name = config.type if chosen else DEFAULTS.get(task.kind, config.type)
     known = registry.names("label_model")
+    fit = [n for n in known if n not in ALGORITHMS or task.kind in ALGORITHMS[n].kinds]
     if name not in known:
         raise UnknownType(
             definition.at("type"),
             kind="label model",
             name=config.type,
-            known=listing(["auto", *(n for n in known if n != "auto")], 40),
-            hint=did_you_mean(config.type, known),
+            known=listing(["auto", *(n for n in fit if n != "auto")], 40),
+            hint=did_you_mean(config.type, fit),
         )
     about = ALGORITHMS.get(name)  # None: another package's, which says itself what it cannot do
     if about is not None and task.kind not in about.kinds:
-        fit = [n for n, a in ALGORITHMS.items() if task.kind in a.kinds]
         problem = f"'{name}' does not decide tasks of the kind '{task.kind}', as '{task.name}' is"
         raise BadValue(
             definition.at("type"), key="type", problem=problem, advice=f"write auto, or one of: {listing(fit, 40)}"
@@ -185,6 +186,9 @@ def _python_algorithm(written: str, where: Where, root: Path) -> Any:
 
 def _prior_in_order(parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
     prior = parameters.get("class_prior")
+    if prior is not None and not task.coded:
+        problem = f"an answer to task '{task.name}' is {task.answers.noun}: there are no classes"
+        raise BadValue(definition.at("class_prior"), key="class_prior", problem=problem, advice="leave it out")
     if not isinstance(prior, dict):
         return parameters
     for label in prior:
@@ -238,6 +242,9 @@ def _matches(node: Node, pattern: str) -> bool:
 
 
 def _check_abstain(config: LabelModelConfig, voters: Sequence[Node], task: TaskInfo, definition: Definition) -> None:
+    if config.abstain and not task.coded:
+        problem = f"an answer to task '{task.name}' is {task.answers.noun}: silence says nothing of it"
+        raise BadValue(definition.at("abstain"), key="abstain", problem=problem, advice="leave it out")
     for pattern in config.abstain:
         if not any(_matches(n, pattern) for n in voters):
             known = [n.name for n in voters]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.graph.names import fold
 from teachkit.hashing import canonical_json
+from teachkit.votes.values import VALUED, value_kind
 
 if TYPE_CHECKING:
     from teachkit.errors import Where
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         SourceTable,
         UnitTest,
     )
+    from teachkit.votes.values.kind import ValueKind
 
 FUNCTIONS = ("lf", "prompt")
 """The kinds of voters that look at every item: their silence is known to be one."""
@@ -52,6 +54,26 @@ class TaskInfo:
     def multi(self) -> bool:
         """Whether an item may have several labels."""
         return self.kind == "multichoice"
+
+    @property
+    def coded(self) -> bool:
+        """Whether an answer is a label, which has a code; else it is a value, of which ``answers`` knows all."""
+        return self.kind not in VALUED
+
+    @property
+    def form(self) -> str:
+        """What two versions of a task have in common whose votes can be compared: one label, several, a value."""
+        return ("labels" if self.multi else "label") if self.coded else self.kind
+
+    @property
+    def meaning(self) -> Any:
+        """The kind, as part of what depends on it: of values with the version by which they are read."""
+        return self.kind if self.coded else [self.kind, self.answers.version]
+
+    @property
+    def answers(self) -> ValueKind:
+        """What is known of the task's answers, which are values."""
+        return value_kind(self.kind)
 
     @property
     def secret_columns(self) -> tuple[str, ...]:

@@ -7,16 +7,21 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.label_models.auto import Auto
+    from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.dawid_skene import DawidSkene
+    from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.glad import Glad
     from teachkit.label_models.kos import Kos
     from teachkit.label_models.mace import Mace
     from teachkit.label_models.majority import Majority
+    from teachkit.label_models.medoid import Medoid
     from teachkit.label_models.metal import Metal
+    from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
     from teachkit.label_models.ordinal_dawid_skene import OrdinalDawidSkene
     from teachkit.label_models.triplet import Triplet
+    from teachkit.label_models.value_base import Predicted, ValueModel
     from teachkit.label_models.wawa import Wawa
     from teachkit.label_models.weighted import Weighted
     from teachkit.label_models.zero_based_skill import ZeroBasedSkill
@@ -37,6 +42,8 @@ class Algorithm:
     kinds: tuple[str, ...] = CODED
 
 
+_NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
+
 ALGORITHMS = {
     "auto": Algorithm(),
     "majority": Algorithm(),
@@ -51,9 +58,21 @@ ALGORITHMS = {
     "triplet": Algorithm(),
     "kos": Algorithm(),
     "ordinal_dawid_skene": Algorithm(kinds=("ordinal", "choice")),
+    "gaussian": _NUMBER,
+    "mean": _NUMBER,
+    "median": _NUMBER,
+    "medoid": _TEXT,
+    "normalised_majority": _TEXT,
 }
 
-DEFAULTS = {"choice": "auto", "multichoice": "auto", "ordinal": "auto", "pairwise": "auto"}
+DEFAULTS = {
+    "choice": "auto",
+    "multichoice": "auto",
+    "ordinal": "auto",
+    "pairwise": "auto",
+    "number": "gaussian",
+    "text": "medoid",
+}
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
 __all__ = [
@@ -63,15 +82,22 @@ __all__ = [
     "Algorithm",
     "Auto",
     "DawidSkene",
+    "Gaussian",
     "Glad",
     "Kos",
     "LabelModel",
     "Mace",
     "Majority",
+    "Mean",
+    "Median",
+    "Medoid",
     "Metal",
+    "NormalisedMajority",
     "OneCoin",
     "OrdinalDawidSkene",
+    "Predicted",
     "Triplet",
+    "ValueModel",
     "Wawa",
     "Weighted",
     "ZeroBasedSkill",
@@ -81,18 +107,23 @@ __getattr__ = lazy_names(
     __name__,
     {
         "auto": ("Auto",),
-        "majority": ("Majority",),
-        "weighted": ("Weighted",),
-        "one_coin": ("OneCoin",),
-        "dawid_skene": ("DawidSkene",),
-        "wawa": ("Wawa",),
-        "zero_based_skill": ("ZeroBasedSkill",),
-        "mace": ("Mace",),
-        "glad": ("Glad",),
-        "metal": ("Metal",),
-        "triplet": ("Triplet",),
-        "kos": ("Kos",),
-        "ordinal_dawid_skene": ("OrdinalDawidSkene",),
+        "averages": ("Mean", "Median"),
         "base": ("LabelModel",),
+        "dawid_skene": ("DawidSkene",),
+        "gaussian": ("Gaussian",),
+        "glad": ("Glad",),
+        "kos": ("Kos",),
+        "mace": ("Mace",),
+        "majority": ("Majority",),
+        "medoid": ("Medoid",),
+        "metal": ("Metal",),
+        "normalised_majority": ("NormalisedMajority",),
+        "one_coin": ("OneCoin",),
+        "ordinal_dawid_skene": ("OrdinalDawidSkene",),
+        "triplet": ("Triplet",),
+        "value_base": ("Predicted", "ValueModel"),
+        "wawa": ("Wawa",),
+        "weighted": ("Weighted",),
+        "zero_based_skill": ("ZeroBasedSkill",),
     },
 )  # numba takes a quarter of a second to import

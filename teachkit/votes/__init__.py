@@ -6,8 +6,12 @@ from teachkit.lazy import lazy_names
 from teachkit.votes.splits import SPLITS
 
 if TYPE_CHECKING:
+    from teachkit.votes.answers import Answers
     from teachkit.votes.label_data import LabelData
+    from teachkit.votes.value_data import ValueData
     from teachkit.votes.votes import Votes
 
-__all__ = ["SPLITS", "LabelData", "Votes"]
-__getattr__ = lazy_names(__name__, {"label_data": ("LabelData",), "votes": ("Votes",)})
+__all__ = ["SPLITS", "Answers", "LabelData", "ValueData", "Votes"]
+__getattr__ = lazy_names(
+    __name__, {"answers": ("Answers",), "label_data": ("LabelData",), "value_data": ("ValueData",), "votes": ("Votes",)}
+)
