@@ -39,8 +39,8 @@ class Gaussian(ValueModel):
     section 5) without features, with priors that hold where votes are few:
 
     * A voter's bias is drawn to 0 by ``strength`` answers without bias. Where 0 is, votes cannot tell, for all voters
-      may be off alike: it is where the middle one of the biases is (voters of few votes, and noisy ones, count less), so
-      that one voter that is far off (another unit, a slip) moves nothing; gold outvotes that.
+      may be off alike: it is where the middle one of the biases is (voters of few votes, and noisy ones, count less),
+      so that one voter that is far off (another unit, a slip) moves nothing; gold outvotes that.
     * A voter's variance is drawn to that of the population by ``strength`` answers. An estimate from n answers has a
       relative error of about sqrt(2 / n): from 4, the default, it is 70 %, so that a voter's own votes count as much
       as the population only where they begin to say something. The population's is the harmonic mean of the voters'
