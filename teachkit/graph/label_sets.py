@@ -148,8 +148,7 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
 
     if ":" in config.type:
         return config.type, _python_algorithm(config.type, definition.at("type"), root)
-    chosen = config.type != "auto" and "type" in config.model_fields_set
-    name = config.type if chosen else DEFAULTS.get(task.kind, config.type)
+    name = DEFAULTS.get(task.kind, "auto") if config.type == "auto" else config.type
     known = registry.names("label_model")
     fit = [n for n in known if n not in ALGORITHMS or task.kind in ALGORITHMS[n].kinds]
     if name not in known:

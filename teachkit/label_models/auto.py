@@ -312,7 +312,6 @@ class _Fit:
     def _doubt(self) -> str | None:
         """Why the fit is not believed."""
         votes, sweep = self.votes, self.sweep
-        names = [str(k) for k in range(votes.n_labels)]
         _, per_voter, _ = rights(sweep.sums)
         if int((per_voter > 0).sum()) < 3 and not self.firm.any():
             return "fewer than three voters: nothing shows how far to trust each"
@@ -322,7 +321,7 @@ class _Fit:
         least = max(FEW_GOLD, 0.02 * math.fsum(before))
         lost = [k for k in range(votes.n_labels) if before[k] > least and after[k] < SWALLOWED * before[k]]
         if lost:
-            return f"the fit all but loses label {', '.join(names[k] for k in lost)}"
+            return "the fit all but loses a label that the majority gives"
         decided = float(votes.counts[self.majority >= 0].sum())
         turned = flips(self.weighted_majority, sweep.posterior, votes, self._prior())
         if decided and turned > FLIPPED * decided:

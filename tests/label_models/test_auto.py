@@ -138,7 +138,7 @@ def test_a_fit_that_turns_the_labels_around_is_not_believed() -> None:
 
 def test_each_doubt_is_said_and_votes_then_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     votes, _ = crowd(300, [0.9, 0.8, 0.7, 0.65, 0.6], 2)
-    for name, why in (("FLIPPED", "turns around"), ("REVERSED", "worse than chance"), ("SWALLOWED", "loses label")):
+    for name, why in (("FLIPPED", "turns around"), ("REVERSED", "worse than chance"), ("SWALLOWED", "loses a label")):
         monkeypatch.setattr(auto, name, {"SWALLOWED": 2.0}.get(name, -1.0))
         doubted = Auto().fit(votes, abstain="at_random")
         assert why in doubted.diagnostics_["fallback"]
