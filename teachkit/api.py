@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
+    from teachkit.review.trying import VoterTrial
     from teachkit.site.serve import DocsServer
     from teachkit.store import Lock
 
@@ -211,6 +212,19 @@ class Project:
 
         with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
             return [try_prompt(work, node, limit, mode) for node in nodes]
+
+    def try_voter(
+        self, *, label_set: str | None = None, gold: str | None = None, examples: int = 10, **wanted: Any
+    ) -> list[VoterTrial]:
+        """Try a labeling function: ``wanted`` are fields of ``teachkit.review.tried.Wanted``.
+
+        A rule (``task, label, any_of, all_of, none_of, regex, sql, …``), a ``file`` or a ``voter``; a file with several
+        gives a trial of each. ``save`` writes a rule to a file of this name.
+        """
+        from teachkit.review.tried import Wanted
+        from teachkit.review.trying import Asked, try_voters
+
+        return try_voters(self.root, self._options, Wanted(**wanted), Asked(label_set, gold, examples))
 
     def improve_prompt(
         self,

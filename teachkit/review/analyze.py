@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
-    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph import Graph, Node, TaskInfo
 
 GOLD = ("train", "tune", "test", "all")
 
@@ -96,7 +96,7 @@ def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, go
 
 
 def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
-    node = _label_set(work, task, label_set)
+    node = label_set_of(work.graph, task, label_set)
     voters, missing = voters_of(run, task, node)
     if not voters and missing:
         run.resolve(work.graph[missing[0]])  # says that nothing was built
@@ -147,8 +147,9 @@ def voter_rows(
     return cast, rows
 
 
-def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None:
-    there = [n for n in work.graph.of("label_set") if n.task == task.name]
+def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
+    """The label set of a task with this name; without a name its first, None if it has none."""
+    there = [n for n in graph.of("label_set") if n.task == task.name]
     if name is None:
         return there[0] if there else None
     found = next((n for n in there if name in (n.name, n.id)), None)
