@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
+    from teachkit.review.errors import ErrorReport
     from teachkit.review.trying import VoterTrial
     from teachkit.site.serve import DocsServer
     from teachkit.store import Lock
@@ -310,6 +311,18 @@ class Project:
 
         with self.workspace() as work:
             return analyze_task(work, task, label_set=label_set, gold=gold)
+
+    def errors(
+        self, name: str, *, gold: str | None = None, cell: str | None = None, fault: str | None = None, limit: int = 20
+    ) -> ErrorReport:
+        """Where a label set (or a task's first one) differs from gold, and whose fault that is.
+
+        With a ``cell`` or a ``fault``, up to ``limit`` of its items are listed.
+        """
+        from teachkit.review.errors import Wish, find_errors
+
+        with self.workspace() as work:
+            return find_errors(work, name, Wish(gold, cell, fault, limit))
 
     def lineage(self, label_set: str, item: str) -> Explanation:
         """Why an item has its label."""

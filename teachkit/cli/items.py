@@ -27,7 +27,7 @@ def print_items(
     """Write a row for each item: cells below ``head``, then its texts in ``columns``, cut to fit the window."""
     used = sum(max([len(name), *(len(row[i]) for row in rows)]) + 2 for i, name in enumerate(head))
     longest = {c: max([len(c), *(len(marked(t[c])) for t in texts if c in t)]) for c in columns}
-    left = max(_window() - used, _LEAST)
+    left = max(window() - used, _LEAST)
     widths: dict[str, int] = {}
     for number, column in enumerate(sorted(columns, key=lambda c: longest[c])):
         share = (left - 2 * (len(columns) - number - 1)) // (len(columns) - number)
@@ -51,7 +51,7 @@ def marked(text: Excerpt, width: int | None = None) -> str:
     return out + found.text[at:]
 
 
-def _window() -> int:
+def window() -> int:
     """Columns of the terminal; without one, as wide as people read."""
     if not sys.stdout.isatty():
         return _WIDTH

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import decide_items
 from teachkit.build.label_sets import fit, fitting
 from teachkit.errors import TeachkitError
+from teachkit.graph.label_sets import with_voters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
@@ -76,20 +78,28 @@ def _as_stored(
 ) -> Standing:
     import numpy as np
 
-    items = run.outputs[task.dataset].parts
-    same = inputs.get(task.dataset, {}).get("objects") == [p.key for p in items]
-    if same and [p.rows for p in parts] == [p.rows for p in items]:
-        tables = [run.store.read(p.key, ["posterior", "votes"]) for p in parts]
-    else:
-        tables = [_joined(run, task, parts, part) for part in items]
-    posterior = [_shares(table.column("posterior"), task.labels) for table in tables]
-    votes = [table.column("votes").fill_null(0).to_numpy() for table in tables]
+    tables = aligned(run, task, parts, inputs, ["posterior", "votes"])
+    posterior = [shares_of(table.column("posterior"), task.labels) for table in tables]
+    votes = [table.column("votes").to_numpy() for table in tables]  # NaN where there is no row
     none = np.zeros((0, len(task.labels)))
     found = np.concatenate(posterior) if posterior else none
     return Standing(node.name, found, (np.concatenate(votes) if votes else np.zeros(0)) > 0)
 
 
-def _joined(run: Executor, task: TaskInfo, parts: Sequence[ObjectMeta], items: ObjectMeta) -> Any:
+def aligned(
+    run: Executor, task: TaskInfo, parts: Sequence[ObjectMeta], inputs: Mapping[str, Any], columns: Sequence[str]
+) -> list[pa.Table]:
+    """Columns of a label set, made of ``inputs``, for each item of each part of the dataset: NULL where it has none."""
+    items = run.outputs[task.dataset].parts
+    same = inputs.get(task.dataset, {}).get("objects") == [p.key for p in items]
+    if same and [p.rows for p in parts] == [p.rows for p in items]:
+        return [run.store.read(p.key, list(columns)) for p in parts]
+    return [_joined(run, task, parts, part, columns) for part in items]
+
+
+def _joined(
+    run: Executor, task: TaskInfo, parts: Sequence[ObjectMeta], items: ObjectMeta, columns: Sequence[str]
+) -> pa.Table:
     """Rows of a label set in the order of a part of the dataset: it has other items, or was made of others."""
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
@@ -97,11 +107,12 @@ def _joined(run: Executor, task: TaskInfo, parts: Sequence[ObjectMeta], items: O
     dataset = parquet([run.store.path(items.key)], row_number=True)
     decided, key = parquet([run.store.path(p.key) for p in parts]), quote(task.key)
     same = f"cast(l.{key} as varchar) = cast(d.{key} as varchar)"
-    sql = f"select l.posterior, l.votes from {dataset} d left join {decided} l on {same} order by d.file_row_number"
+    chosen = ", ".join(f"l.{quote(column)}" for column in columns)
+    sql = f"select {chosen} from {dataset} d left join {decided} l on {same} order by d.file_row_number"
     return run.session.table(sql)
 
 
-def _shares(column: Any, labels: Sequence[str]) -> Any:
+def shares_of(column: pa.ChunkedArray, labels: Sequence[str]) -> Any:
     """A column of structs label -> share as an array [N, L]; a label that it does not know has none."""
     import numpy as np
 
@@ -112,19 +123,18 @@ def _shares(column: Any, labels: Sequence[str]) -> Any:
     for code, label in enumerate(labels):
         if label in known:
             out[:, code] = fields[known[label]].to_numpy(zero_copy_only=False)
-    out[whole.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    if whole.null_count:
+        out[whole.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return out
 
 
 def _without(run: Executor, task: TaskInfo, node: Node, tried: Node) -> Standing | str:
     """Fitted again: what a voter's own votes have made of the posterior says nothing about them."""
     spec = node.spec
-    voters = tuple(v for v in spec.voters if v != tried.id and v in run.outputs)
-    people = tuple(v for v in spec.annotations if v in run.outputs)
-    if not voters and not people:
+    abstain = {voter: said for voter, said in spec.abstain.items() if voter != tried.id and voter in run.outputs}
+    if not abstain:
         return f"{node.name} has no other voter"
-    rest = dataclasses.replace(spec, voters=voters, annotations=people)
-    other = dataclasses.replace(node, spec=rest)
+    other = with_voters(node, task.dataset, abstain, spec.annotations, spec.curators, spec.gold)
     try:
         with fitting(run, other):
             cast, models, gold = fit(run, other)

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from teachkit.graph import Node, TaskInfo
     from teachkit.review.tried import Draft, Wanted
 
-NEAR_COPY = 0.9
-"""Two voters are near-copies if so much of what either says is said by both: the share of their votes taken together."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a voter says, one label (``yes`` false: of a multichoice task, that it does not hold), and how right it is.
@@ -288,6 +284,8 @@ def _compared(seen: Seen, rivals: Sequence[_Rival]) -> tuple[list[Claim], list[O
 
 
 def _overlap(said: Any, rival: _Rival, rows: Any) -> Overlap:
+    from teachkit.votes.faults import NEAR_COPY
+
     here = said[rows]
     both = (here >= 0) & (rival.codes >= 0)
     n_both, n_same = int(both.sum()), int((both & (here == rival.codes)).sum())
