@@ -29,9 +29,9 @@ def print_items(
     longest = {c: max([len(c), *(len(marked(t[c])) for t in texts if c in t)]) for c in columns}
     left = max(window() - used, _LEAST)
     widths: dict[str, int] = {}
-    for number, column in enumerate(sorted(columns, key=lambda c: longest[c])):
-        share = (left - 2 * (len(columns) - number - 1)) // (len(columns) - number)
-        widths[column] = min(longest[column], max(share, _LEAST // 2))
+    for column in reversed(columns):  # the first, which is what a rule reads, gets what the others leave
+        most = left if column == columns[0] else max(left // 5, _LEAST // 2)
+        widths[column] = min(longest[column], max(most, _LEAST // 2))
         left -= widths[column] + 2
     cells = [[marked(t[c], widths[c]) if c in t else "" for c in columns] for t in texts]
     print_table([*head, *columns], [[*row, *more] for row, more in zip(rows, cells, strict=True)], settings)

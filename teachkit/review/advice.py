@@ -35,13 +35,17 @@ def advice_on(
         return f"mend {named}; or add a labeling function that says '{gold}' here"
     if fault == "outvoted":
         heard = ", ".join(share.voter for share in outvoted[:_NAMED])
-        against = "; ".join(_heavy(share) for share in voters[:_NAMED]) or "the votes of others, a tie"
-        return f"{heard} said '{gold}', what weighed more: {against}"
+        if not voters:
+            return f"{heard} said '{gold}' and others something else, a tie: add a voter that tells them apart"
+        against = "; ".join(_heavy(share) for share in voters[:_NAMED])
+        return f"{heard} said '{gold}', outvoted by {against}: narrow that, or add a voter that says '{gold}' here"
     return f"look at the gold of these again: reliable voters agree against it; {look}"
 
 
 def _wrong(share: Share) -> str:
-    return f"{share.voter} (wrong here on {share.items:,}; on gold {share.wrong:,} of its {share.votes:,} votes are wrong)"
+    return (
+        f"{share.voter} (wrong here on {share.items:,}; of its {share.votes:,} votes on gold {share.wrong:,} are wrong)"
+    )
 
 
 def _heavy(share: Share) -> str:

@@ -95,8 +95,8 @@ class Culprit:
 class ErrorItem:
     """An item: its gold and label, whose fault, the posterior of both, who is right, who is wrong and says what.
 
-    ``strongest`` weighed most against gold. ``decided``: what the label set says in the end, if a curator or gold decided
-    otherwise than the label model.
+    ``strongest`` weighed most against gold. ``decided``: what the label set says in the end, if a curator or gold
+    decided otherwise than the label model.
     """
 
     item: str
@@ -118,8 +118,9 @@ class ErrorReport:
     """Where a label set differs from gold. Of a multichoice task each label of an item counts on its own.
 
     ``gold_items`` items have gold (of ``gold_splits``); of their labels ``right`` are as gold, ``wrong`` are not,
-    ``unlabeled`` of these because there is none. ``faults``: how many each is responsible for. ``items`` are listed if a
-    cell or a fault is asked for. ``thresholds``: what makes gold suspicious.
+    ``unlabeled`` of these because there is none. ``faults``: how many each is responsible for. ``items``, of
+    ``listed_of``, are listed if a cell or a fault is asked for. ``measure`` is what weights are: ``log_odds``,
+    ``share``, or ``votes`` where the label model does not say. ``thresholds``: what makes gold suspicious.
     """
 
     task: str
@@ -207,7 +208,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> ErrorReport:
     wrong = sum(len(g.errors.rows) for g in found)
     unlabeled = sum(int((g.errors.label[g.errors.group_of] < 0).sum()) for g in found)
     cells = sorted((c for g in found for c in g.cells(made)), key=lambda c: (-c.items, c.cell))
-    faults = Counter({fault: 0 for fault in _names()})
+    faults = Counter(dict.fromkeys(_names(), 0))
     for cell in cells:
         for fault in cell.faults:
             faults[fault.fault] += fault.items
@@ -246,7 +247,7 @@ def _notes(run: Executor, node: Node, made: _Made, gold_items: int, splits: str)
     if not gold_items:
         notes.append(f"no item has gold ({splits}), so there is nothing to compare {node.name} with")
     if run.find(node) is None:
-        notes.append(f"{node.name} is as it was last built; files have changed since: 'teachkit build' brings it up to date")
+        notes.append(f"{node.name} is as it was last built, and not up to date: files have changed since")
     if node.spec.config.gold == "tune" and splits != "test":
         notes.append(f"{node.name} was fitted with gold of the tune split: it is right there more often than elsewhere")
     if made.measure == "votes":
@@ -359,7 +360,8 @@ class _Group:
         import numpy as np
 
         part = slice(int(self.votes.indptr[pattern]), int(self.votes.indptr[pattern + 1]))
-        said = {self.votes.voters[v]: int(c) for v, c in zip(self.votes.voter[part], self.votes.code[part], strict=True)}
+        entries = zip(self.votes.voter[part], self.votes.code[part], strict=True)
+        said = {self.votes.voters[v]: int(c) for v, c in entries}
         if self.model is None:
             return {voter: np.eye(self.votes.n_labels)[code] for voter, code in said.items()}
         moved = {
@@ -388,8 +390,13 @@ class _Group:
             name = self.task.labels[self.about]
             kind = "missed" if gold == 1 else "given"
             return f"{name}:{kind}", name if gold == 1 else f"not {name}", kind
-        name = self.task.labels[label] if label >= 0 else None
-        return f"{self.task.labels[gold]}:{name or NONE}", self.task.labels[gold], name
+        given = self.task.labels[label] if label >= 0 else None
+        return f"{self.task.labels[gold]}:{given or self.none}", self.task.labels[gold], given
+
+    @property
+    def none(self) -> str:
+        """How a cell is called whose items have no label: told apart from a label of that name."""
+        return f"({NONE})" if NONE in self.task.labels else NONE
 
     def cells(self, made: _Made) -> list[Cell]:
         groups: dict[tuple[str, str, str | None], dict[int, list[int]]] = {}
@@ -442,7 +449,7 @@ def _two(share: Any) -> Any:
 
 
 def _culprits(groups: Sequence[_Group], made: _Made) -> list[Culprit]:
-    """The voters that voted against gold in an error, most such votes first; suspicious gold is not held against them."""
+    """The voters that voted against gold in an error, most such votes first; where gold is suspicious they are not."""
     errors: Counter[str] = Counter()
     decisive: Counter[str] = Counter()
     weight: Counter[str] = Counter()
@@ -482,8 +489,8 @@ def _items(
     there = [cell.cell for cell in cells]
     if wish.cell is not None and wish.cell not in there:
         hint = did_you_mean(wish.cell, there)
-        problem = f"no error is in a cell '{wish.cell}'"
-        raise BadOption(None, option="--cell", problem=problem, advice=f"cells with errors: {listing(there, 30)}.{hint}")
+        problem, advice = f"no error is in a cell '{wish.cell}'", f"cells with errors: {listing(there, 30)}.{hint}"
+        raise BadOption(None, option="--cell", problem=problem, advice=advice)
     chosen = []
     for group in groups:
         errors = group.errors
@@ -505,9 +512,7 @@ def _sure(row: int, number: int, group: _Group) -> float:
     return share if share == share else 0.0
 
 
-def _item(
-    task: TaskInfo, made: _Made, group: _Group, number: int, row: int, values: Mapping[str, Any]
-) -> ErrorItem:
+def _item(task: TaskInfo, made: _Made, group: _Group, number: int, row: int, values: Mapping[str, Any]) -> ErrorItem:
     errors = group.errors
     gold, label = int(errors.gold[number]), int(errors.label[number])
     cell, gold_name, label_name = group.key(gold, label)

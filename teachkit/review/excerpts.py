@@ -40,8 +40,10 @@ class Excerpt:
         body = body[: width - len(before) - len(after)]
         moved = len(before) - start
         end = len(before) + len(body)
-        marks = ((max(s + moved, len(before)), min(e + moved, end)) for s, e in self.marks)
-        return Excerpt(before + body + after, tuple((s, e) for s, e in marks if s < e))
+        marks = [(max(s + moved, len(before)), min(e + moved, end)) for s, e in self.marks]
+        whole = [e - s == old[1] - old[0] for (s, e), old in zip(marks, self.marks, strict=True)]
+        kept = (m for number, m in enumerate(marks) if m[0] < m[1] and (whole[number] or number == 0))
+        return Excerpt(before + body + after, tuple(kept))
 
 
 def excerpt(text: str, spans: Sequence[tuple[int, int]] = (), width: int = LONGEST) -> Excerpt:
@@ -151,7 +153,8 @@ def spans_of(run: Executor, rule: Rule | None, texts: Sequence[str]) -> list[lis
     plain = [text.replace(_OPEN, " ").replace(_CLOSE, " ") for text in texts]
     values = ", ".join(f"({number}, {literal(text)})" for number, text in enumerate(plain))
     mark = f"{_OPEN}\\0{_CLOSE}"
-    sql = f"select regexp_replace(t, {literal(rule.regex)}, {literal(mark)}, 'g') from (values {values}) v(i, t) order by i"
+    replaced = f"regexp_replace(t, {literal(rule.regex)}, {literal(mark)}, 'g')"
+    sql = f"select {replaced} from (values {values}) v(i, t) order by i"
     marked = [_unmarked(text) for (text,) in run.session.rows(sql)]
     return [_merged(words, spans) for words, spans in zip(found, marked, strict=True)]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import splits_of
 from teachkit.review.excerpts import Excerpt, excerpt, first_of, order_of, rows_of, rule_of, shown_columns, spans_of
-from teachkit.review.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
+    from teachkit.review.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,7 @@ class Seen:
         return self.belief.informed & ~np.isnan(shares), shares if yes else 1 - shares
 
 
-def examples(
-    run: Executor, task: TaskInfo, node: Node, seen: Seen, limit: int
-) -> tuple[list[Example], list[Example]]:
+def examples(run: Executor, task: TaskInfo, node: Node, seen: Seen, limit: int) -> tuple[list[Example], list[Example]]:
     """Up to ``limit`` hits, half of them wrong ones if there are so many, and as many misses; gold tells first.
 
     Of several that would do, those whose keys have the smallest hashes: the same each time. Items of the test split are
@@ -134,7 +132,8 @@ def _misses(seen: Seen, allowed: Any, order: Any, limit: int) -> _Chosen:
                 continue
             told, true = _told(seen, code, yes=yes, by=by)
             silent = seen.said[:, code] < 0 if seen.task.multi else seen.said < 0
-            found += [(row, code, yes, "missed", by) for row in first_of(~mask & silent & allowed & told & true, order, limit)]
+            missed = ~mask & silent & allowed & told & true
+            found += [(row, code, yes, "missed", by) for row in first_of(missed, order, limit)]
     return _in_turn(found, order)[:limit]
 
 

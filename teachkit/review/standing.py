@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import decide_items
 from teachkit.build.label_sets import fit, fitting
-from teachkit.errors import TeachkitError
+from teachkit.errors import TeachkitError, listing
 from teachkit.graph.label_sets import with_voters
 
 if TYPE_CHECKING:
@@ -131,9 +131,12 @@ def shares_of(column: pa.ChunkedArray, labels: Sequence[str]) -> Any:
 def _without(run: Executor, task: TaskInfo, node: Node, tried: Node) -> Standing | str:
     """Fitted again: what a voter's own votes have made of the posterior says nothing about them."""
     spec = node.spec
-    abstain = {voter: said for voter, said in spec.abstain.items() if voter != tried.id and voter in run.outputs}
+    abstain = {voter: said for voter, said in spec.abstain.items() if voter != tried.id}
     if not abstain:
         return f"{node.name} has no other voter"
+    old = [voter for voter in abstain if run.find(run.graph[voter]) is None]
+    if old:
+        return f"{node.name} cannot be fitted without {tried.name}: {listing(old)} is not built as it is now"
     other = with_voters(node, task.dataset, abstain, spec.annotations, spec.curators, spec.gold)
     try:
         with fitting(run, other):

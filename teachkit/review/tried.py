@@ -160,22 +160,23 @@ def _check(wanted: Wanted) -> None:
         raise BadOption(None, option="try", problem="nothing says what is tried", advice=ways)
     if sum(given) > 1:
         raise BadOption(None, option="try", problem="a rule, --file and --voter do not go together", advice=ways)
+    given_keys = [*wanted.keys()]
     if not wanted.is_rule:
-        used = [f"--{key.replace('_', '-')}" for key in wanted.keys()]
+        used = [f"--{key.replace('_', '-')}" for key in given_keys]
         if used:
             advice = "its file says that; leave it out"
             raise BadOption(None, option=used[0], problem="it does not go with --file or --voter", advice=advice)
         return
     if wanted.sql is not None:
-        used = [f"--{key.replace('_', '-')}" for key in wanted.keys() if key != "label"]
+        used = [f"--{key.replace('_', '-')}" for key in given_keys if key != "label"]
         if used:
             raise BadOption(None, option=used[0], problem="it does not go with --sql", advice="write it in the SQL")
         if not wanted.sql.strip():
-            advice = "write an expression: --sql \"length(text) < 20\""
+            advice = 'write an expression: --sql "length(text) < 20"'
             raise BadOption(None, option="--sql", problem="it is empty", advice=advice)
     elif wanted.label is None:
-        advice = "name the label that the rule votes for"
-        raise BadOption(None, option="--label", problem="a rule of words or a regular expression needs it", advice=advice)
+        problem, advice = "a rule of words or a regular expression needs it", "name the label that it votes for"
+        raise BadOption(None, option="--label", problem=problem, advice=advice)
 
 
 def _with_tried(files: ProjectFiles, wanted: Wanted) -> ProjectFiles:

@@ -1,4 +1,4 @@
-"""A labeling function tried before it is kept: what it matches, how right it is, what it adds to the voters there are."""
+"""A labeling function tried before it is kept: what it matches, how right it is, what it adds to the voters there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
+from teachkit.build.gold import gold_files
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import judgments, votes_column
 from teachkit.build.voting import votes_now
+from teachkit.errors import NotBuilt
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze import check_gold_name, gold_for, label_set_of, voters_of
 from teachkit.review.hits import Example, Seen, examples
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from teachkit.build.workspace import Workspace
     from teachkit.graph import Node, TaskInfo
     from teachkit.review.tried import Draft, Wanted
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -80,8 +83,8 @@ class Overlap:
 class VoterTrial:
     """A labeling function, tried on all ``items``; ``votes`` is how many it votes on.
 
-    ``label_set`` is whose posterior is meant, null with a note where there is none; ``fitted_without``: the voter was
-    in it, so it was fitted again without. ``path`` and ``text``: what to write to keep a rule; ``saved``: it is written.
+    ``label_set`` is whose posterior is meant, None with a note where there is none; ``fitted_without``: the voter was
+    in it, so it was fitted again without. ``path`` and ``text``: what to write to keep a rule, which is ``saved`` then.
     ``test_looks``: which look at the task's test split this is, None if it is none.
     """
 
@@ -154,7 +157,7 @@ def _try(work: Workspace, run: Executor, node: Node, wanted: Wanted, asked: Aske
     looks = record_look(run, task.name, [node], by="try", gold=seen.splits) if seen.test_gold else None
     notes = [*([f"without a posterior: {seen.belief}"] if isinstance(seen.belief, str) else [])]
     if left_out:
-        notes.append(f"not built, so left out: {', '.join(left_out)}")
+        notes.append(f"not built as they are now, so left out: {', '.join(left_out)}")
     voted = seen.voted
     items = len(voted)
     hits, misses = examples(run, task, node, seen, asked.examples)
@@ -190,6 +193,8 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
 
     run.resolve_upstream(node.id)
     if node.kind != "lf":
+        if run.find(node) is None:  # a prompt is not asked here
+            raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
         run.resolve(node)
         names = [f"v{code}" for code in range(len(task.labels))] if task.multi else ["vote"]
         numbers = range(len(task.labels)) if task.multi else [None]
@@ -204,6 +209,9 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
                 said[:, int(name[1:])] = column
     else:
         said = codes.get("vote", np.full(items, -1, dtype=np.int8))
+    for file in gold_files(run.graph, task):
+        if run.find(file) is None:  # what was published is of other rows, or of other lines of the file
+            raise NotBuilt(None, node=file.id, name=file.id, target=run.files.target_name)
     gold, splits, test_gold = gold_for(run, task, asked.gold)
     target = label_set_of(run.graph, task, asked.label_set)
     belief = standing(run, task, target, node) if target is not None else f"task '{task.name}' has no label model"
@@ -212,10 +220,14 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
 
 
 def _others(run: Executor, task: TaskInfo, node: Node) -> tuple[list[Node], list[str]]:
-    """The other voters of the task whose votes are there, and the ids of those that were not built."""
+    """The other voters of the task, and the ids of those that have no votes on these items as they are now.
+
+    What was published before the items or the voter changed is of other rows.
+    """
     found, missing = voters_of(run, task, None)
-    left_out = [voter for voter in missing if voter != node.id and run.graph[voter].where.path != node.where.path]
-    return [voter for voter in found if voter.id != node.id], left_out
+    old = [voter.id for voter in found if run.find(voter) is None]
+    left_out = sorted(voter for voter in (*missing, *old) if run.graph[voter].where.path != node.where.path)
+    return [voter for voter in found if voter.id != node.id and voter.id not in old], left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +264,13 @@ def _people(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[_
         mine = mine[said.code[mine] >= 0]
         rows, place = np.unique(said.row[mine], return_inverse=True)
         if task.multi:
-            codes = np.full((len(rows), len(task.labels)), -1, dtype=np.int8)
-            codes[place, said.code[mine]] = said.yes[mine]
+            several = np.full((len(rows), len(task.labels)), -1, dtype=np.int8)
+            several[place, said.code[mine]] = said.yes[mine]
+            yield _Rival(name, "annotations", several, rows)
         else:
             codes = np.full(len(rows), -1, dtype=np.int16)
             codes[place] = said.code[mine]
-        yield _Rival(name, "annotations", codes, rows)
+            yield _Rival(name, "annotations", codes, rows)
 
 
 def _compared(seen: Seen, rivals: Sequence[_Rival]) -> tuple[list[Claim], list[Overlap], Any]:

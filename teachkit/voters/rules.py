@@ -324,13 +324,13 @@ def _class_end(pattern: str, start: int) -> int | None:
 
 
 def words_spans(rule: Rule, text: str) -> list[tuple[int, int]]:
-    """Where words of ``any_of``, ``all_of`` and the dictionary stand in a text: half-open, in order, not overlapping."""
+    """Where words of ``any_of``, ``all_of`` and the dictionary stand in a text: [start, end), in order, apart."""
     subject = text if rule.case_sensitive else _lower(text)
-    found = []
+    found: list[tuple[int, int]] = []
     for word in {_normal(word, rule) for word in (*rule.any_of, *rule.words, *rule.all_of)}:
-        for match in re.finditer(r"\s+".join(re.escape(part) for part in word.split(" ")), subject):
-            if not rule.word_boundaries or _stands_alone(subject, *match.span()):
-                found.append(match.span())
+        pattern = r"\s+".join(re.escape(part) for part in word.split(" "))
+        spans = (match.span() for match in re.finditer(pattern, subject))
+        found += [s for s in spans if not rule.word_boundaries or _stands_alone(subject, *s)]
     kept: list[tuple[int, int]] = []
     for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
         if not kept or start >= kept[-1][1]:

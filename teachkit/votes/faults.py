@@ -31,7 +31,7 @@ INDEPENDENT = 3
 SURE = 0.95
 """The least posterior of the label that stands against suspicious gold."""
 NEAR_COPY = 0.9
-"""Two voters are near-copies if so much of what either says is said by both: the share of their votes taken together."""
+"""Two voters are near-copies if both say so much of what either says: the share of their votes taken together."""
 _DENSE = 50_000_000  # voters times patterns up to which near-copies are looked for
 
 
@@ -40,8 +40,8 @@ class Errors:
     """The E errors of one label set, folded into G groups of items with the same votes, gold and label.
 
     ``rows`` [E] and the group of each ``group_of`` [E]; of a group ``pattern``, ``gold``, ``label`` (-1: without one),
-    ``fault``, an index in ``FAULTS``, and ``against`` [G]: the label that stands against gold, which is ``label`` or, if
-    there is none, the likeliest other one. ``votes`` has the groups as its patterns.
+    ``fault``, an index in ``FAULTS``, and ``against`` [G]: the label that stands against gold, which is ``label`` or,
+    if there is none, the likeliest other one. ``votes`` has the groups as its patterns.
     """
 
     votes: Votes
@@ -97,12 +97,15 @@ def _faults(
         return fault
     reliable = _reliable(votes, folded, gold, for_gold, learned)
     believes_gold = np.bincount(group[for_gold & reliable], minlength=len(fault)) > 0
-    for_label = reliable & (folded.code == label[group])
-    independent = np.zeros(len(fault), dtype=np.int64)
-    copies = near_copies(votes)
-    pairs = np.unique(group[for_label].astype(np.int64) * len(votes.voters) + copies[folded.voter[for_label]])
-    np.add.at(independent, pairs // max(1, len(votes.voters)), 1)
-    suspicious = (independent >= INDEPENDENT) & (sure >= SURE) & ~believes_gold & (label >= 0)
+    for_label = np.flatnonzero(reliable & (folded.code == label[group]))
+    suspicious = (sure >= SURE) & ~believes_gold & (label >= 0)
+    for_label = for_label[suspicious[group[for_label]]]
+    suspicious &= np.bincount(group[for_label], minlength=len(fault)) >= INDEPENDENT
+    for_label = for_label[suspicious[group[for_label]]]
+    if len(for_label):
+        copies = near_copies(votes, np.unique(folded.voter[for_label]))
+        pairs = np.unique(group[for_label].astype(np.int64) * len(votes.voters) + copies[folded.voter[for_label]])
+        suspicious &= np.bincount(pairs // len(votes.voters), minlength=len(fault)) >= INDEPENDENT
     return np.where(suspicious, FAULTS.index("gold"), fault)
 
 
@@ -130,27 +133,26 @@ def right_votes(votes: Votes, gold: Any) -> tuple[Any, Any]:
     return right.reshape(size, k).astype(np.int64), every.reshape(size, k).astype(np.int64)
 
 
-def near_copies(votes: Votes) -> Any:
-    """For each voter [V] the first of its near-copies, itself if it has none.
+def near_copies(votes: Votes, among: Any) -> Any:
+    """For each voter [V] the first of its near-copies ``among`` some voters (ascending), itself if it has none.
 
     Not looked for where there are so many voters and patterns that they are surely people.
     """
-    size = len(votes.voters)
-    group = np.arange(size)
+    group, size = np.arange(len(votes.voters)), len(among)
     if size < 2 or size * votes.n_patterns > _DENSE:
         return group
-    same, voted = np.zeros((size, size)), np.zeros((votes.n_patterns, size))
-    weight = votes.counts.astype(np.float64)[:, None]
-    for code in range(votes.n_labels):
-        said = np.zeros((votes.n_patterns, size))
-        mine = votes.code == code
-        said[votes.entry_pattern[mine], votes.voter[mine]] = 1.0
-        same += said.T @ (said * weight)
-        voted += said
-    both = voted.T @ (voted * weight)
-    total = np.diag(both)
-    either = total[:, None] + total[None, :] - both
-    alike = (same >= NEAR_COPY * either) & (same > 0)
-    for voter in range(size):
-        group[voter] = group[int(np.flatnonzero(alike[voter])[0])] if alike[voter].any() else voter
+    said = np.full((size, votes.n_patterns), -1, dtype=np.int16)
+    place = np.full(len(votes.voters), -1)
+    place[among] = np.arange(size)
+    mine = place[votes.voter] >= 0
+    said[place[votes.voter[mine]], votes.entry_pattern[mine]] = votes.code[mine]
+    total = [int(votes.counts[row >= 0].sum()) for row in said]
+    for second in range(size):
+        for first in range(second):
+            both = (said[first] >= 0) & (said[second] >= 0)
+            same = int(votes.counts[both & (said[first] == said[second])].sum())
+            either = total[first] + total[second] - int(votes.counts[both].sum())
+            if same and same >= NEAR_COPY * either:
+                group[among[second]] = group[among[first]]
+                break
     return group

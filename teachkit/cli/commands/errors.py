@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
     from teachkit.review.errors import ErrorItem, ErrorReport
 
-_TITLES = {
-    "uncovered": "no voter",
-    "wrong": "voters wrong",
-    "outvoted": "outvoted",
-    "gold": "gold suspicious",
-}
+_TITLES = {"uncovered": "uncovered", "wrong": "voters wrong", "outvoted": "outvoted", "gold": "gold suspicious"}
 _ADVICE = 8
 _VOTERS = 10
 _NAMED = 6
@@ -104,7 +99,15 @@ def _voters(found: ErrorReport, settings: Settings) -> None:
         return
     click.echo("\nvoters behind the errors")
     measure = {"log_odds": "log-odds", "share": "share"}.get(found.measure)
-    head = ["voter", "kind", "wrong in errors", "weighed most", *([f"weight ({measure})"] if measure else []), "wrong on gold", "of"]
+    head = [
+        "voter",
+        "kind",
+        "wrong in errors",
+        "weighed most",
+        *([f"weight ({measure})"] if measure else []),
+        "wrong on gold",
+        "of",
+    ]
     rows = [
         [
             v.voter,

@@ -49,9 +49,9 @@ def command(
     with each voter, what nobody covered before, hits and misses, and what to write to keep it. Gold of the test split
     is left out unless --gold asks for it; such looks are counted.
 
-    Of a prompt (--prompt): what it says about --limit items, what that costs, how it agrees with gold and with the other
-    voters. Items of the tune split with gold come first, those of the test split never. Answers are kept for the next
-    build. A prompt may be switched off (enabled: false).
+    Of a prompt (--prompt): what it says about --limit items, what that costs, how it agrees with gold and with the
+    other voters. Items of the tune split with gold come first, those of the test split never. Answers are kept for the
+    next build. A prompt may be switched off (enabled: false).
 
     Nothing is published.
     """
@@ -71,9 +71,7 @@ def command(
     return 0
 
 
-def _try_voter(
-    settings: Settings, form: str, limit: int | None, mode: LlmMode | None, given: dict[str, Any]
-) -> int:
+def _try_voter(settings: Settings, form: str, limit: int | None, mode: LlmMode | None, given: dict[str, Any]) -> int:
     from teachkit.cli.voter_trials import show_trial
 
     for option, value in (("--limit", limit), ("--llm", mode)):
