@@ -212,7 +212,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> ErrorReport:
     for cell in cells:
         for fault in cell.faults:
             faults[fault.fault] += fault.items
-    notes = _notes(run, node, made, int(np.count_nonzero(known)), splits)
+    notes = _notes(node, made, int(np.count_nonzero(known)), splits)
     items, listed_of = _items(run, task, made, found, cells, wish)
     from teachkit.votes.faults import INDEPENDENT, RELIABLE, SURE
 
@@ -242,11 +242,11 @@ def _names() -> Sequence[str]:
     return FAULTS
 
 
-def _notes(run: Executor, node: Node, made: _Made, gold_items: int, splits: str) -> list[str]:
+def _notes(node: Node, made: _Made, gold_items: int, splits: str) -> list[str]:
     notes = []
     if not gold_items:
         notes.append(f"no item has gold ({splits}), so there is nothing to compare {node.name} with")
-    if run.find(node) is None:
+    if made.stale:
         notes.append(f"{node.name} is as it was last built, and not up to date: files have changed since")
     if node.spec.config.gold == "tune" and splits != "test":
         notes.append(f"{node.name} was fitted with gold of the tune split: it is right there more often than elsewhere")
@@ -263,6 +263,7 @@ class _Made:
     """A label set as it was made: the votes, the fitted models (None where they do not keep parameters), its rows.
 
     ``decided`` [N] or [N, L] is the label model's own answer, ``final`` that of the label set; ``posterior`` [N, L].
+    ``stale``: a build would make another one.
     """
 
     cast: Cast
@@ -271,6 +272,7 @@ class _Made:
     decided: Any
     final: Any
     posterior: Any
+    stale: bool
 
     @property
     def measure(self) -> str:
@@ -287,6 +289,10 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     if parts is None:
         raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
     inputs = record_of(run, parts)
+    stale = run.find(node) is None or any(
+        name not in run.graph.nodes or about["fingerprint"] != run.graph[name].fingerprint
+        for name, about in inputs.items()
+    )
     _as_recorded(run, node, inputs)
     voters = [i for i in inputs if i.startswith(tuple(f"{kind}." for kind in FUNCTIONS))]
     people = [i for i in inputs if i.startswith("annotations.") and run.graph[i].spec.meta.role == "annotator"]
@@ -303,7 +309,8 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     decided = [label_codes(t.column("model_label"), task.labels, multi=task.multi) for t in rows]
     final = [label_codes(t.column("label"), task.labels, multi=task.multi) for t in rows]
     posterior = [shares_of(t.column("posterior"), task.labels) for t in rows]
-    return _Made(cast, models, learned, np.concatenate(decided), np.concatenate(final), np.concatenate(posterior))
+    own, in_the_end, shares = (np.concatenate(codes) for codes in (decided, final, posterior))
+    return _Made(cast, models, learned, own, in_the_end, shares, stale)
 
 
 def _as_recorded(run: Executor, node: Node, inputs: Mapping[str, Any]) -> None:

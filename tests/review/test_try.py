@@ -130,7 +130,7 @@ def test_hits_and_misses_say_who_tells_and_never_show_the_test_split(zoo: Sandbo
     assert [h["item"] for h in found["hits"]][-1] == "f" or found["hits"][0]["verdict"] == "wrong"
     assert not found["misses"]  # c would be one, in the test split
     barks = trial(zoo, "--any-of", "barks", "--label", "cat")
-    assert [(m["item"], m["verdict"], m["by"]) for m in barks["misses"]][0] == ("a", "missed", "gold")
+    assert [barks["misses"][0][k] for k in ("item", "verdict", "by")] == ["a", "missed", "gold"]
     assert "c" not in {e["item"] for e in (*barks["hits"], *barks["misses"])}
     shown = trial(zoo, "--any-of", "barks", "--label", "cat", "--gold", "all")
     assert [h["item"] for h in shown["hits"]] == ["c"]
@@ -261,7 +261,10 @@ def test_gold_in_a_file_must_be_built_for_these_items(zoo: Sandbox, tmp_path: Pa
             "annotations/kind/boss.csv": "item,label\nh,cat\n",
         }
     )
-    assert "'annotations.kind.boss' has not been built" in sandbox("try", "--any-of", "mouse", "--label", "cat", code=2).err
+    assert (
+        "'annotations.kind.boss' has not been built"
+        in sandbox("try", "--any-of", "mouse", "--label", "cat", code=2).err
+    )
     sandbox("build")
     assert trial(sandbox, "--any-of", "mouse", "--label", "cat")["claims"][0]["right"] == 1
 
@@ -404,20 +407,26 @@ def unicode_project(rows: list[str], kind: str = "choice") -> dict[str, str]:
         "profiles.yml": "default: dev\ntargets: {dev: {memory: 500MB, threads: 1}}\n",
         "things.csv": "schlüssel,körper,wahr,teil\n" + "".join(f"{row}\n" for row in rows),
         "sources/s.yml": "sources:\n  - name: s\n    tables:\n      - {name: things, path: things.csv, key: schlüssel, "
-        "columns: {schlüssel: {type: varchar}, körper: {type: varchar}, wahr: {type: varchar}, teil: {type: varchar}}}\n",
+        f"columns: {{{', '.join(f'{c}: {{type: varchar}}' for c in ('schlüssel', 'körper', 'wahr', 'teil'))}}}}}\n",
         "transforms/things.sql": "select * from {{ source('s', 'things') }}\n",
-        "tasks/t.yml": f"tasks:\n  - name: sort\n    kind: {kind}\n    labels: {json.dumps(LABELS, ensure_ascii=False)}\n"
+        "tasks/t.yml": f"tasks:\n  - name: sort\n    kind: {kind}\n"
+        f"    labels: {json.dumps(LABELS, ensure_ascii=False)}\n"
         "    dataset: ref('things')\n    key: schlüssel\n    show: [körper]\n"
         "    gold: {column: wahr}\n    splits: {column: teil}\n",
         "labeling_functions/sort/a.yml": "labeling_functions:\n"
         "  - {name: jp, label: 日本, column: körper, any_of: [東京, 日本]}\n"
         "  - {name: size, label: größe, column: körper, any_of: [groß]}\n"
-        "  - {name: its, label: \"it's\", column: körper, regex: \"it.s\"}\n",
+        '  - {name: its, label: "it\'s", column: körper, regex: "it.s"}\n',
         "label_models/m.yml": "label_models:\n  - {name: sorted, task: sort, type: majority}\n",
     }
 
 
-ROWS = ["ключ1,東京 は 大きい,日本,tune", "🔑2,das ist groß,größe,tune", "k 3,it's fine,it's,train", "k4,Groß 東京,,train"]
+ROWS = [
+    "ключ1,東京 は 大きい,日本,tune",
+    "🔑2,das ist groß,größe,tune",
+    "k 3,it's fine,it's,train",
+    "k4,Groß 東京,,train",
+]
 
 
 def test_seven_labels_unicode_keys_and_texts(tmp_path: Path) -> None:

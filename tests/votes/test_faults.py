@@ -15,13 +15,14 @@ UNCOVERED, WRONG, OUTVOTED, GOLD = range(4)
 
 
 def errors(matrix: list[list[int]], gold: list[int], decided: list[int], sure: float = 1.0, **more: Any) -> list[str]:
-    votes = Votes.from_matrix(np.array(matrix, dtype=np.int64).reshape(len(matrix), len(matrix[0]) if matrix else 3), 2)
+    said, labels = np.array(matrix, dtype=np.int64), np.array(decided, dtype=np.int64)
+    votes = Votes.from_matrix(said.reshape(len(matrix), len(matrix[0]) if matrix else 3), 2)
     posterior = np.full((len(gold), votes.n_labels), (1 - sure) / (votes.n_labels - 1))
-    posterior[np.arange(len(gold)), np.maximum(decided, 0)] = sure
-    truth = np.array(gold)
-    wrong = (truth >= 0) & (np.array(decided) != truth)
+    posterior[np.arange(len(gold)), np.maximum(labels, 0)] = sure
+    truth = np.array(gold, dtype=np.int64)
+    wrong = (truth >= 0) & (labels != truth)
     learned = more.get("learned", [None] * len(votes.voters))
-    found = find_errors(votes, truth, np.array(decided), posterior, wrong, learned)
+    found = find_errors(votes, truth, labels, posterior, wrong, learned)
     assert found.rows.tolist() == np.flatnonzero(wrong).tolist()
     return [FAULTS[fault] for fault in found.fault[found.group_of]]
 
