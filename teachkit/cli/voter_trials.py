@@ -30,7 +30,7 @@ def show_trial(found: VoterTrial, settings: Settings) -> None:
     if not found.claims:
         click.echo("\nit matches nothing")
     _overlaps(found.overlaps, settings)
-    _examples("hits", found.hits, settings)
+    _examples(f"hits, {len(found.hits):,} of {found.votes:,}", found.hits, settings)
     _examples("misses: it is silent here", found.misses, settings)
     for note in found.notes:
         click.echo(f"\n{note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -84,14 +85,15 @@ def _advice(found: ErrorReport) -> None:
     click.echo("\nwhat to do, most errors first")
     for fault, one in ranked[:_ADVICE]:
         click.echo(f"  {one.cell}, {_TITLES[fault.fault]}, {count(fault.items, 'item')}:")
-        click.echo(f"    {fault.advice}")
+        lines = textwrap.wrap(fault.advice, window() - 4, break_long_words=False, break_on_hyphens=False)
+        click.echo("\n".join(f"    {line}" for line in lines))
     if len(ranked) > _ADVICE:
         click.echo(f"  {len(ranked) - _ADVICE} more with fewer errors")
     if found.faults["gold"]:
         limits = found.thresholds
         voters = f"{limits['voters']:.0f} independent voters, right on {limits['precision']:.0%} of their votes"
-        click.echo(f"gold is suspicious where {voters}, agree against it", nl=False)
-        click.echo(f" and the posterior is {limits['posterior']} or more")
+        click.echo(f"gold is suspicious where {voters}, agree against it")
+        click.echo(f"and the posterior is {limits['posterior']} or more")
 
 
 def _voters(found: ErrorReport, settings: Settings) -> None:

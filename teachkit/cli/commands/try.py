@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
     from teachkit.project.llm_models import LlmMode
 
-_WORDS = "several with commas, or the option several times"
-
 
 @as_command
 @click.option("--task", help="The task; default: the project's only one.")
 @click.option("--label", help="The label that the rule votes for.")
-@click.option("--any-of", multiple=True, help=f"Votes where one of these words or phrases stands; {_WORDS}.")
-@click.option("--all-of", multiple=True, help=f"Votes where all of these stand; {_WORDS}.")
-@click.option("--none-of", multiple=True, help=f"Does not vote where one of these stands; {_WORDS}.")
+@click.option("--any-of", multiple=True, help="Votes where one of these words or phrases stands: 'win, free'.")
+@click.option("--all-of", multiple=True, help="Votes where all of these stand.")
+@click.option("--none-of", multiple=True, help="Does not vote where one of these stands.")
 @click.option("--regex", help="Votes where this RE2 regular expression matches.")
 @click.option("--column", help="The column that words and --regex look at; default: text.")
 @click.option("--min-hits", type=click.IntRange(min=1), help="How many different words of --any-of must stand there.")
