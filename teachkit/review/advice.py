@@ -32,6 +32,8 @@ def advice_on(
         return f"no voter speaks of these: write a labeling function that says '{gold}' ({rule}); {look}"
     if fault == "wrong":
         named = "; ".join(_wrong(share) for share in voters[:_NAMED])
+        if voters[0].kind == "annotations":
+            return f"ask others about these, or let a curator decide; those who judged: {named}; {look}"
         return f"mend {named}; or add a labeling function that says '{gold}' here"
     if fault == "outvoted":
         heard = ", ".join(share.voter for share in outvoted[:_NAMED])

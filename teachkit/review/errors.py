@@ -36,9 +36,13 @@ _PRIOR = "the class prior"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A voter's part in a fault: on how many of its items; ``votes`` and ``wrong`` are all its votes on gold."""
+    """A voter's part in a fault: on how many of its items; ``votes`` and ``wrong`` are all its votes on gold.
+
+    ``kind`` is None for a silence and for the class prior.
+    """
 
     voter: str
+    kind: str | None
     items: int
     votes: int
     wrong: int
@@ -275,6 +279,11 @@ class _Made:
     stale: bool
 
     @property
+    def kinds(self) -> dict[str, str]:
+        """Voter -> its kind."""
+        return {voter: node.partition(".")[0] for voter, node in self.cast.kinds.items()}
+
+    @property
     def measure(self) -> str:
         """What weights are: ``log_odds``, ``share``, or just ``votes``."""
         if any(model is None for model in self.models):
@@ -337,6 +346,7 @@ class _Group:
         self.about = about
         self.votes = made.cast.votes[about or 0]
         self.model = made.models[about or 0]
+        self.kinds = made.kinds
         self.gold = gold if about is None else gold[:, about]
         decided = made.decided if about is None else made.decided[:, about]
         self.posterior = made.posterior if about is None else _two(made.posterior[:, about])
@@ -444,7 +454,7 @@ class _Group:
         for voter, items in sorted(found.items(), key=lambda one: (-one[1], one[0])):
             number = place.get(voter)
             votes, wrong = (int(self.judged[number]), int(self.wrong[number])) if number is not None else (0, 0)
-            shares.append(Share(voter, items, votes, wrong))
+            shares.append(Share(voter, self.kinds.get(voter), items, votes, wrong))
         return shares
 
 
@@ -476,7 +486,7 @@ def _culprits(groups: Sequence[_Group], made: _Made) -> list[Culprit]:
                     errors[voter] += items
                     decisive[voter] += items * (voter == strongest)
                     weight[voter] += items * group.odds[number].get(voter, 0.0)  # type: ignore[assignment]
-    kinds = {voter: node.partition(".")[0] for voter, node in made.cast.kinds.items()}
+    kinds = made.kinds
     known = made.measure != "votes"
     return [
         Culprit(v, kinds[v], votes[v], wrong[v], n, decisive[v], float(weight[v]) if known else None)

@@ -269,7 +269,7 @@ TRIALS = record(
     }
 )
 FAULT = {"enum": ["uncovered", "wrong", "outvoted", "gold"]}
-PART = record({"voter": TEXT, "items": COUNT, "votes": COUNT, "wrong": COUNT})
+PART = record({"voter": TEXT, "kind": MAYBE_TEXT, "items": COUNT, "votes": COUNT, "wrong": COUNT})
 ERRORS = record(
     {
         **dict.fromkeys(("task", "label_set", "gold_splits"), TEXT),

@@ -80,7 +80,7 @@ def test_each_error_is_in_one_cell_and_has_one_fault(zoo: Sandbox) -> None:
 def test_who_is_to_blame_is_named(zoo: Sandbox) -> None:
     cells = {c["cell"]: {f["fault"]: f for f in c["faults"]} for c in report(zoo, "kind")["cells"]}
     wrong = cells["cat:dog"]["wrong"]
-    assert wrong["voters"] == [{"voter": "woof", "items": 1, "votes": 4, "wrong": 2}]
+    assert wrong["voters"] == [{"voter": "woof", "kind": "lf", "items": 1, "votes": 4, "wrong": 2}]
     assert "mend woof (wrong here on 1; of its 4 votes on gold 2 are wrong)" in wrong["advice"]
     outvoted = cells["cat:dog"]["outvoted"]
     assert [(s["voter"], s["items"]) for s in outvoted["outvoted"]] == [("meow", 1)]
@@ -233,6 +233,11 @@ def test_people_are_voters_too(zoo: Sandbox, tmp_path: Path) -> None:
     found = report(sandbox, "kind", "--cell", "cat:dog")
     assert {i["item"]: list(i["wrong"]) for i in found["items"]}["b"] == ["kim"]
     assert ("kim", "annotations") in {(v["voter"], v["kind"]) for v in found["voters"]}
+    sandbox.write({"annotations/kind/kim.csv": "item,label\nb,dog\nc,dog\n", "labeling_functions/kind/words.yml": None})
+    sandbox("build")
+    (fault,) = next(c["faults"] for c in report(sandbox, "kind")["cells"] if c["cell"] == "cat:dog")
+    assert (fault["fault"], [v["kind"] for v in fault["voters"]]) == ("wrong", ["annotations"])
+    assert fault["advice"].startswith("ask others about these, or let a curator decide; those who judged: kim (")
 
 
 def test_a_label_model_of_ones_own_weighs_nothing(zoo: Sandbox, tmp_path: Path) -> None:
