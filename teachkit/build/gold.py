@@ -84,14 +84,6 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     return Gold(codes, _splits(run, task, relation, n))
 
 
-def splits_of(run: Executor, task: TaskInfo) -> Any:
-    """The split of each item [N], an index in ``SPLITS``; raises ``NodeFailed`` as ``read_gold`` does."""
-    from teachkit.engine.session import parquet
-
-    parts = run.outputs[task.dataset].parts
-    return _splits(run, task, parquet([run.store.path(p.key) for p in parts]), sum(p.rows for p in parts))
-
-
 def _text_of(gold: GoldColumn, task: TaskInfo) -> str:
     column = quote(gold.column.lower())
     return column if task.multi else f"cast({column} as varchar)"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
+    from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Graph, Node, TaskInfo
 
@@ -188,14 +189,23 @@ def check_gold_name(gold: str | None) -> None:
 
 def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str, bool]:
     """Gold to measure on, -1 elsewhere; in words which, by default all but the test split; whether test is in it."""
+    return measured_gold(task, gold_of_task(run, task), wanted)
+
+
+def gold_of_task(run: Executor, task: TaskInfo) -> Gold:
+    """All gold of a task, with the splits of its items."""
+    files = gold_files(run.graph, task)
+    for node in files:
+        run.resolve(node)
+    return read_gold(run, task, [n.id for n in files])
+
+
+def measured_gold(task: TaskInfo, gold: Gold, wanted: str | None) -> tuple[Any, str, bool]:
+    """Of gold that was read what is measured on, as ``gold_for`` gives it."""
     import numpy as np
 
     from teachkit.votes import SPLITS
 
-    files = gold_files(run.graph, task)
-    for node in files:
-        run.resolve(node)
-    gold = read_gold(run, task, [n.id for n in files])
     known_test = gold.known & (gold.split == SPLITS.index("test"))
     has_splits = task.split_column is not None or task.hash_splits is not None
     if wanted == "all" or (wanted is None and not has_splits):

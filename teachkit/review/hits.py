@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.gold import splits_of
 from teachkit.review.excerpts import Excerpt, excerpt, first_of, order_of, rows_of, rule_of, shown_columns, spans_of
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class Seen:
     """What is tried over N items: codes ``said`` [N] (multichoice [N, L] of 1, 0, -1), gold alike, the belief.
 
     ``always``: the code of the label that is shown even if it is never said. ``belief`` is a text where there is none.
+    ``shown``: which items may be examples [N].
     """
 
     task: TaskInfo
@@ -47,7 +47,7 @@ class Seen:
     splits: str
     test_gold: bool
     belief: Standing | str
-    shows_test: bool
+    shown: Any
 
     @property
     def voted(self) -> Any:
@@ -86,19 +86,11 @@ def examples(run: Executor, task: TaskInfo, node: Node, seen: Seen, limit: int) 
     Of several that would do, those whose keys have the smallest hashes: the same each time. Items of the test split are
     left out unless gold of that split is asked for.
     """
-    import numpy as np
-
-    from teachkit.votes import SPLITS
-
     if limit == 0 or len(seen.said) == 0:
         return [], []
-    allowed = np.ones(len(seen.said), dtype=bool)
-    has_splits = task.split_column is not None or task.hash_splits is not None
-    if has_splits and not seen.shows_test:
-        allowed = splits_of(run, task) != SPLITS.index("test")
     order = order_of(run, task)
-    hits = _hits(seen, allowed, order, limit)
-    misses = _misses(seen, allowed, order, limit)
+    hits = _hits(seen, order, limit)
+    misses = _misses(seen, order, limit)
     return _shown(run, task, node, seen, hits, misses)
 
 
@@ -106,17 +98,17 @@ _Chosen = list[tuple[int, int, bool, "str | None", "str | None"]]
 """Row, code, whether the label is said to hold, verdict, by what."""
 
 
-def _hits(seen: Seen, allowed: Any, order: Any, limit: int) -> _Chosen:
+def _hits(seen: Seen, order: Any, limit: int) -> _Chosen:
     groups: dict[str | None, _Chosen] = {"wrong": [], "right": [], None: []}
     for by in ("gold", "posterior"):
         for verdict in ("wrong", "right"):
             for code, yes, mask in seen.claims():
                 told, true = _told(seen, code, yes=yes, by=by)
-                chosen = mask & allowed & told & (true if verdict == "right" else ~true)
+                chosen = mask & seen.shown & told & (true if verdict == "right" else ~true)
                 groups[verdict] += [(row, code, yes, verdict, by) for row in first_of(chosen, order, limit)]
     for code, yes, mask in seen.claims():
         told = _told(seen, code, yes=yes, by="gold")[0] | _told(seen, code, yes=yes, by="posterior")[0]
-        groups[None] += [(row, code, yes, None, None) for row in first_of(mask & allowed & ~told, order, limit)]
+        groups[None] += [(row, code, yes, None, None) for row in first_of(mask & seen.shown & ~told, order, limit)]
     wrong, right, open_ones = (_in_turn(groups[g], order) for g in ("wrong", "right", None))
     half = limit // 2
     taken = wrong[: max(half, limit - len(right) - len(open_ones))]
@@ -124,7 +116,7 @@ def _hits(seen: Seen, allowed: Any, order: Any, limit: int) -> _Chosen:
     return taken + open_ones[: limit - len(taken)]
 
 
-def _misses(seen: Seen, allowed: Any, order: Any, limit: int) -> _Chosen:
+def _misses(seen: Seen, order: Any, limit: int) -> _Chosen:
     found: _Chosen = []
     for by in ("gold", "posterior"):
         for code, yes, mask in seen.claims():
@@ -132,7 +124,7 @@ def _misses(seen: Seen, allowed: Any, order: Any, limit: int) -> _Chosen:
                 continue
             told, true = _told(seen, code, yes=yes, by=by)
             silent = seen.said[:, code] < 0 if seen.task.multi else seen.said < 0
-            missed = ~mask & silent & allowed & told & true
+            missed = ~mask & silent & seen.shown & told & true
             found += [(row, code, yes, "missed", by) for row in first_of(missed, order, limit)]
     return _in_turn(found, order)[:limit]
 

@@ -12,7 +12,7 @@ from teachkit.build.stored_votes import judgments, votes_column
 from teachkit.build.voting import votes_now
 from teachkit.errors import NotBuilt
 from teachkit.graph.node import FUNCTIONS
-from teachkit.review.analyze import check_gold_name, gold_for, label_set_of, voters_of
+from teachkit.review.analyze import check_gold_name, gold_of_task, label_set_of, measured_gold, voters_of
 from teachkit.review.hits import Example, Seen, examples
 from teachkit.review.standing import Standing, standing
 from teachkit.review.tried import check_save, draft, open_tried, save
@@ -191,6 +191,8 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
     """The votes of what is tried, gold, and what the label set believes."""
     import numpy as np
 
+    from teachkit.votes import SPLITS
+
     run.resolve_upstream(node.id)
     if node.kind != "lf":
         if run.find(node) is None:  # a prompt is not asked here
@@ -212,11 +214,15 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
     for file in gold_files(run.graph, task):
         if run.find(file) is None:  # what was published is of other rows, or of other lines of the file
             raise NotBuilt(None, node=file.id, name=file.id, target=run.files.target_name)
-    gold, splits, test_gold = gold_for(run, task, asked.gold)
+    known = gold_of_task(run, task)
+    gold, splits, test_gold = measured_gold(task, known, asked.gold)
     target = label_set_of(run.graph, task, asked.label_set)
     belief = standing(run, task, target, node) if target is not None else f"task '{task.name}' has no label model"
     always = task.labels.index(node.spec.label) if node.kind == "lf" and node.spec.label else None
-    return Seen(task, said, always, gold, splits, test_gold, belief, asked.gold in ("test", "all"))
+    has_splits = task.split_column is not None or task.hash_splits is not None
+    hides_test = has_splits and asked.gold not in ("test", "all")
+    shown = known.split != SPLITS.index("test") if hides_test else np.ones(items, dtype=bool)
+    return Seen(task, said, always, gold, splits, test_gold, belief, shown)
 
 
 def _others(run: Executor, task: TaskInfo, node: Node) -> tuple[list[Node], list[str]]:
