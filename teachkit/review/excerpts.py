@@ -58,12 +58,13 @@ def excerpt(text: str, spans: Sequence[tuple[int, int]] = (), width: int = LONGE
                 line.append(" ")
         else:
             line.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
-        if len(line) > LONGEST and index >= last:
+        if len(line) > LONGEST and index >= last + LONGEST * bool(last):
             break  # the rest would be cut anyway
     places.append(len(line))
     marks = [(places[start], places[end]) for start, end in spans if end < len(places)]
     found = "".join(line).rstrip()
     more = len(places) <= len(text)
+    marks = [(start, min(end, len(found))) for start, end in marks]
     return Excerpt(found + ("…" if more else ""), tuple((s, e) for s, e in marks if s < e)).narrowed(width)
 
 
@@ -160,12 +161,13 @@ def spans_of(run: Executor, rule: Rule | None, texts: Sequence[str]) -> list[lis
 
 
 def _unmarked(text: str) -> list[tuple[int, int]]:
-    spans, start, at = [], 0, 0
+    spans: list[tuple[int, int]] = []
+    start = at = 0
     for character in text:
         if character == _OPEN:
             start = at
         elif character == _CLOSE:
-            spans.append((start, at))
+            spans += [(start, at)] if start < at else []
         else:
             at += 1
     return spans

@@ -41,7 +41,8 @@ ZOO = {
     "  - {name: woof2, label: dog, any_of: [dog2]}\n",
     "label_models/kind.yml": "label_models:\n"
     "  - {name: kinds, task: kind, type: majority}\n"
-    "  - {name: learned, task: kind, type: dawid_skene}\n",
+    "  - {name: learned, task: kind, type: dawid_skene}\n"
+    "  - {name: learned_prior, task: kind, type: dawid_skene, class_prior: {cat: 0.001, dog: 0.999}}\n",
 }
 
 
@@ -97,15 +98,17 @@ def test_voters_are_ranked_by_their_wrong_votes_in_errors(zoo: Sandbox) -> None:
     assert report(zoo, "learned")["measure"] == "log_odds"
 
 
-def test_contributions_are_those_of_lineage(zoo: Sandbox) -> None:
+@pytest.mark.parametrize("name", ["learned", "learned_prior"])
+def test_contributions_are_those_of_lineage(name: str, zoo: Sandbox) -> None:
     """The sum of what votes and silences moved an item from gold is the log-odds of its posterior."""
     import math
 
-    found = report(zoo, "learned", "--cell", report(zoo, "learned")["cells"][0]["cell"])
+    found = report(zoo, name, "--cell", report(zoo, name)["cells"][0]["cell"])
     items = [i for i in found["items"] if i["wrong"] and not i["right"]]
     assert items
+    assert name != "learned_prior" or "the class prior" in {item["strongest"] for item in items}
     for item in items:
-        explained = zoo("lineage", "learned", item["item"], "--format", "json").json
+        explained = zoo("lineage", name, item["item"], "--format", "json").json
         toward = {v["voter"]: v["contribution"] for v in explained["votes"]}
         silence = {f"the silence of {v}": c for v, c in explained["silence"].items()}
         weights = {**toward, **silence, "the class prior": explained["prior"]}
@@ -123,7 +126,8 @@ def test_items_of_a_cell_are_listed_with_their_votes(zoo: Sandbox) -> None:
     assert d["wrong"] == {"woof": "dog", "woof2": "dog"}
     assert d["p_label"] == pytest.approx(2 / 3)
     assert d["texts"]["text"]["text"] == "dog dog2 cat"
-    assert found["items"][0]["item"] == "c"  # the surest first
+    everything = report(zoo, "kind", "--cell", "cat:dog", "--gold", "all")["items"]
+    assert [i["item"] for i in everything][2] == "d"  # the surest first: c and i, where nobody says cat
     assert (len(report(zoo, "kind", "--cell", "cat:dog", "--limit", "1")["items"])) == 1
     assert [i["item"] for i in report(zoo, "kind", "--cell", "cat:none")["items"]] == ["b"]
     tied = report(zoo, "kind", "--fault", "outvoted")["items"]
@@ -263,7 +267,7 @@ def test_a_label_model_of_ones_own_weighs_nothing(zoo: Sandbox, tmp_path: Path) 
 
 def test_gold_that_was_fitted_to_is_said(zoo: Sandbox, tmp_path: Path) -> None:
     sandbox = zoo.copy(tmp_path / "zoo")
-    sandbox.replace("label_models/kind.yml", "type: dawid_skene", "type: dawid_skene, gold: tune")
+    sandbox.replace("label_models/kind.yml", "type: dawid_skene}", "type: dawid_skene, gold: tune}")
     sandbox("build")
     assert "learned was fitted with gold of the tune split" in sandbox("errors", "learned").out
     assert "was fitted with gold" not in sandbox("errors", "learned", "--gold", "test").out
@@ -299,7 +303,10 @@ def test_seven_labels_and_unicode(tmp_path: Path) -> None:
 
 
 def test_a_label_called_none_is_no_cell_without_a_label(tmp_path: Path) -> None:
-    files = {k: v.replace("[cat, dog]", "[cat, none]").replace("label: dog", "label: none") for k, v in ZOO.items()}
+    files = {
+        k: v.replace("[cat, dog]", "[cat, none]").replace("label: dog", "label: none").replace("dog: 0.9", "none: 0.9")
+        for k, v in ZOO.items()
+    }
     files["animals.csv"] = "id,text,kind,split\na,dog,cat,tune\nb,silence,cat,tune\n"
     sandbox = Sandbox(tmp_path, files)
     sandbox("build")

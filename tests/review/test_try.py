@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from teachkit import Project
+from teachkit.build.run import BuildOptions
 from teachkit.errors import BadOption
+from teachkit.review.tried import Wanted, open_tried
 from teachkit.votes.intervals import wilson
 from tests.sandbox import REVIEWS, Sandbox
 
@@ -150,6 +152,10 @@ def test_examples_are_the_same_each_time_and_as_many_as_asked_for(tmp_path: Path
     assert few["misses"] == first["misses"][:4]
     none = trial(sandbox, *rule, "--examples", "0")
     assert (none["hits"], none["misses"]) == ([], [])
+    turned = "".join(f"{row}\n" for row in reversed(rows.splitlines()))
+    sandbox.write({"animals.csv": "id,text,kind,split\n" + turned})
+    sandbox("build", "--select", "+transform.animals")
+    assert trial(sandbox, *rule)["hits"] == first["hits"]  # whatever the order of the rows
 
 
 def test_gold_of_the_test_split_is_measured_on_request_and_counted(zoo: Sandbox, tmp_path: Path) -> None:
@@ -241,6 +247,11 @@ def test_a_label_set_without_unlabeled_items_or_of_other_items_is_matched_by_key
     sandbox.replace("label_models/kind.yml", "type: majority", "type: majority, unlabeled: drop")
     sandbox("build")
     assert furry(sandbox)["claims"][0] == expected
+    head, *rows = ZOO["animals.csv"].splitlines()
+    sandbox.write({"animals.csv": "\n".join([head, *reversed(rows)]) + "\n"})
+    sandbox("build", "--select", "+transform.animals")
+    turned = furry(sandbox)["claims"][0]
+    assert (turned["believed"], turned["base_rate"]) == pytest.approx((expected["believed"], expected["base_rate"]))
     sandbox.write({"animals.csv": ZOO["animals.csv"].replace("g,a furry one,Su,dog,train\n", "")})
     sandbox("build", "--select", "+transform.animals")
     fewer = furry(sandbox)
@@ -267,6 +278,12 @@ def test_gold_in_a_file_must_be_built_for_these_items(zoo: Sandbox, tmp_path: Pa
     )
     sandbox("build")
     assert trial(sandbox, "--any-of", "mouse", "--label", "cat")["claims"][0]["right"] == 1
+    sandbox.write({"animals.csv": ZOO["animals.csv"].replace("b,furry dog,Rex,dog,tune\n", "")})
+    sandbox("build", "--select", "+transform.animals")  # the row of h is another one now
+    assert (
+        "'annotations.kind.boss' has not been built"
+        in sandbox("try", "--any-of", "mouse", "--label", "cat", code=2).err
+    )
 
 
 def test_a_prompt_that_was_not_asked_is_no_voter_to_look_at(zoo: Sandbox, tmp_path: Path) -> None:
@@ -301,7 +318,17 @@ def test_what_is_to_be_written_says_the_same_and_can_be_saved(zoo: Sandbox, tmp_
     assert sandbox.build()["lf.kind.fur"] == "built"
     refused = sandbox("try", *rule, "--save", "fur", code=2)
     assert "has a voter 'fur' already" in refused.err
+    sandbox.write({"labeling_functions/kind/full.yml": "labeling_functions: []\n"})
+    assert "--save" in sandbox("try", *rule, "--save", "full", code=2).err
     assert sandbox.read(saved["path"]) == saved["text"]
+
+
+def test_no_label_set_knows_what_is_tried(zoo: Sandbox) -> None:
+    wanted = Wanted(any_of=("furry",), label="cat")
+    with open_tried(zoo.root, BuildOptions(), wanted) as (work, (node,)):
+        assert node.id == "lf.kind.(tried)"
+        assert node.id not in work.graph["label_set.kinds"].inputs
+        assert work.graph.downstream(node.id) == set()
 
 
 def test_sql_is_saved_as_sql(zoo: Sandbox, tmp_path: Path) -> None:

@@ -74,11 +74,11 @@ def test_without_enough_gold_what_the_label_model_learned_counts() -> None:
 
 
 def test_the_item_itself_does_not_make_its_voters_unreliable() -> None:
-    """Four of five right, with the item in question: without it five of five."""
+    """Each voter is right on four of its five other votes, and wrong on the item in question."""
     rows = [[0, 0, 0]] + [[0, -1, -1]] * 5 + [[-1, 0, -1]] * 5 + [[-1, -1, 0]] * 5
-    assert errors(rows, [1] + [0] * 15, [0] * 16) == ["gold"]
-    bad = [[0, -1, -1]] * 2 + [[-1, 0, -1]] * 2
-    assert errors([*rows, *bad], [1] + [0] * 15 + [1] * 4, [0] * 20)[0] == "wrong"
+    others = [0, 0, 0, 0, 1] * 3
+    assert errors(rows, [1, *others], [0] * 16)[0] == "gold"
+    assert errors([*rows, [0, -1, -1]], [1, *others, 1], [0] * 17)[0] == "wrong"  # four of six
 
 
 def test_near_copies_are_found_among_those_asked_for() -> None:
