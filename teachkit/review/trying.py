@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.build.run import BuildOptions
-    from teachkit.build.workspace import Workspace
     from teachkit.graph import Node, TaskInfo
     from teachkit.review.tried import Draft, Wanted
 
@@ -136,17 +135,21 @@ def try_voters(root: Path, options: BuildOptions, wanted: Wanted, asked: Asked) 
     """
     check_gold_name(asked.gold)
     with open_tried(root, options, wanted) as (work, nodes), looking_at(work) as run:
-        found = [_try(work, run, node, wanted, asked) for node in nodes]
-        for one, written in found:
-            if one.saved and written is not None:
-                save(work.files, written)
+        task = work.graph.tasks[nodes[0].task or ""]  # of all of them: they are of one file
+        written = draft(work.files, wanted, task.name)
+        check_save(work, wanted, written, task.name)
+        found = [_try(run, task, node, written, asked) for node in nodes]
+        if any(looked for _, looked in found):
+            number = record_look(run, task.name, nodes, by="try", gold=found[0][0].gold_splits)
+            found = [(replace(one, test_looks=number), looked) for one, looked in found]
+        if wanted.save is not None and written is not None:
+            save(work.files, written)
+            found = [(replace(one, saved=True), looked) for one, looked in found]
         return [one for one, _ in found]
 
 
-def _try(work: Workspace, run: Executor, node: Node, wanted: Wanted, asked: Asked) -> tuple[VoterTrial, Draft | None]:
-    task = work.graph.tasks[node.task or ""]
-    written = draft(work.files, wanted, task.name)
-    check_save(work, wanted, written, task.name)
+def _try(run: Executor, task: TaskInfo, node: Node, written: Draft | None, asked: Asked) -> tuple[VoterTrial, bool]:
+    """A trial, and whether gold of the test split was looked at."""
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
     seen = _seen(run, task, node, asked)
@@ -154,7 +157,6 @@ def _try(work: Workspace, run: Executor, node: Node, wanted: Wanted, asked: Aske
     rivals = [*_functions(run, task, others), *_people(run, task, others)]
     claims, overlaps, covered = _compared(seen, rivals)
     known = (seen.gold >= 0).all(axis=1) if task.multi else seen.gold >= 0
-    looks = record_look(run, task.name, [node], by="try", gold=seen.splits) if seen.test_gold else None
     notes = [*([f"without a posterior: {seen.belief}"] if isinstance(seen.belief, str) else [])]
     if left_out:
         notes.append(f"not built as they are now, so left out: {', '.join(left_out)}")
@@ -181,10 +183,9 @@ def _try(work: Workspace, run: Executor, node: Node, wanted: Wanted, asked: Aske
         notes=notes,
         path=written.path if written else node.where.path,
         text=written.text if written else None,
-        saved=wanted.save is not None,
-        test_looks=looks,
+        saved=False,
     )
-    return trial, written
+    return trial, seen.test_gold
 
 
 def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:

@@ -38,6 +38,7 @@ def test_a_long_text_is_cut_around_its_first_match() -> None:
     assert found.text.endswith("b…")
     assert [found.text[s:e] for s, e in found.marks] == ["win"]
     assert excerpt("win " + "b" * 500, [(0, 3)], 40).text.startswith("win b")
+    assert excerpt("a" * 30 + " win " + "b" * 500, [(31, 34)], 40).text.startswith("aaaa")
     assert excerpt(text).text == "a" * 299 + "…"
     assert excerpt("a " * 4000 + "win", [(8000, 8003)], 30).text.endswith("a win")
 
@@ -79,7 +80,7 @@ def test_words_are_marked_exactly_where_the_rule_matches(texts: list[str], words
         plain = [text.replace("\x00", "") for text in texts]
         values = ", ".join(f"({n}, {literal(text)})" for n, text in enumerate(plain))
         sql = f"select {compile_rule(rule)} from (values {values}) v(n, text) order by n"
-        matched = [row[0] for row in duckdb.sql(sql).fetchall()]
+        matched = [row[0] for row in duckdb.execute(sql).fetchall()]
         assert [bool(words_spans(rule, text)) for text in plain] == matched
 
 

@@ -166,6 +166,8 @@ def test_gold_of_the_test_split_is_measured_on_request_and_counted(zoo: Sandbox,
     again = sandbox("try", "--any-of", "barks", "--label", "cat", "--gold", "test").out
     assert f"look no. {first['test_looks'] + 1} at the test split of task 'kind'" in again
     assert sandbox("audit", "log", "--format", "json").json["runs"][0]["by"] == "try"
+    several = trials(sandbox, "--file", "labeling_functions/kind/words.yml", "--gold", "all")
+    assert [t["test_looks"] for t in several] == [first["test_looks"] + 2] * 2  # one command, one look
 
 
 # ---------------------------------------------------------------------------- ways to say what is tried
@@ -262,6 +264,17 @@ def test_a_label_set_without_unlabeled_items_or_of_other_items_is_matched_by_key
     alone = trial(sandbox, "--voter", "meow")
     assert (alone["label_set"], alone["claims"][0]["votes"]) == (None, 3)
     assert alone["notes"][0].startswith("without a posterior: kinds cannot be fitted without meow: ")
+
+
+def test_items_in_another_order_have_their_own_posterior(zoo: Sandbox, tmp_path: Path) -> None:
+    expected = furry(zoo)["claims"][0]
+    sandbox = zoo.copy(tmp_path / "zoo")
+    head, *rows = ZOO["animals.csv"].splitlines()
+    sandbox.write({"animals.csv": "\n".join([head, *rows[3:], *rows[:3]]) + "\n"})
+    sandbox("build", "--select", "+transform.animals")
+    turned = furry(sandbox)["claims"][0]
+    assert turned["informed"] == expected["informed"]
+    assert turned["believed"] == pytest.approx(expected["believed"])
 
 
 def test_gold_in_a_file_must_be_built_for_these_items(zoo: Sandbox, tmp_path: Path) -> None:
