@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
-    from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Graph, Node, TaskInfo
 
@@ -192,7 +191,7 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     return measured_gold(task, gold_of_task(run, task), wanted)
 
 
-def gold_of_task(run: Executor, task: TaskInfo) -> Gold:
+def gold_of_task(run: Executor, task: TaskInfo) -> Any:
     """All gold of a task, with the splits of its items."""
     files = gold_files(run.graph, task)
     for node in files:
@@ -200,7 +199,7 @@ def gold_of_task(run: Executor, task: TaskInfo) -> Gold:
     return read_gold(run, task, [n.id for n in files])
 
 
-def measured_gold(task: TaskInfo, gold: Gold, wanted: str | None) -> tuple[Any, str, bool]:
+def measured_gold(task: TaskInfo, gold: Any, wanted: str | None) -> tuple[Any, str, bool]:
     """Of gold that was read what is measured on, as ``gold_for`` gives it."""
     import numpy as np
 
