@@ -24,15 +24,16 @@ def advice_on(
     outvoted: Sequence[Share],
 ) -> str:
     """Advice on the items of a cell that have one fault; ``voters`` and ``outvoted`` as in ``Fault``."""
-    look = f"see 'teachkit errors {task.name} --cell {shlex.quote(cell)}'"
+    look = f"see: teachkit errors {task.name} --cell {shlex.quote(cell)}"
     if fault == "uncovered":
         if label == "given":
             return f"no voter speaks of it: write a labeling function that tells '{gold}'; {look}"
-        rule = f"'teachkit try --task {task.name} --label {shlex.quote(gold)} …'"
+        rule = f"teachkit try --task {shlex.quote(task.name)} --label {shlex.quote(gold)} …"
         return f"no voter speaks of these: write a labeling function that says '{gold}' ({rule}); {look}"
     if fault == "wrong":
-        named = "; ".join(_wrong(share) for share in voters[:_NAMED])
-        if voters[0].kind == "annotations":
+        functions = [share for share in voters if share.kind != "annotations"]
+        named = "; ".join(_wrong(share) for share in (functions or voters)[:_NAMED])
+        if not functions:
             return f"ask others about these, or let a curator decide; those who judged: {named}; {look}"
         return f"mend {named}; or add a labeling function that says '{gold}' here"
     if fault == "outvoted":
@@ -40,7 +41,9 @@ def advice_on(
         if not voters:
             return f"{heard} said '{gold}' and others something else, a tie: add a voter that tells them apart"
         against = "; ".join(_heavy(share) for share in voters[:_NAMED])
-        return f"{heard} said '{gold}', outvoted by {against}: narrow that, or add a voter that says '{gold}' here"
+        people = all(share.kind == "annotations" for share in voters[:_NAMED])
+        first = "let a curator decide" if people else "narrow that"
+        return f"{heard} said '{gold}', outvoted by {against}: {first}, or add a voter that says '{gold}' here"
     return f"look at the gold of these again: reliable voters agree against it; {look}"
 
 

@@ -178,7 +178,7 @@ def find_errors(work: Workspace, name: str, wish: Wish) -> ErrorReport:
         advice = f"write one of: {listing(FAULTS)}"
         raise BadOption(None, option="--fault", problem=f"'{wish.fault}' is no fault", advice=advice)
     node = _label_set(work.graph, name)
-    check_kind(work, node.task or "", "errors")
+    check_kind(work.graph.tasks[node.task or ""].kind, node.task or "", "errors")
     with looking_at(work) as run:
         return _find(run, work.graph.tasks[node.task or ""], node, wish)
 

@@ -98,15 +98,14 @@ def open_tried(root: Path, options: BuildOptions, wanted: Wanted) -> Iterator[tu
         with open_workspace(root, options, change=lambda files: _with_tried(files, wanted)) as work:
             nodes = _nodes(work, wanted)
             for node in nodes:
-                check_kind(work, node.task or "", "try")
+                check_kind(work.graph.tasks[node.task or ""].kind, node.task or "", "try")
             yield work, nodes
     except TeachkitError as error:
         raise _without_place(error) from error
 
 
-def check_kind(work: Workspace, task: str, command: str) -> None:
-    """Refuse a task whose votes are not labels."""
-    kind = work.graph.tasks[task].kind
+def check_kind(kind: str, task: str, command: str) -> None:
+    """Refuse a task of a kind whose votes are not labels."""
     if kind not in CODED:
         problem = f"task '{task}' is of the kind '{kind}'"
         advice = f"'{command}' takes tasks of the kinds {listing(CODED)}"
@@ -187,6 +186,7 @@ def _with_tried(files: ProjectFiles, wanted: Wanted) -> ProjectFiles:
         named = (d for kind in _KINDS for d in files.of(kind) if d.name == wanted.voter.rpartition(".")[2])
         return dataclasses.replace(files, tried=tuple(named))
     task, where = _task(files, wanted.task), Where(TRIED)
+    check_kind(_kind(files, task), task, "try")  # before its label, which other kinds do not have, is
     if wanted.sql is not None:
         found = Definition("lf_sql", TRIED, where, None, _sql_text(wanted), task)
     else:
@@ -214,6 +214,10 @@ def _task(files: ProjectFiles, name: str | None) -> str:
     if name not in known:
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
     return name
+
+
+def _kind(files: ProjectFiles, task: str) -> str:
+    return next(str(d.config.kind) for d in files.of("task") if d.name == task)
 
 
 def _of_file(files: ProjectFiles, name: str) -> list[Definition]:

@@ -9,6 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from teachkit import Project
+from teachkit.errors import BadOption
+from teachkit.review.tried import check_kind
 from tests.cli.test_commands import ERRORS
 from tests.review.test_try import LABELS, unicode_project
 from tests.sandbox import REVIEWS, Sandbox
@@ -393,3 +395,21 @@ def test_json_follows_its_schema(name: str, zoo: Sandbox) -> None:
     Draft202012Validator(ERRORS).validate(found)
     assert found["items"]
     assert found["voters"]
+
+
+def test_other_kinds_of_tasks_are_refused_with_those_that_work() -> None:
+    with pytest.raises(BadOption) as refused:
+        check_kind("number", "price", "errors")
+    assert refused.value.message == "TASK: task 'price' is of the kind 'number'"
+    assert refused.value.advice == "'errors' takes tasks of the kinds choice, multichoice, ordinal, pairwise"
+    for kind in ("choice", "multichoice", "ordinal", "pairwise"):
+        check_kind(kind, "t", "errors")
+
+
+def test_advice_quotes_what_a_shell_would_split(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, unicode_project(["a,nichts,x y,tune", "b,nichts,it's,tune"]))
+    sandbox("build")
+    advice = {c["cell"]: c["faults"][0]["advice"] for c in report(sandbox, "sort")["cells"]}
+    assert advice["x y:none"].endswith("see: teachkit errors sort --cell 'x y:none'")
+    assert "(teachkit try --task sort --label 'x y' …)" in advice["x y:none"]
+    assert "--cell 'it'\"'\"'s:none'" in advice["it's:none"]
