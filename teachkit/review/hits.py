@@ -56,13 +56,15 @@ class Seen:
 
     def claims(self) -> list[tuple[int, bool, Any]]:
         """What is said: (code, whether it holds, items [N])."""
-        found = []
-        for code in range(len(self.task.labels)):
-            for yes in (True, False) if self.task.multi else (True,):
-                mask = self.said[:, code] == int(yes) if self.task.multi else self.said == code
-                if mask.any() or (yes and code == self.always):
-                    found.append((code, yes, mask))
-        return found
+        import numpy as np
+
+        if not self.task.multi:
+            there = set(np.unique(self.said[self.said >= 0]).tolist())
+            always = set() if self.always is None else {self.always}
+            return [(code, True, self.said == code) for code in sorted(there | always)]
+        votes = ((code, yes) for code in range(len(self.task.labels)) for yes in (True, False))
+        found = ((code, yes, self.said[:, code] == int(yes)) for code, yes in votes)
+        return [one for one in found if one[2].any() or (one[1] and one[0] == self.always)]
 
     def truth(self, code: int, *, yes: bool) -> tuple[Any, Any]:
         """Of which items gold tells whether a claim is true, and of which it is [N]."""
@@ -100,13 +102,14 @@ _Chosen = list[tuple[int, int, bool, "str | None", "str | None"]]
 
 def _hits(seen: Seen, order: Any, limit: int) -> _Chosen:
     groups: dict[str | None, _Chosen] = {"wrong": [], "right": [], None: []}
+    claims = seen.claims()
     for by in ("gold", "posterior"):
         for verdict in ("wrong", "right"):
-            for code, yes, mask in seen.claims():
+            for code, yes, mask in claims:
                 told, true = _told(seen, code, yes=yes, by=by)
                 chosen = mask & seen.shown & told & (true if verdict == "right" else ~true)
                 groups[verdict] += [(row, code, yes, verdict, by) for row in first_of(chosen, order, limit)]
-    for code, yes, mask in seen.claims():
+    for code, yes, mask in claims:
         told = _told(seen, code, yes=yes, by="gold")[0] | _told(seen, code, yes=yes, by="posterior")[0]
         groups[None] += [(row, code, yes, None, None) for row in first_of(mask & seen.shown & ~told, order, limit)]
     wrong, right, open_ones = (_in_turn(groups[g], order) for g in ("wrong", "right", None))

@@ -537,6 +537,20 @@ def test_the_reviews(tmp_path: Path) -> None:
         assert trial(sandbox, "--voter", voter)["voter"] == voter
 
 
+def test_it_says_what_analyze_says_of_each_voter(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, REVIEWS)
+    sandbox("build")
+    analyzed = {v["voter"]: v for v in sandbox("analyze", "mood", "--format", "json").json["voters"]}
+    for name in ("praise", "blame", "stars", "refund", "short_praise"):
+        found, known = trial(sandbox, "--voter", name), analyzed[name]
+        assert (found["votes"], found["coverage"], found["polarity"]) == tuple(
+            known[k] for k in ("votes", "coverage", "polarity")
+        )
+        assert sum(c["right"] for c in found["claims"]) == known["correct"]
+        assert sum(c["judged"] - c["right"] for c in found["claims"]) == known["incorrect"]
+        assert found["votes"] - found["new"] == round(known["overlaps"] * 40)
+
+
 def test_from_python(zoo: Sandbox) -> None:
     (found,) = Project.load(zoo.root).try_voter(any_of=["furry"], label="cat", examples=2)
     assert (found.votes, len(found.hits)) == (5, 2)
