@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
+    from teachkit.review.errors import ErrorReport
+    from teachkit.review.trying import VoterTrial
     from teachkit.site.serve import DocsServer
     from teachkit.store import Lock
 
@@ -212,6 +214,19 @@ class Project:
         with open_prompt(self.root, self._options, str(prompt)) as (work, nodes):
             return [try_prompt(work, node, limit, mode) for node in nodes]
 
+    def try_voter(
+        self, *, label_set: str | None = None, gold: str | None = None, examples: int = 10, **wanted: Any
+    ) -> list[VoterTrial]:
+        """Try a labeling function: ``wanted`` are fields of ``teachkit.review.tried.Wanted``.
+
+        A rule (``task, label, any_of, all_of, none_of, regex, sql, …``), a ``file`` or a ``voter``; a file with several
+        gives a trial of each. ``save`` writes a rule to a file of this name.
+        """
+        from teachkit.review.tried import Wanted
+        from teachkit.review.trying import Asked, try_voters
+
+        return try_voters(self.root, self._options, Wanted(**wanted), Asked(label_set, gold, examples))
+
     def improve_prompt(
         self,
         prompt: str | Path,
@@ -296,6 +311,18 @@ class Project:
 
         with self.workspace() as work:
             return analyze_task(work, task, label_set=label_set, gold=gold)
+
+    def errors(
+        self, name: str, *, gold: str | None = None, cell: str | None = None, fault: str | None = None, limit: int = 20
+    ) -> ErrorReport:
+        """Where a label set (or a task's first one) differs from gold, and whose fault that is.
+
+        With a ``cell`` or a ``fault``, up to ``limit`` of its items are listed.
+        """
+        from teachkit.review.errors import Wish, find_errors
+
+        with self.workspace() as work:
+            return find_errors(work, name, Wish(gold, cell, fault, limit))
 
     def lineage(self, label_set: str, item: str) -> Explanation:
         """Why an item has its label."""

@@ -55,7 +55,7 @@ def cast_votes(
     n = sum(p.rows for p in run.outputs[task.dataset].parts)
     functions = {name: v for v in voters for name in voices(run, v)}
     names = [*functions]
-    people = _people(run, annotations, [run.graph[v].name for v in voters], task)
+    people = judgments(run, annotations, [run.graph[v].name for v in voters], task)
     kinds = {**functions, **people.nodes}
     policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
     votes = []
@@ -129,7 +129,7 @@ def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> V
 
     from teachkit.votes import Votes
 
-    people = _people(run, annotations, (), task)
+    people = judgments(run, annotations, (), task)
     n = sum(p.rows for p in run.outputs[task.dataset].parts)
     if not task.multi:
         chosen = people.code >= 0
@@ -221,7 +221,12 @@ def labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: 
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
+class Judgments:
+    """Judgments of M entries: ``row`` of the dataset, ``voter`` (index in ``names``), ``code``, ``yes`` (multichoice).
+
+    ``nodes``: annotator -> node of the file.
+    """
+
     names: tuple[str, ...]
     nodes: Mapping[str, str]
     row: Any
@@ -230,7 +235,8 @@ class _People:
     yes: Any
 
 
-def _people(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> _People:
+def judgments(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> Judgments:
+    """What annotators said, in the order of the files; ``taken`` are names that labeling functions have."""
     import numpy as np
 
     rows, voters, codes, yes = [], [], [], []
@@ -247,7 +253,7 @@ def _people(run: Executor, annotations: Sequence[str], taken: Sequence[str], tas
     names = tuple(sorted(nodes))
     index = {name: i for i, name in enumerate(names)}
     none = np.zeros(0, np.int64)
-    return _People(
+    return Judgments(
         names,
         nodes,
         np.concatenate(rows) if rows else none,

@@ -84,6 +84,38 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
     return ballots
 
 
+def votes_now(run: Executor, node: Node) -> dict[str, Any]:
+    """The codes of a labeling function over all items, by column of its votes: from the store or cast now, not kept.
+
+    The dataset is resolved.
+
+    Raises:
+        TeachkitError: it fails.
+    """
+    import numpy as np
+
+    task = run.graph.tasks[node.task or ""]
+    found: list[dict[str, Any]] = []
+    for part, key in zip(run.outputs[task.dataset].parts, vote_keys(run, node), strict=True):
+        if run.store.has(key):
+            found.append({name: column.to_numpy() for name, column in _columns(run.store.read(key))})
+            continue
+        for _, codes, error in _vote(run, [node], part, task):
+            if error is not None:
+                raise error
+            found.append(dict(codes))
+    names = sorted({name for codes in found for name in codes})
+    rows = [len(next(iter(codes.values()))) for codes in found]
+    return {
+        name: np.concatenate([c.get(name, np.full(n, -1, np.int8)) for c, n in zip(found, rows, strict=True)])
+        for name in names
+    }
+
+
+def _columns(table: pa.Table) -> Iterator[tuple[str, Any]]:
+    return zip(table.column_names, table.columns, strict=True)
+
+
 def _ask(run: Executor, ballot: Ballot, task: TaskInfo) -> None:
     """Let a prompt vote."""
     from teachkit.build.asking.prompts import vote

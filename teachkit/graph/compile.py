@@ -75,6 +75,7 @@ class _Compiler:
             self._tasks,
             self._voters,
             self._label_sets,
+            self._tried,
             self._gold,
             self._exports,
             self._unit_tests,
@@ -354,11 +355,38 @@ class _Compiler:
 
     def _voter(self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
         task = self.task(definition.task or "", definition.where)
-        config = self.files.config
-        folders = {"annotations": config.annotations, "prompt": config.prompts}
-        defaults = folder_defaults(folders.get(kind, config.labeling_functions), task.name)
+        defaults = self._defaults(kind, task)
         if not defaults.enabled:
             return
+        for voter in self._compiled(kind, definition, modules):
+            if voter.enabled:
+                self._add_voter(voter, task, defaults.tags)
+
+    def _tried(self) -> None:
+        """Labeling functions that are tried, whether switched on or not: after the label sets, which know none of them.
+
+        Those that are part of the project are there by now.
+        """
+        modules = project_modules(self.files.root)
+        for definition in self.files.tried:
+            self.attempt(lambda d=definition: self._try(d, modules))  # type: ignore[misc]
+
+    def _try(self, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
+        task = self.task(definition.task or "", definition.where)
+        for voter in self._compiled(definition.kind, definition, modules):
+            if f"lf.{task.name}.{voter.name}" not in self.nodes:
+                self._add_voter(voter, task, ())
+
+    def _defaults(self, kind: str, task: TaskInfo) -> Any:
+        config = self.files.config
+        folders = {"annotations": config.annotations, "prompt": config.prompts}
+        return folder_defaults(folders.get(kind, config.labeling_functions), task.name)
+
+    def _compiled(
+        self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]
+    ) -> Sequence[Voter]:
+        task = self.task(definition.task or "", definition.where)
+        defaults = self._defaults(kind, task)
         context = VoterContext(
             self.files.root,
             task,
@@ -372,9 +400,8 @@ class _Compiler:
             defaults.timeout or self.files.config.python_timeout,
             defaults,
         )
-        for voter in registry.load("voter", kind)(definition, context):
-            if voter.enabled:
-                self._add_voter(voter, task, defaults.tags)
+        found: Sequence[Voter] = registry.load("voter", kind)(definition, context)
+        return found
 
     def _add_voter(self, voter: Voter, task: TaskInfo, tags: Sequence[str]) -> None:
         for kind in FUNCTIONS:

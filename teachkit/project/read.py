@@ -71,7 +71,11 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """Everything that the project's folder says."""
+    """Everything that the project's folder says.
+
+    ``tried`` are labeling functions beside the project: compiled like the others, unless they are there already, and
+    known to no label set.
+    """
 
     root: Path
     config: models.ProjectConfig
@@ -82,6 +86,7 @@ class ProjectFiles:
     selectors: Mapping[str, models.Selector]
     templates: Templates
     prices: PricesFile | None = None
+    tried: tuple[Definition, ...] = ()
 
     @property
     def store_path(self) -> Path:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
-    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph import Graph, Node, TaskInfo
 
 GOLD = ("train", "tune", "test", "all")
 
@@ -100,7 +100,7 @@ def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, go
 
 
 def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
-    node = _label_set(work, task, label_set)
+    node = label_set_of(work.graph, task, label_set)
     voters, missing = voters_of(run, task, node)
     if not voters and missing:
         run.resolve(work.graph[missing[0]])  # says that nothing was built
@@ -159,8 +159,9 @@ def voter_rows(
     return cast, rows
 
 
-def _label_set(work: Workspace, task: TaskInfo, name: str | None) -> Node | None:
-    there = [n for n in work.graph.of("label_set") if n.task == task.name]
+def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
+    """The label set of a task with this name; without a name its first, None if it has none."""
+    there = [n for n in graph.of("label_set") if n.task == task.name]
     if name is None:
         return there[0] if there else None
     found = next((n for n in there if name in (n.name, n.id)), None)
@@ -199,14 +200,23 @@ def check_gold_name(gold: str | None) -> None:
 
 def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, str, bool]:
     """Gold to measure on, -1 elsewhere; in words which, by default all but the test split; whether test is in it."""
+    return measured_gold(task, gold_of_task(run, task), wanted)
+
+
+def gold_of_task(run: Executor, task: TaskInfo) -> Any:
+    """All gold of a task, with the splits of its items."""
+    files = gold_files(run.graph, task)
+    for node in files:
+        run.resolve(node)
+    return read_gold(run, task, [n.id for n in files])
+
+
+def measured_gold(task: TaskInfo, gold: Any, wanted: str | None) -> tuple[Any, str, bool]:
+    """Of gold that was read what is measured on, as ``gold_for`` gives it."""
     import numpy as np
 
     from teachkit.votes import SPLITS
 
-    files = gold_files(run.graph, task)
-    for node in files:
-        run.resolve(node)
-    gold = read_gold(run, task, [n.id for n in files])
     known_test = gold.known & (gold.split == SPLITS.index("test"))
     has_splits = task.split_column is not None or task.hash_splits is not None
     if wanted == "all" or (wanted is None and not has_splits):

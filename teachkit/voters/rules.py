@@ -333,3 +333,25 @@ def _class_end(pattern: str, start: int) -> int | None:
         else:
             index += 1
     return None
+
+
+def words_spans(rule: Rule, text: str) -> list[tuple[int, int]]:
+    """Where words of ``any_of``, ``all_of`` and the dictionary stand in a text: [start, end), in order, apart."""
+    subject = text if rule.case_sensitive else _lower(text)
+    found: list[tuple[int, int]] = []
+    for word in {_normal(word, rule) for word in (*rule.any_of, *rule.words, *rule.all_of)}:
+        pattern = r"\s+".join(re.escape(part) for part in word.split(" "))
+        spans = (match.span() for match in re.finditer(pattern, subject))
+        found += [s for s in spans if not rule.word_boundaries or _stands_alone(subject, *s)]
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether no word character touches the word at either end that is one itself."""
+    before = start > 0 and _is_word(text[start]) and _is_word(text[start - 1])
+    after = end < len(text) and _is_word(text[end - 1]) and _is_word(text[end])
+    return not before and not after

@@ -216,6 +216,119 @@ LINEAGE = {
         "posterior": by_name(NUMBER),
     },
 }
+EXCERPT = record({"text": TEXT, "marks": several({"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}, 0)})
+EXAMPLE = record(
+    {
+        "item": TEXT,
+        "label": TEXT,
+        "verdict": {"enum": ["right", "wrong", "missed", None]},
+        "by": {"enum": ["gold", "posterior", None]},
+        "gold": MAYBE_TEXT,
+        "probability": MAYBE_NUMBER,
+        "texts": by_name(EXCERPT),
+    }
+)
+CLAIM = record(
+    {
+        "label": TEXT,
+        "yes": FLAG,
+        **dict.fromkeys(("votes", "new", "right", "judged", "informed", "true_items"), COUNT),
+        "coverage": NUMBER,
+        **dict.fromkeys(("precision", "low", "high", "believed", "base_rate", "lift"), MAYBE_NUMBER),
+        **dict.fromkeys(("recall", "recall_before", "recall_after"), MAYBE_NUMBER),
+    }
+)
+OVERLAP = record(
+    {
+        "voter": TEXT,
+        "kind": {"enum": ["lf", "prompt", "annotations"]},
+        **dict.fromkeys(("votes", "both", "same", "conflicts"), COUNT),
+        **dict.fromkeys(("share", "similarity"), MAYBE_NUMBER),
+        **dict.fromkeys(("near_copy", "contains"), FLAG),
+    }
+)
+TRIALS = record(
+    {
+        "trials": several(
+            record(
+                {
+                    **dict.fromkeys(("voter", "task", "gold_splits"), TEXT),
+                    **dict.fromkeys(("items", "votes", "new", "gold_items"), COUNT),
+                    "coverage": NUMBER,
+                    "polarity": several(TEXT),
+                    **dict.fromkeys(("label_set", "path", "text"), MAYBE_TEXT),
+                    **dict.fromkeys(("fitted_without", "saved"), FLAG),
+                    "claims": several(CLAIM),
+                    "overlaps": several(OVERLAP),
+                    "hits": several(EXAMPLE),
+                    "misses": several(EXAMPLE, 0),
+                    "notes": several(TEXT, 0),
+                    "test_looks": {"type": ["integer", "null"]},
+                }
+            )
+        )
+    }
+)
+FAULT = {"enum": ["uncovered", "wrong", "outvoted", "gold"]}
+PART = record({"voter": TEXT, "kind": MAYBE_TEXT, "items": COUNT, "votes": COUNT, "wrong": COUNT})
+ERRORS = record(
+    {
+        **dict.fromkeys(("task", "label_set", "gold_splits"), TEXT),
+        **dict.fromkeys(("gold_items", "right", "wrong", "unlabeled", "listed_of"), COUNT),
+        "faults": by_name(COUNT),
+        "cells": several(
+            record(
+                {
+                    "cell": TEXT,
+                    "gold": TEXT,
+                    "label": MAYBE_TEXT,
+                    "items": COUNT,
+                    "faults": several(
+                        record(
+                            {
+                                "fault": FAULT,
+                                "items": COUNT,
+                                "voters": several(PART, 0),
+                                "outvoted": several(PART, 0),
+                                "advice": TEXT,
+                            }
+                        )
+                    ),
+                }
+            ),
+            0,
+        ),
+        "voters": several(
+            record(
+                {
+                    **dict.fromkeys(("voter", "kind"), TEXT),
+                    **dict.fromkeys(("votes", "wrong", "errors", "decisive"), COUNT),
+                    "weight": MAYBE_NUMBER,
+                }
+            ),
+            0,
+        ),
+        "items": several(
+            record(
+                {
+                    **dict.fromkeys(("item", "cell", "gold"), TEXT),
+                    **dict.fromkeys(("label", "strongest"), MAYBE_TEXT),
+                    "fault": FAULT,
+                    **dict.fromkeys(("p_gold", "p_label"), MAYBE_NUMBER),
+                    "right": several(TEXT, 0),
+                    "wrong": {"type": "object", "additionalProperties": TEXT},
+                    "decided": {"type": ["string", "array", "null"]},
+                    "texts": by_name(EXCERPT),
+                }
+            ),
+            0,
+        ),
+        "measure": {"enum": ["log_odds", "share", "votes"]},
+        "thresholds": by_name(NUMBER),
+        "notes": several(TEXT, 0),
+        "test_looks": {"type": ["integer", "null"]},
+    }
+)
 PLAN = record({"steps": several(record({"id": TEXT, "action": {"enum": ["run", "reuse", "maybe"]}, "reason": TEXT}))})
 LOCKED = record(
     {
@@ -259,6 +372,8 @@ JSON = {
     ("sql", "select * from labels.moods"): ROWS,
     ("analyze",): record({"tasks": several(ANALYSIS)}),
     ("analyze", "mood"): ANALYSIS,
+    ("try", "--any-of", "lamp", "--label", "good"): TRIALS,
+    ("errors", "mood", "--gold", "test"): ERRORS,
     ("lineage", "moods", "r002"): LINEAGE,
     ("lineage", "moods"): {"type": "object", "required": ["upstream"]},
     ("lock",): LOCK,
@@ -306,6 +421,8 @@ TEXTS = {
     ("show", "moods", "--limit", "1"): r"^id +label +confidence.*\nr001 +bad +1 +good: 0, bad: 1 +model +1 +bad\n$",
     ("sql", "select count(*) as n from {{ ref('reviews') }}"): r"^ *n\n40\n$",
     ("analyze", "mood"): r"^task mood, as in moods: 40 items, 100.0% with a vote, ",
+    ("try", "--any-of", "lamp", "--label", "good"): r"^votes on 10 of 40 items \(25\.0%\); ",
+    ("errors", "mood"): r"^task mood, moods: \d+ items with gold \(train, tune\): \d+ right ",
     ("lineage", "moods", "r002"): r"^moods  r002:  bad, confidence 1\.0000, decided by the model\n",
     ("lineage", "moods"): r"label_set\.moods +label_models/mood\.yml:2",
     ("schema", "tasks"): r'^\{\n "\$schema"',
@@ -326,7 +443,7 @@ def test_text_is_for_people(command: tuple[str, ...], built: Sandbox) -> None:
 
 
 def test_every_command_is_covered_here(tmp_path: Any) -> None:
-    more = {"init", "try", "diff", "ci"}  # tested in rooms of their own: they need prompts, or git
+    more = {"init", "diff", "ci"}  # tested in rooms of their own: they need git, or no project
     tried = {command[0] for command in (*JSON, *TEXTS)} | more
     assert tried == set(COMMANDS)
 
@@ -382,6 +499,8 @@ SAID = {
     ("lineage", "moods", "r041"): "Did you mean 'r04",
     ("lineage", "mods", "r001"): "Did you mean 'moods'?",
     ("analyze", "moood"): "Did you mean 'mood'?",
+    ("errors", "moood"): "Did you mean 'mood'?",
+    ("try", "--regex", "x", "--label", "god"): "Did you mean 'good'?",
     ("build", "--select", "mods"): "Did you mean 'moods'?",
     ("build", "--select", "sate:new"): "Did you mean 'state'?",
     ("build", "--select", "state:changed"): "state:changed",
@@ -422,6 +541,7 @@ def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any)
         "lineage": ["moods"],
         "llm": ["plan"],
         "try": ["--prompt", "x"],
+        "errors": ["mood"],
         "docs": ["generate"],
     }.get(command, [])
     found = Sandbox(tmp_path)(command, *more, code=2)

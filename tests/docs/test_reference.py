@@ -172,6 +172,28 @@ def test_every_field_of_analyze_is_on_the_page() -> None:
             assert f"`{field.name}`" in text, field.name
 
 
+def test_every_field_of_try_and_errors_is_on_its_page() -> None:
+    from dataclasses import fields
+
+    from teachkit.review import errors, hits, trying
+
+    pages_of = {
+        "commands/try": (trying.VoterTrial, trying.Claim, trying.Overlap, hits.Example),
+        "commands/errors": (
+            errors.ErrorReport,
+            errors.Cell,
+            errors.Fault,
+            errors.Share,
+            errors.Culprit,
+            errors.ErrorItem,
+        ),
+    }
+    for page, made_of in pages_of.items():
+        text = _page(page)
+        for field in (field for kind in made_of for field in fields(kind)):
+            assert f"`{field.name}`" in text, f"{page}: {field.name}"
+
+
 def test_the_library_knows_no_machine() -> None:
     for page in pages():
         text = page.read_text(encoding="utf-8")
