@@ -7,9 +7,11 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.contract import check_label_model, label_model_checks
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.majority import Majority
     from teachkit.label_models.one_coin import OneCoin
+    from teachkit.label_models.summary import lf_summary
     from teachkit.label_models.weighted import Weighted
 
 CODED = ("choice", "multichoice", "ordinal", "pairwise")
@@ -43,6 +45,9 @@ __all__ = [
     "Majority",
     "OneCoin",
     "Weighted",
+    "check_label_model",
+    "label_model_checks",
+    "lf_summary",
 ]
 
 __getattr__ = lazy_names(
@@ -53,5 +58,7 @@ __getattr__ = lazy_names(
         "one_coin": ("OneCoin",),
         "dawid_skene": ("DawidSkene",),
         "base": ("LabelModel",),
+        "summary": ("lf_summary",),
+        "contract": ("check_label_model", "label_model_checks"),
     },
 )  # numba takes a quarter of a second to import
