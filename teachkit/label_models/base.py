@@ -32,7 +32,9 @@ Abstain = Mapping[str, str] | Literal["informative", "at_random"] | None
 class Learned:
     """What a model learned of a voter: how often its votes are right, with an interval; confusion [true, outcome].
 
-    ``support`` is the expected number of items behind each row of the confusion.
+    ``support`` is the expected number of items behind each row of the confusion. ``worth`` is how many votes of known
+    truth would say as much of the accuracy as its ``votes`` do. ``spread`` holds the interval of each cell of the
+    confusion where it was worked out (by ``LabelModel.bootstrap``).
     """
 
     voter: str
@@ -41,16 +43,31 @@ class Learned:
     high: float | None
     confusion: list[list[float]] | None
     support: list[float] | None = None
+    worth: float | None = None
+    votes: float | None = None
+    spread: list[list[list[float]]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
     def confusion_intervals(self) -> list[list[tuple[float, float] | None]] | None:
-        """The Wilson interval of each cell of the confusion; None where no item is expected to have the label."""
+        """The interval of each cell of the confusion; None where no item is expected to have the label.
+
+        That of the bootstrap where there was one, else Wilson's, for as many items as the voter's votes are worth.
+        """
+        if self.spread is not None:
+            return [[(low, high) for low, high in row] for row in self.spread]
         if self.confusion is None or self.support is None:
             return None
-        return [[wilson(share * n, n) for share in row] for row, n in zip(self.confusion, self.support, strict=True)]
+        known = 1.0 if not self.votes or self.worth is None else min(self.worth / self.votes, 1.0)
+        return [
+            [
+                wilson(share * n * known, n * known) if n * known > 0 else ((0.0, 1.0) if n > 0 else None)
+                for share in row
+            ]
+            for row, n in zip(self.confusion, self.support, strict=True)
+        ]
 
 
 class LabelModel(Estimator):
@@ -70,6 +87,7 @@ class LabelModel(Estimator):
     prior_: Any
     diagnostics_: dict[str, Any]
     voters_: tuple[str, ...]
+    learned_: list[Learned]
     labels_: tuple[Hashable, ...] | None = None
     """The names of the codes; None for votes without names."""
 
@@ -108,6 +126,22 @@ class LabelModel(Estimator):
         votes = self._known(votes)
         codes = decide(self.pattern_proba(votes), votes.votes_per_pattern, self.prior_, tie_policy)
         return codes[votes.pattern_of]
+
+    def bootstrap(self, votes: Any, gold: Any | None = None, *, replicates: int = 119, level: float = 0.95) -> Self:
+        """Give what was learned of voters intervals by drawing items again: see ``teachkit.label_models.bootstrap``.
+
+        Dearer than a fit, and wider than its own intervals, which take other voters as they are. ``votes`` and ``gold``
+        are what was fitted.
+        """
+        from teachkit.label_models.bootstrap import bootstrap, with_intervals
+
+        split, clamp = with_gold(self._known(votes), gold)
+        informative = getattr(self, "informative_", np.ones(len(self.voters_), dtype=bool))
+        spread = bootstrap(
+            split, clamp, informative, replicates=replicates, level=level, threads=getattr(self, "threads", 1)
+        )
+        self.learned_ = with_intervals(self.voter_report(), spread, informative)
+        return self
 
     def quality(self, votes: Any, gold: Any, *, tie_policy: str = "abstain") -> Quality:
         """How labels compare with gold, over all items with gold and over the labeled ones, with coverage."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.label_models.base import Learned, decide
-from teachkit.label_models.kernels import doubts, rights
+from teachkit.label_models.kernels import rights, worth
 from teachkit.votes.analysis import conflict_rate, polarities
 from teachkit.votes.intervals import wilson
 
@@ -46,20 +46,20 @@ def flips(majority: Any, posterior: Any, votes: Votes, prior: Any) -> int:
 def learned(votes: Votes, weight: Any, posterior: Any, sums: Any) -> list[Learned]:
     """How often each voter is right, by the posteriors [P, K] and their ``sums`` [V, K codes, K].
 
-    The interval is Wilson's for as many trials as the votes are worth: what not knowing the labels costs is taken off
-    (the missing information of Louis, J. R. Stat. Soc. B 44, 1982). It takes posteriors and other voters as they are.
+    The interval is Wilson's for as many trials as the votes are worth (see ``kernels.worth``): what not knowing the
+    labels costs is taken off. It takes other voters as they are; ``bootstrap`` does not.
     """
     right, total, _ = rights(sums)
-    lost = np.zeros(len(votes.voters))
-    doubts(votes.indptr, votes.voter, votes.code, weight, posterior, lost)
-    return [_learned(*found) for found in zip(votes.voters, right, total, lost, strict=True)]
+    share = np.minimum(right / np.where(total > 0, total, 1.0), 1.0)
+    below, above = worth(votes.indptr, votes.voter, votes.code, weight, posterior, share)
+    return [_learned(*found) for found in zip(votes.voters, share, total, below, above, strict=True)]
 
 
-def _learned(voter: str, right: float, total: float, lost: float) -> Learned:
+def _learned(voter: str, share: float, total: float, below: float, above: float) -> Learned:
     if total <= 0:
         return Learned(voter, None, None, None, None)
-    share = min(float(right / total), 1.0)
-    spread = share * (1 - share)
-    worth = max(float(total - lost / spread), 0.0) if spread > 0 else float(total)
-    low, high = wilson(share * worth, worth) or (0.0, 1.0)
-    return Learned(voter, share, low, high, None)
+    share = float(share)
+    low, _ = wilson(share * float(below), float(below)) or (0.0, 1.0)
+    _, high = wilson(share * float(above), float(above)) or (0.0, 1.0)
+    known = max(below, above) if min(below, above) == 0 else min(below, above)  # 0: the end of the scale is within
+    return Learned(voter, share, low, high, None, worth=float(known), votes=float(total))
