@@ -7,6 +7,7 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.calibrated import Calibrated
     from teachkit.label_models.contract import check_label_model, label_model_checks
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.majority import Majority
@@ -40,6 +41,7 @@ __all__ = [
     "CODED",
     "DEFAULTS",
     "Algorithm",
+    "Calibrated",
     "DawidSkene",
     "LabelModel",
     "Majority",
@@ -58,6 +60,7 @@ __getattr__ = lazy_names(
         "one_coin": ("OneCoin",),
         "dawid_skene": ("DawidSkene",),
         "base": ("LabelModel",),
+        "calibrated": ("Calibrated",),
         "summary": ("lf_summary",),
         "contract": ("check_label_model", "label_model_checks"),
     },

@@ -124,8 +124,12 @@ class LabelModel(Estimator):
     def predict(self, votes: Any, *, tie_policy: str = "abstain") -> Any:
         """The label of each item [N]; -1 without votes, and for ties under the policy ``abstain``."""
         votes = self._known(votes)
-        codes = decide(self.pattern_proba(votes), votes.votes_per_pattern, self.prior_, tie_policy)
-        return codes[votes.pattern_of]
+        return self.answers(votes, tie_policy)[1][votes.pattern_of]
+
+    def answers(self, votes: Votes, tie_policy: str) -> tuple[Any, Any]:
+        """Posterior [P, K] and label [P] of each pattern, as in ``predict_proba`` and ``predict``."""
+        found = self.pattern_proba(votes)
+        return found, decide(found, votes.votes_per_pattern, self.prior_, tie_policy)
 
     def bootstrap(self, votes: Any, gold: Any | None = None, *, replicates: int = 119, level: float = 0.95) -> Self:
         """Give what was learned of voters intervals by drawing items again: see ``teachkit.label_models.bootstrap``.

@@ -118,18 +118,19 @@ class Temperature:
         return cls(float(values["temperature"]))
 
 
-def fit_temperature(probabilities: Any, truth: Any) -> Temperature | None:
+def fit_temperature(probabilities: Any, truth: Any, *, floor: float = FLOOR) -> Temperature | None:
     """Fit the one number that makes probabilities [N, K] of the true labels (codes [N], -1 unknown) most likely.
 
     Temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017) on
     log-probabilities. A standard normal prior on the log of the temperature, worth less than an item or two, keeps
     answers that are all right from becoming certain; the temperature lies between 1/20 and 20. By a grid and a golden
-    section search; rounded to six decimals, so that the last bits of a platform's ``exp`` count for nothing.
+    section search; rounded to six decimals, so that the last bits of a platform's ``exp`` count for nothing. A
+    probability below ``floor`` counts as that.
 
     Returns:
         ``None`` without an item whose truth is known.
     """
-    logits, truth = _logits(probabilities), np.asarray(truth)
+    logits, truth = _logits(probabilities, floor), np.asarray(truth)
     if truth.shape != logits.shape[:1] or (truth >= logits.shape[1]).any():
         raise ValueError("the truth is one code for each row of probabilities, below their number of columns")
     logits, truth = logits[truth >= 0], truth[truth >= 0].astype(np.int64)
@@ -179,7 +180,7 @@ def cross_fitted(
     if folds < 2:
         raise ValueError("there are at least 2 folds")
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
-    fold = _folds(len(scores), folds, seed)
+    fold = folds_of(len(scores), folds, seed)
     found = np.full(scores.shape, np.nan)
     for held in range(folds):
         out = fold == held
@@ -189,7 +190,7 @@ def cross_fitted(
     return found
 
 
-def _folds(n: int, folds: int, seed: int) -> Any:
+def folds_of(n: int, folds: int, seed: int) -> Any:
     """Folds of equal size (but for one item), by the order of a hash of the index: splitmix64, Steele et al. 2014."""
     index = np.arange(1, n + 1, dtype=np.uint64) + (np.uint64(seed % 2**32) << np.uint64(32))
     with np.errstate(over="ignore"):
@@ -292,8 +293,8 @@ def _finite(values: Any) -> Any:
     return values
 
 
-def _logits(probabilities: Any) -> Any:
+def _logits(probabilities: Any, floor: float = FLOOR) -> Any:
     given = _finite(probabilities)
     if given.ndim != 2 or (given < 0).any():
         raise ValueError("probabilities are rows of numbers, none below 0")
-    return np.log(np.maximum(given, FLOOR))
+    return np.log(np.maximum(given, floor))

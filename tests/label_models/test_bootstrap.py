@@ -17,7 +17,7 @@ from tests.label_models.examples import crowd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Simulated = tuple[Votes, Any, str]
+Simulated = tuple[Votes, Any, Any]
 
 
 def people(random: Any) -> Simulated:
