@@ -35,6 +35,7 @@ TABLE: dict[str, dict[str, str]] = {
         "coverage": "teachkit.checks.labels:Coverage",
         "accuracy": "teachkit.checks.labels:Accuracy",
         "macro_f1": "teachkit.checks.labels:MacroF1",
+        "calibration": "teachkit.checks.labels:Calibration",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",

@@ -81,6 +81,9 @@ class Surroundings(Protocol):
     def labels(self) -> LabelData:
         """The label set under test, beside its gold."""
 
+    def posteriors(self) -> tuple[Any, Any]:
+        """Posteriors [N, L] of the label set under test, NaN where it has no row; its model's own labels, as codes."""
+
     def votes(self) -> tuple[Votes, ...]:
         """The votes that it was made of; of a multichoice task one ``Votes`` for each label."""
 

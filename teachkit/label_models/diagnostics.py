@@ -7,19 +7,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.label_models.base import Learned, decide
-from teachkit.label_models.kernels import rights, worth
+from teachkit.label_models.kernels import rights, signatures, worth
 from teachkit.votes.analysis import conflict_rate, polarities
 from teachkit.votes.intervals import wilson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from teachkit.votes import Votes
 
 
+ENOUGH = 3
+"""Voters that it takes to judge each of them, without gold."""
+CHANCE = 10
+"""Equal votes that make a copy."""
+NAMED = 5
+MANY = 100
+
+
 def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
-    """Which voters the votes cannot judge, and why; how many groups of voters share no item with each other.
+    """Which voters the votes cannot judge, and why, and what else the votes leave open.
 
     The accuracy of a voter is known only against others: two at least, on the same items. A voter of one label whose
     silence is ``at_random`` says the same whatever the label. ``informative`` is [V].
+
+    Returns:
+        ``weak_voters``, from voter to reason; ``groups`` of voters that share no item with each other, how many;
+        ``copies``, from voter to the first that says the same everywhere; ``rare_labels``, pairs of a label and how
+        many voters give it, if fewer than three that are no copies do; ``most_votes`` on one item; ``conflict_rate``.
+        ``doubts`` says it in sentences.
     """
     from teachkit.votes.patterns import company
 
@@ -34,7 +50,66 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
         elif len(labels[v]) == 1 and not informative[v] and votes.n_labels > 1:
             weak[name] = "votes for one label only, and its silence is at random"
     spoke = np.array([bool(found) for found in labels], dtype=bool)
-    return {"weak_voters": weak, "groups": len(np.unique(group[spoke])), "conflict_rate": conflict_rate(votes)}
+    copies = _copies(votes, labels)
+    givers = np.zeros(votes.n_labels, dtype=np.int64)
+    for name, found in zip(votes.voters, labels, strict=True):
+        if name not in copies:
+            givers[list(found)] += 1
+    return {
+        "weak_voters": weak,
+        "groups": len(np.unique(group[spoke])),
+        "copies": copies,
+        "rare_labels": [[int(k), int(givers[k])] for k in np.flatnonzero(givers < ENOUGH)],
+        "most_votes": int(votes.votes_per_pattern[votes.counts > 0].max(initial=0)),
+        "conflict_rate": conflict_rate(votes),
+    }
+
+
+def _copies(votes: Votes, labels: Sequence[Any]) -> dict[str, str]:
+    """From voter to the first, by name, that says the same everywhere; few votes are equal by chance."""
+    weight = votes.counts.astype(np.float64)
+    marks = signatures(votes.indptr, votes.voter, votes.code, weight, len(votes.voters)).tolist()
+    said = np.bincount(votes.voter, weights=weight[votes.entry_pattern], minlength=len(votes.voters)).tolist()
+    first: dict[int, str] = {}
+    copies = {}
+    for name, mark, count, found in sorted(zip(votes.voters, marks, said, labels, strict=True)):
+        if found and count >= CHANCE and first.setdefault(mark, name) != name:
+            copies[name] = first[mark]
+    return copies
+
+
+def doubts(diagnostics: Mapping[str, Any], labels: Sequence[str | None]) -> list[str]:
+    """What a fit can be doubted for, in sentences; ``labels`` [K] are their names, None for one of no concern."""
+    out = []
+    most, groups = diagnostics.get("most_votes", ENOUGH), diagnostics.get("groups", 1)
+    if most < 2:
+        out.append("No item has two votes: nothing tells how often any voter is right.")
+    elif most < ENOUGH:
+        out.append("No item has three votes: of two voters that disagree, nothing tells which is right.")
+    if groups > 1:
+        out.append(f"The voters fall into {groups} groups that share no item: nothing compares one group with another.")
+    for count, who in enumerate(("Nobody votes", "Only one voter votes", "Only two voters vote")):
+        rare = [labels[code] for code, givers in diagnostics.get("rare_labels", ()) if givers == count]
+        names = [name for name in rare if name is not None]
+        why = "no item can be found to have it" if not count else "it takes three to tell how often each is right"
+        if names:
+            out.append(f"{who} for {_listed(names)}: {why}.")
+    copies: dict[str, list[str]] = {}
+    for copy, of in diagnostics.get("copies", {}).items():
+        copies.setdefault(of, []).append(copy)
+    out += [f"The same as {_listed([of])} says everywhere: {_listed(names)}." for of, names in copies.items()]
+    reasons: dict[str, list[str]] = {}
+    for voter, reason in diagnostics.get("weak_voters", {}).items():
+        reasons.setdefault(reason, []).append(voter)
+    out += [f"Votes cannot judge {_listed(names)}: {reason}." for reason, names in reasons.items()]
+    if diagnostics.get("converged") is False and diagnostics.get("iterations", 0) >= MANY:
+        out.append(f"EM has not settled after {diagnostics['iterations']} steps.")
+    return out
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
 
 
 def flips(majority: Any, posterior: Any, votes: Votes, prior: Any) -> int:

@@ -325,6 +325,26 @@ def _fall(count: Any, chance: Any, a: float, t: float) -> float:  # pragma: no c
     return found
 
 
+def signatures(indptr: Any, voter: Any, code: Any, weight: Any, voters: int) -> Any:
+    """A number [V] for each voter, equal for voters that say the same everywhere; rows of weight 0 do not count."""
+    out = np.zeros(voters, dtype=np.uint64)
+    _signatures(indptr, voter, code, weight, out)
+    return out
+
+
+@jit
+def _signatures(indptr: Any, voter: Any, code: Any, weight: Any, out: Any) -> None:  # pragma: no cover - compiled
+    for p in range(len(weight)):
+        if weight[p] > 0.0:
+            for i in range(indptr[p], indptr[p + 1]):
+                z = np.uint64(p) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(code[i] + 1) * np.uint64(
+                    0xD1342543DE82EF95
+                )
+                z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                out[voter[i]] += z ^ (z >> np.uint64(31))
+
+
 def draw(item: Any, seed: int, weight: Any) -> None:
     """Draw as many items as there are, with replacement: adds 1 to ``weight`` [P] for each, ``item`` [N] its pattern.
 

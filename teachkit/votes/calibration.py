@@ -264,6 +264,89 @@ def brier(probability: Any, right: Any) -> float | None:
     return math.fsum(((probability - right) ** 2).tolist()) / len(right) if len(right) else None
 
 
+def equal_mass_edges(probability: Any, bins: int = 10) -> list[float]:
+    """Edges between bins of about as many items each, for ``reliability`` where probabilities crowd.
+
+    K. Nguyen, B. O'Connor, EMNLP 2015. Equal probabilities stay in one bin, so there may be fewer.
+    """
+    ordered = np.sort(_finite(probability))
+    at = [len(ordered) * i // bins for i in range(1, bins)]
+    return sorted({float(ordered[place]) for place in at if len(ordered) and 0 < ordered[place] < 1})
+
+
+def log_loss(posterior: Any, truth: Any) -> float | None:
+    """The mean of -ln of the probability of what came true (Good, J. R. Stat. Soc. B 14, 1952), in nats.
+
+    Args:
+        posterior: [N, K]; a probability below 1e-15 counts as that.
+        truth: Codes [N].
+
+    Returns:
+        ``None`` without items.
+    """
+    chosen = _of_truth(posterior, truth)
+    return math.fsum((-np.log(np.maximum(chosen, 1e-15))).tolist()) / len(chosen) if len(chosen) else None
+
+
+def brier_score(posterior: Any, truth: Any) -> float | None:
+    """The mean over items of the sum over labels of (probability - whether it came true) squared.
+
+    The form of G. W. Brier, Mon. Weather Rev. 78, 1950: 0 is best, 2 worst; for two labels twice ``brier``.
+    ``posterior`` is [N, K], ``truth`` codes [N]; ``None`` without items.
+    """
+    chosen = _of_truth(posterior, truth)
+    squares = (np.asarray(posterior, dtype=np.float64) ** 2).sum(axis=1) - 2 * chosen + 1
+    return math.fsum(squares.tolist()) / len(chosen) if len(chosen) else None
+
+
+def _of_truth(posterior: Any, truth: Any) -> Any:
+    posterior, truth = _finite(posterior), np.asarray(truth)
+    if posterior.ndim != 2 or truth.shape != posterior.shape[:1]:
+        raise ValueError("there is one row of probabilities and one code for each item")
+    return posterior[np.arange(len(truth)), truth.astype(np.int64)]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorCalibration:
+    """How far posteriors keep their word on gold.
+
+    ``brier`` (0 to 2) and ``log_loss`` (nats) are over all ``items`` with gold. The bins, and the expected calibration
+    errors over bins of equal width and of equal mass, are over the ``labeled`` ones among them, and look at the
+    probability of the label. For a multichoice task each pair of item and label counts as one item with the labels no
+    and yes.
+    """
+
+    items: int
+    labeled: int
+    expected_error: float | None
+    expected_error_equal_mass: float | None
+    brier: float | None
+    log_loss: float | None
+    bins: list[Bin]
+    equal_mass_bins: list[Bin]
+
+
+def posterior_calibration(posterior: Any, truth: Any, labels: Any, bins: int = 10) -> PosteriorCalibration:
+    """Hold posteriors [N, K] against gold ``truth`` [N] (-1 unknown); ``labels`` [N] are the model's, -1 for none."""
+    true, said = (np.asarray(codes).astype(np.int64) for codes in (truth, labels))
+    known = np.flatnonzero(true >= 0)
+    shares, true, said = np.asarray(posterior, dtype=np.float64)[known], true[known], said[known]
+    done = np.flatnonzero(said >= 0)
+    confidence = np.minimum(shares[done, said[done]], 1.0)
+    right = said[done] == true[done]
+    edges = equal_mass_edges(confidence, bins)
+    return PosteriorCalibration(
+        len(known),
+        len(done),
+        expected_calibration_error(confidence, right, bins),
+        expected_calibration_error(confidence, right, edges),
+        brier_score(shares, true),
+        log_loss(shares, true),
+        reliability(confidence, right, bins),
+        reliability(confidence, right, edges),
+    )
+
+
 def auroc(score: Any, right: Any) -> float | None:
     """How often a right answer has the higher score than a wrong one; of equal scores half.
 

@@ -183,3 +183,89 @@ def test_intervals_by_drawing_again_are_shown_and_move_no_label(project: Sandbox
             before[voter]["learned_high"],
         )
     assert project("audit", "verify").code == 0
+
+
+def test_analyze_says_how_far_posteriors_keep_their_word(project: Sandbox) -> None:
+    """Six voters of which three are copies: labels are surer than they are right, until they are calibrated."""
+    project("build")
+    raw = project("analyze", "thema", "--gold", "test", "--format", "json").json
+    assert raw["calibration"]["items"] == 133
+    rows = {row["schlüssel"]: row for row in project.rows("themen")}
+    gold = {}
+    for line in project.read("data/items.csv").splitlines()[1:]:
+        key, _, truth, part = line.split(",")
+        if part == "test":
+            gold[key] = truth
+    brier = sum(
+        sum((share - (label == truth)) ** 2 for label, share in rows[key]["posterior"].items())
+        for key, truth in gold.items()
+    )
+    assert raw["calibration"]["brier"] == pytest.approx(brier / len(gold))
+    losses = [-math.log(rows[key]["posterior"][truth]) for key, truth in gold.items()]
+    assert raw["calibration"]["log_loss"] == pytest.approx(math.fsum(losses) / len(gold))
+    assert sum(b["count"] for b in raw["calibration"]["bins"]) == raw["calibration"]["labeled"]
+    assert raw["doubts"][0] == "The same as 'a' says everywhere: 'a_again'."
+    project.write(model(calibrate="isotonic"))
+    project("build")
+    after = project("analyze", "thema", "--gold", "test", "--format", "json").json
+    assert after["calibration"]["expected_error"] < raw["calibration"]["expected_error"] / 2
+    assert not any("too good" in doubt for doubt in after["doubts"])
+    said = project("analyze", "thema").out
+    assert "posteriors on 134 items with gold: expected calibration error 0." in said
+    assert "doubt: Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test." in said
+
+
+def test_calibration_is_a_test(project: Sandbox) -> None:
+    project.write(model(tests="[calibration: {max_ece: 0.1}]"))
+    said = project("build", code=1).all
+    assert "(at most 0.1 wanted), Brier score 0." in said
+    assert "on 133 items of gold.test" in said
+    project.write(model(calibrate="isotonic", tests="[calibration: {max_ece: 0.1}]"))
+    assert project.build()["test.themen.calibration"] == "passed"
+
+
+def test_without_a_row_an_item_does_not_count(project: Sandbox) -> None:
+    """With ``unlabeled: drop`` items without a vote have no row."""
+    project.write(model(unlabeled="drop", tests="[calibration: {max_ece: 0.9}]"))
+    project("build")
+    whole = project("analyze", "thema", "--gold", "all", "--format", "json").json
+    silent = whole["items"] - whole["covered"]
+    assert silent > 0
+    assert whole["calibration"]["items"] < whole["gold_items"]
+
+
+def test_of_a_multichoice_task_pairs_of_item_and_label_are_held_against_gold(project: Sandbox) -> None:
+    text = project.read("tasks/thema.yml")
+    project.write({"tasks/thema.yml": text.replace("labels: [", "kind: multichoice, labels: [")})
+    project.write(model(tests="[calibration: {max_ece: 0.9}]"))
+    said = project("build").all
+    assert "pairs of item and label of gold.test" in said
+    found = project("analyze", "thema", "--gold", "test", "--format", "json").json
+    assert found["calibration"]["items"] == 3 * 133
+    assert all(doubt.partition(":")[0] in LABELS for doubt in found["doubts"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gold", "problem"),
+    [
+        ("{against: gold.test}", True, "max_ece"),
+        ("{max_ece: 2}", True, "[bad-value]"),
+        ("{max_ece: 0.1}", False, "task 'thema' has no gold"),
+    ],
+)
+def test_a_calibration_test_that_says_nothing_is_refused(
+    project: Sandbox, arguments: str, gold: bool, problem: str
+) -> None:
+    project.write(model(tests=f"[calibration: {arguments}]"))
+    if not gold:
+        text = project.read("tasks/thema.yml")
+        project.write({"tasks/thema.yml": text.replace(" gold: {column: wahr},", "")})
+    assert problem in project("parse", code=2).err
+
+
+def test_a_project_without_gold_has_no_calibration_to_show(project: Sandbox) -> None:
+    text = project.read("tasks/thema.yml")
+    project.write({"tasks/thema.yml": text.replace(" gold: {column: wahr},", "")})
+    project("build")
+    assert project("analyze", "thema", "--format", "json").json["calibration"] is None
+    assert "posteriors on" not in project("analyze", "thema").out
