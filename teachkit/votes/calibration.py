@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FLOOR = 1e-6
 """What a probability of 0 is taken for: a label outside the alternatives that were shown is not impossible."""
 _WIDEST = 3.0  # of the log of a temperature: from 1/20 to 20
+_IN_A_BIN = 10
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -311,7 +312,7 @@ class PosteriorCalibration:
     """How far posteriors keep their word on gold.
 
     ``brier`` (0 to 2) and ``log_loss`` (nats) are over all ``items`` with gold. The bins, and the expected calibration
-    errors over bins of equal width and of equal mass, are over the ``labeled`` ones among them, and look at the
+    errors over bins of equal width and of equal mass (ten items each at least), are over the ``labeled`` ones among them, and look at the
     probability of the label. For a multichoice task each pair of item and label counts as one item with the labels no
     and yes.
     """
@@ -334,7 +335,7 @@ def posterior_calibration(posterior: Any, truth: Any, labels: Any, bins: int = 1
     done = np.flatnonzero(said >= 0)
     confidence = np.minimum(shares[done, said[done]], 1.0)
     right = said[done] == true[done]
-    edges = equal_mass_edges(confidence, bins)
+    edges = equal_mass_edges(confidence, max(1, min(bins, len(done) // _IN_A_BIN)))
     return PosteriorCalibration(
         len(known),
         len(done),
