@@ -312,9 +312,9 @@ class PosteriorCalibration:
     """How far posteriors keep their word on gold.
 
     ``brier`` (0 to 2) and ``log_loss`` (nats) are over all ``items`` with gold. The bins, and the expected calibration
-    errors over bins of equal width and of equal mass (ten items each at least), are over the ``labeled`` ones among them, and look at the
-    probability of the label. For a multichoice task each pair of item and label counts as one item with the labels no
-    and yes.
+    errors over bins of equal width and of equal mass (ten items each at least), are over the ``labeled`` ones among
+    them, and look at the probability of the label. For a multichoice task each pair of item and label counts as one
+    item with the labels no and yes.
     """
 
     items: int

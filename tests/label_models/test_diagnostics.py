@@ -127,3 +127,9 @@ def test_voters_that_are_silent_are_no_copies_of_each_other() -> None:
 def test_gold_that_splits_patterns_hides_no_copy() -> None:
     rows = [[0, 1, 0], [1, 1, 1], [0, 0, 0], [1, 0, 1]] * 3
     assert DawidSkene().fit(rows, [0, 1, *[-1] * 10]).diagnostics_["copies"] == {"voter_2": "voter_0"}
+
+
+def test_copies_of_a_voter_do_not_make_a_label_common() -> None:
+    rows = [[0, 0, 0, -1], [1, 1, 1, -1], [0, 0, 0, 0], [1, 1, 1, 0]] * 3
+    found = identifiability(Votes.from_matrix(rows, 2), np.ones(4, dtype=bool))
+    assert found["rare_labels"] == [[0, 2], [1, 1]]
