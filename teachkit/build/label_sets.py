@@ -58,8 +58,8 @@ def make_label_set(run: Executor, node: Node) -> Output:
     with fitting(run, node):
         votes, models, gold = fit(run, node)
         parameters = parameters_of(models)
-        _say_uncalibrated(run, node, task, models)
         tables = rows(run, node, task, votes, models, gold)
+    _say_uncalibrated(run, node, task, models)
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         counts = label_counts(table, task.labels, multi=task.multi)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from teachkit.label_models.base import Learned, class_prior
 from teachkit.label_models.dawid_skene import DawidSkene
 from teachkit.label_models.kernels import draw, rights
 from teachkit.label_models.sweep import Sweep
+from teachkit.votes.intervals import Z95, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +52,15 @@ class Spread:
 
     accuracy: Any
     confusion: Any | None
+    level: float
 
 
 def with_intervals(found: Sequence[Learned], spread: Spread, informative: Any) -> list[Learned]:
-    """What was learned, with intervals by drawing again; each holds what was learned."""
+    """What was learned, with intervals by drawing again.
+
+    Each holds what was learned, and is as wide at least as Wilson's for votes whose labels are known: of one vote that
+    seems right, all drawings say that it is.
+    """
     return [_with_interval(one, v, spread, bool(informative[v])) for v, one in enumerate(found)]
 
 
@@ -61,6 +68,9 @@ def _with_interval(found: Learned, v: int, spread: Spread, informative: bool) ->
     low, high = (float(x) for x in spread.accuracy[:, v])
     if found.accuracy is None or math.isnan(low):
         return found
+    z = Z95 if spread.level == 0.95 else NormalDist().inv_cdf((1 + spread.level) / 2)
+    least = wilson(found.accuracy * (found.votes or 0.0), found.votes or 0.0, z) or (found.accuracy, found.accuracy)
+    low, high = min(low, least[0], found.accuracy), max(high, least[1], found.accuracy)
     cells = None
     if found.confusion is not None and spread.confusion is not None:
         outcomes = len(found.confusion[0])
@@ -69,7 +79,7 @@ def _with_interval(found: Learned, v: int, spread: Spread, informative: bool) ->
             [[min(cell, *end), max(cell, *end)] for cell, end in zip(row, given[:outcomes], strict=True)]
             for row, given in zip(found.confusion, ends, strict=True)
         ]
-    return replace(found, low=min(low, found.accuracy), high=max(high, found.accuracy), spread=cells)
+    return replace(found, low=low, high=high, spread=cells)
 
 
 def bootstrap(
@@ -121,7 +131,7 @@ def bootstrap(
             cells.append(cell)
     scale = math.sqrt(counts.sum() / votes.n_items) if votes.n_items else 1.0
     confusion = _ends(np.array(cells), centre[1], scale, level) if keep_cells else None
-    return Spread(_ends(np.array(accuracies), centre[0], scale, level), confusion)
+    return Spread(_ends(np.array(accuracies), centre[0], scale, level), confusion, level)
 
 
 def _start(sweep: Sweep) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from teachkit.label_models.base import Learned, decide
 from teachkit.label_models.kernels import rights, signatures, worth
-from teachkit.votes.analysis import conflict_rate, polarities
+from teachkit.votes.analysis import overview
 from teachkit.votes.intervals import wilson
 
 if TYPE_CHECKING:
@@ -40,40 +40,34 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
     from teachkit.votes.patterns import company
 
     others, group = company(votes.indptr, votes.voter, len(votes.voters))
-    labels = polarities(votes)
+    said, labels, conflict = overview(votes)
     weak = {}
     for v, name in enumerate(votes.voters):
-        if not labels[v]:
+        if not labels[v].any():
             weak[name] = "no votes"
         elif others[v] < 2:
             weak[name] = f"shares items with {('no other voter', 'one other voter')[others[v]]}"
-        elif len(labels[v]) == 1 and not informative[v] and votes.n_labels > 1:
+        elif labels[v].sum() == 1 and not informative[v] and votes.n_labels > 1:
             weak[name] = "votes for one label only, and its silence is at random"
-    spoke = np.array([bool(found) for found in labels], dtype=bool)
-    copies = _copies(votes, labels)
-    givers = np.zeros(votes.n_labels, dtype=np.int64)
-    for name, found in zip(votes.voters, labels, strict=True):
-        if name not in copies:
-            givers[list(found)] += 1
+    copies = _copies(votes, said)
+    givers = labels[[name not in copies for name in votes.voters]].sum(axis=0)
     return {
         "weak_voters": weak,
-        "groups": len(np.unique(group[spoke])),
+        "groups": len(np.unique(group[said > 0])),
         "copies": copies,
         "rare_labels": [[int(k), int(givers[k])] for k in np.flatnonzero(givers < ENOUGH)],
         "most_votes": int(votes.votes_per_pattern[votes.counts > 0].max(initial=0)),
-        "conflict_rate": conflict_rate(votes),
+        "conflict_rate": conflict,
     }
 
 
-def _copies(votes: Votes, labels: Sequence[Any]) -> dict[str, str]:
+def _copies(votes: Votes, said: Any) -> dict[str, str]:
     """From voter to the first, by name, that says the same everywhere; few votes are equal by chance."""
-    weight = votes.counts.astype(np.float64)
-    marks = signatures(votes.indptr, votes.voter, votes.code, weight, len(votes.voters)).tolist()
-    said = np.bincount(votes.voter, weights=weight[votes.entry_pattern], minlength=len(votes.voters)).tolist()
+    marks = signatures(votes.indptr, votes.voter, votes.code, votes.counts.astype(np.float64), len(votes.voters))
     first: dict[int, str] = {}
     copies = {}
-    for name, mark, count, found in sorted(zip(votes.voters, marks, said, labels, strict=True)):
-        if found and count >= CHANCE and first.setdefault(mark, name) != name:
+    for name, mark, count in sorted(zip(votes.voters, marks.tolist(), said.tolist(), strict=True)):
+        if count >= CHANCE and first.setdefault(mark, name) != name:
             copies[name] = first[mark]
     return copies
 

@@ -336,13 +336,12 @@ def signatures(indptr: Any, voter: Any, code: Any, weight: Any, voters: int) -> 
 def _signatures(indptr: Any, voter: Any, code: Any, weight: Any, out: Any) -> None:  # pragma: no cover - compiled
     for p in range(len(weight)):
         if weight[p] > 0.0:
+            z = np.uint64(p + 1) * np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
             for i in range(indptr[p], indptr[p + 1]):
-                z = np.uint64(p) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(code[i] + 1) * np.uint64(
-                    0xD1342543DE82EF95
-                )
-                z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-                z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-                out[voter[i]] += z ^ (z >> np.uint64(31))
+                out[voter[i]] += z * np.uint64(code[i] + 1)
 
 
 def draw(item: Any, seed: int, weight: Any) -> None:

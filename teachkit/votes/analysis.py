@@ -97,7 +97,13 @@ def _analysis(
 
 def conflict_rate(votes: Votes) -> float:
     """The share of items on which voters disagree."""
-    return float(votes.counts[_tally(votes)[2]].sum() / votes.n_items) if votes.n_items else 0.0
+    return overview(votes)[2]
+
+
+def overview(votes: Votes) -> tuple[Any, Any, float]:
+    """Votes of each voter [V], whether it gives each label [V, K], and the share of items on which voters disagree."""
+    counts, seen, differ = _tally(votes)
+    return counts[0], seen, float(votes.counts[differ].sum() / votes.n_items) if votes.n_items else 0.0
 
 
 def polarities(votes: Votes) -> list[tuple[int, ...]]:

@@ -110,7 +110,8 @@ def test_with_too_little_gold_posteriors_stay_raw_and_the_build_says_so(project:
     before = project.rows("themen")
     project.write(model(calibrate="isotonic"))
     said = project("build").all
-    assert "label_set.themen: posteriors are not calibrated: in gold.tune" in said
+    assert said.count("label_set.themen: posteriors are not calibrated: in gold.tune") == 1
+    assert "label_set.themen:       label_set.themen" not in said
     assert "items have gold and a vote; calibration takes 50" in said
     assert project.rows("themen") == before
 

@@ -164,3 +164,12 @@ def test_as_many_items_are_drawn_as_there_are_each_as_likely() -> None:
         draw(np.array([0, 1, 1, 2, 3, 3, 3, 3], dtype=np.int32), seed, weight)
     assert weight.sum() == 1600
     assert weight / 200 == pytest.approx([1, 2, 1, 4], rel=0.2)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_one_vote_that_seems_right_is_no_proof(level: float) -> None:
+    """All drawings of one item are that item."""
+    votes = Votes.from_matrix([[1, 1, 1]], 2)
+    for found in DawidSkene().fit(votes, abstain="at_random").bootstrap(votes, level=level).voter_report():
+        assert found.low is not None
+        assert found.low < 0.4

@@ -160,7 +160,8 @@ def test_contributions_are_the_models_and_calibration_the_rest() -> None:
 
 
 def test_intervals_are_drawn_for_the_model_within() -> None:
-    votes, truth = copied(100)
+    votes, truth = copied(120)
+    truth = np.where(np.arange(120) % 2 == 0, truth, -1)
     for clamp in (False, True):
         model = Calibrated(DawidSkene(), clamp=clamp).fit(votes, truth, abstain="at_random")
         before = model.voter_report()[0].low
