@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -119,6 +120,11 @@ class Backwards(Majority):
         return self.learned_[::-1]
 
 
+class Odd(Majority):
+    def voter_report(self) -> Any:
+        return [replace(found, confusion=[[0.9, 0.2]]) for found in self.learned_]
+
+
 class TakesAnything(Majority):
     def predict_proba(self, votes: Any) -> Any:
         return super().predict_proba(np.zeros_like(votes, dtype=int) if isinstance(votes, np.ndarray) else votes)
@@ -132,6 +138,7 @@ class TakesAnything(Majority):
         (Silent, "have no contribution"),
         (Loses, "parameters_give_the_model_again"),
         (Backwards, "the report is not on the voters, in their order"),
+        (Odd, r"a row of the confusion has 0.2 at least, and sums to 1.1"),
         (TakesAnything, "arrays_and_tables_are_votes"),
     ],
 )
