@@ -53,6 +53,7 @@ TABLE: dict[str, dict[str, str]] = {
         "within": "teachkit.checks.values:Within",
         "exact_match": "teachkit.checks.values:ExactMatch",
         "token_f1": "teachkit.checks.values:TokenF1",
+        "calibration": "teachkit.checks.labels:Calibration",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",

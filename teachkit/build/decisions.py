@@ -45,7 +45,10 @@ def decide_items(
         return decide_values(run, node, task, cast.votes[0], models[0], gold)
     import numpy as np
 
-    posterior, model_codes = _answers(node, task, cast, models)
+    try:
+        posterior, model_codes = model_answers(cast.votes, models, node.spec.config.tie_policy, multi=task.multi)
+    except BadPosterior as error:
+        raise NodeFailed(node.where, problem=str(error), advice=error.advice) from error
     n = len(posterior)
     codes, decided_by = model_codes.copy(), np.zeros(n, dtype=np.int8)  # 0 model, 1 gold, 2 curator, 3 none
     if gold is not None and node.spec.config.prefer_gold:
@@ -82,41 +85,49 @@ def rows(
     return tables
 
 
-def _answers(node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any]) -> tuple[Any, Any]:
-    """Posterior [N, L] and the model's own codes [N] (multichoice: [N, L] of 1, 0, -1).
+class BadPosterior(Exception):
+    """A class of a user's own gives what are no posteriors."""
+
+    def __init__(self, advice: str) -> None:
+        super().__init__("predict_proba must give rows of shares that sum to 1, one column for each label")
+        self.advice = advice
+
+
+def model_answers(votes_of: Sequence[Votes], models: Sequence[Any], tie_policy: str, *, multi: bool) -> tuple[Any, Any]:
+    """Posterior [N, L] and the models' own codes [N] (multichoice: [N, L] of 1, 0, -1).
 
     Of a multichoice item that anybody spoke about, a label that nobody spoke about is what its posterior says: most
     voters name the labels that hold, and pass over the others.
+
+    Raises:
+        BadPosterior: a model does not give rows of probabilities.
     """
     import numpy as np
 
-    found = [_answer(node, votes, model) for votes, model in zip(cast.votes, models, strict=True)]
-    if not task.multi:
+    found = [_answer(votes, model, tie_policy) for votes, model in zip(votes_of, models, strict=True)]
+    if not multi:
         return found[0][0], found[0][1].astype(np.int16)
     posterior = np.stack([shares[:, 1] for shares, _ in found], axis=1)
     codes = np.stack([codes for _, codes in found], axis=1).astype(np.int16)
-    spoken_of = np.stack([votes.votes_per_pattern[votes.pattern_of] > 0 for votes in cast.votes], axis=1)
+    spoken_of = np.stack([votes.votes_per_pattern[votes.pattern_of] > 0 for votes in votes_of], axis=1)
     passed_over = ~spoken_of & spoken_of.any(axis=1, keepdims=True)
     codes[passed_over] = (posterior > 0.5)[passed_over]
     return posterior, codes
 
 
-def _answer(node: Node, votes: Votes, model: Any) -> tuple[Any, Any]:
+def _answer(votes: Votes, model: Any, policy: str) -> tuple[Any, Any]:
     """Posterior [N, K] and decided codes [N] of one model."""
     import numpy as np
 
     from teachkit.label_models.base import decide
 
-    policy = node.spec.config.tie_policy
-    if hasattr(model, "pattern_proba"):
-        shares = model.pattern_proba(votes)
-        return shares[votes.pattern_of], decide(shares, votes.votes_per_pattern, model.prior_, policy)[votes.pattern_of]
+    if hasattr(model, "answers"):
+        shares, codes = model.answers(votes, policy)
+        return shares[votes.pattern_of], codes[votes.pattern_of]
     found = np.asarray(model.predict_proba(votes), dtype=np.float64)
     right = found.shape == (votes.n_items, votes.n_labels) and np.allclose(found.sum(axis=1), 1.0, atol=1e-6)
     if not right or (found < 0).any():
-        problem = "predict_proba must give rows of shares that sum to 1, one column for each label"
-        advice = f"expected the shape {(votes.n_items, votes.n_labels)}"
-        raise NodeFailed(node.where, problem=problem, advice=advice)
+        raise BadPosterior(f"expected the shape {(votes.n_items, votes.n_labels)}")
     uniform = np.full(votes.n_labels, 1 / votes.n_labels)
     return found, decide(found, votes.votes_per_pattern[votes.pattern_of], uniform, policy)
 

@@ -18,7 +18,7 @@ from teachkit.hashing import canonical_json, digest
 from teachkit.voters.python_file import load_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -60,6 +60,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
         votes, models, gold = fit(run, node)
         parameters = parameters_of(models)
         tables = rows(run, node, task, votes, models, gold)
+    _say_uncalibrated(run, node, task, models)
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         counts = label_counts(table, task.labels if task.coded else (), multi=task.multi)
@@ -73,6 +74,17 @@ def make_label_set(run: Executor, node: Node) -> Output:
     }
     run.put(keys[-1], parameter_table(parameters), node, -1, about)
     return output_of(metas)
+
+
+def _say_uncalibrated(run: Executor, node: Node, task: TaskInfo, models: Sequence[Any]) -> None:
+    """Note where calibration was asked for and gold was too little."""
+    if node.spec.config.calibrate is None:
+        return
+    for label, model in zip(task.labels, models, strict=False):
+        problem = model.diagnostics_["calibration"]["problem"]
+        if problem is not None:
+            of_label = f" (label '{label}')" if task.multi else ""
+            run.note(f"{node.id}: posteriors are not calibrated{of_label}: in gold.tune {problem}")
 
 
 @contextlib.contextmanager
@@ -130,7 +142,7 @@ def fit(run: Executor, node: Node) -> tuple[Cast, list[Any], Gold | None]:
     """The votes of a label set, its label models fitted to them (one; of multichoice one for each label), and gold."""
     config = node.spec.config
     votes = votes_of(run, node)
-    wants_gold = config.gold == "tune" or config.prefer_gold
+    wants_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
     gold = read_gold(run, run.graph.tasks[node.task or ""], node.spec.gold) if wants_gold else None
     return votes, [_fit(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
 
@@ -138,12 +150,20 @@ def fit(run: Executor, node: Node) -> tuple[Cast, list[Any], Gold | None]:
 def _fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
     spec: LabelSetSpec = node.spec
     task = run.graph.tasks[node.task or ""]
-    clamp = None
-    if gold is not None and spec.config.gold == "tune":
-        clamp = gold.of_split("tune", label if task.multi else None)
+    config, votes = spec.config, cast.votes[label]
+    known = None
+    if gold is not None and (config.gold == "tune" or config.calibrate is not None):
+        known = gold.of_split("tune", label if task.multi else None)
     model = new_model(node, task, label, run.files.target.threads, run.files.root)
-    fitted = model.fit(cast.votes[label], gold=clamp, abstain=dict(cast.policies))
-    return fitted if fitted is not None else model
+    if config.calibrate is not None:
+        from teachkit.label_models.calibrated import Calibrated
+
+        model = Calibrated(model, method=config.calibrate, clamp=config.gold == "tune")
+    fitted = model.fit(votes, gold=known, abstain=dict(cast.policies))
+    fitted = fitted if fitted is not None else model
+    if config.intervals == "bootstrap":
+        fitted.bootstrap(votes, known if config.gold == "tune" else None)
+    return fitted
 
 
 def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) -> Any:
@@ -184,9 +204,15 @@ def stored_parameters(table: pa.Table) -> list[Any]:
 
 def load_models(algorithm: str, table: pa.Table) -> list[Any]:
     """The fitted models again, from their stored parameters; None for those that keep none (classes of users)."""
-    kept = stored_parameters(table)
-    own = ":" in algorithm
-    return [None if own or p is None else registry.load("label_model", algorithm).from_parameters(p) for p in kept]
+    return [None if ":" in algorithm or p is None else _loaded(algorithm, p) for p in stored_parameters(table)]
+
+
+def _loaded(algorithm: str, parameters: Mapping[str, Any]) -> Any:
+    if "calibration" in parameters:
+        from teachkit.label_models.calibrated import Calibrated
+
+        return Calibrated.from_parameters(parameters)
+    return registry.load("label_model", algorithm).from_parameters(parameters)
 
 
 def parameters_of(models: Sequence[Any]) -> list[Any]:

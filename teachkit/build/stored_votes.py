@@ -209,15 +209,47 @@ def label_codes(label: pa.ChunkedArray, names: Sequence[str], *, multi: bool) ->
     return codes
 
 
+def posteriors_of(run: Executor, node: Node, task: TaskInfo) -> tuple[Any, Any]:
+    """A label set's posteriors over all items of the dataset [N, L], NaN where it has no row; its model's own codes.
+
+    Codes are as in ``codes_of``, before gold and curators decide.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    tables = []
+    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
+        if labels.rows == items.rows:
+            tables.append(run.store.read(labels.key, ["posterior", "model_label"]))
+        else:
+            tables.append(_of_items(run, labels, items, task, "l.posterior, l.model_label"))
+    columns = [table.column("posterior").combine_chunks() for table in tables]
+    shares = [_shares(column, task.labels) for column in columns if isinstance(column, pa.StructArray)]
+    posterior = np.concatenate(shares) if shares else np.zeros((0, len(task.labels)))
+    return posterior, _codes([table.column("model_label") for table in tables], task)
+
+
+def _shares(column: pa.StructArray, labels: Sequence[str]) -> Any:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    fields = [pc.struct_field(column, [number]).to_numpy(zero_copy_only=False) for number in range(len(labels))]
+    return np.stack(fields, axis=1).astype(np.float64)
+
+
 def labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
     """The labels of all items of one part, where the label set lacks some of them."""
+    return _of_items(run, labels, items, task, "l.label").column("label")
+
+
+def _of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo, columns: str) -> pa.Table:
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
 
     dataset, decided = parquet([run.store.path(items.key)], row_number=True), parquet([run.store.path(labels.key)])
     key = quote(task.key)
-    sql = f"select l.label from {dataset} d left join {decided} l on l.{key} = d.{key} order by d.file_row_number"
-    return run.session.table(sql).column("label")
+    sql = f"select {columns} from {dataset} d left join {decided} l on l.{key} = d.{key} order by d.file_row_number"
+    return run.session.table(sql)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,12 @@ class CheckSurroundings:
         """The label set under test, beside its gold."""
         return label_data(self._run, self.target)
 
+    def posteriors(self) -> tuple[Any, Any]:
+        """The posteriors of the label set under test, and its model's own labels."""
+        from teachkit.build.stored_votes import posteriors_of
+
+        return posteriors_of(self._run, self.target, self.task)
+
     @cached_property
     def _cast(self) -> Any:
         from teachkit.build.stored_votes import votes_of

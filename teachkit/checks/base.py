@@ -81,6 +81,9 @@ class Surroundings(Protocol):
     def labels(self) -> Any:
         """The label set under test, beside its gold: ``LabelData``, or ``ValueData`` where labels are values."""
 
+    def posteriors(self) -> tuple[Any, Any]:
+        """Posteriors [N, L] of the label set under test, NaN where it has no row; its model's own labels, as codes."""
+
     def votes(self) -> tuple[Any, ...]:
         """The votes that it was made of: one ``Votes`` (of a multichoice task for each label), or ``Answers``."""
 

@@ -138,6 +138,64 @@ class MacroF1(Quality):
     figure: ClassVar[str] = "macro_f1"
 
 
+class Calibration(Check):
+    """How far posteriors keep their word on a gold split: expected calibration error, Brier score and log-loss."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("label_set",)
+    tasks: ClassVar[tuple[str, ...] | None] = CODED
+    narrows: ClassVar[bool] = False
+
+    class Arguments(Model):
+        """``max_ece`` bounds the error over 10 bins of equal width (``bins: equal_mass``: of equal size)."""
+
+        against: Literal["gold", "gold.train", "gold.tune", "gold.test"] = "gold.test"
+        max_ece: float | None = Field(default=None, ge=0, le=1)
+        max_brier: float | None = Field(default=None, ge=0, le=2)
+        max_log_loss: float | None = Field(default=None, ge=0)
+        bins: Literal["equal_width", "equal_mass"] = "equal_width"
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """A bound is needed, and gold."""
+        need_one(arguments, ("max_ece", "max_brier", "max_log_loss"), "calibration", where)
+        need_gold(target, context, where, "calibration")
+
+    @classmethod
+    def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
+        """Labels and gold."""
+        return with_gold(target, context)
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Compare posteriors with gold."""
+        import numpy as np
+
+        from teachkit.votes import SPLITS
+        from teachkit.votes.label_data import calibration_on
+
+        labels, split = around.labels(), arguments.against.partition(".")[2] or None
+        posterior, said = around.posteriors()
+        looked = np.ones(len(labels.split), dtype=bool) if split is None else labels.split == SPLITS.index(split)
+        gold = np.where(looked[:, None] if labels.multi else looked, labels.gold, -1)
+        found = calibration_on(posterior, said, gold)
+        if not found.items:
+            return Finding(1, f"calibration: no item of {arguments.against} has gold")
+        error = found.expected_error if arguments.bins == "equal_width" else found.expected_error_equal_mass
+        figures = [
+            ("expected calibration error", error, arguments.max_ece),
+            ("Brier score", found.brier, arguments.max_brier),
+            ("log-loss", found.log_loss, arguments.max_log_loss),
+        ]
+        bad = sum(not in_bounds(value, None, limit) for _, value, limit in figures if limit is not None)
+        shown = ", ".join(
+            f"{name} {number(value)}" + ("" if limit is None else f" ({bounds(None, limit)} wanted)")
+            for name, value, limit in figures
+        )
+        unit = "pairs of item and label" if labels.multi else "items"
+        test_gold = split in (None, "test") and labels.quality("test").n > 0
+        message = f"{shown}; on {found.items} {unit} of {arguments.against}, {found.labeled} of them labeled"
+        return Finding(bad, message, error, test_gold=test_gold)
+
+
 class ConflictRate(LabelCheck):
     """The share of items on which voters disagree (multichoice: of pairs of item and label)."""
 

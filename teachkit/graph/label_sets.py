@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from teachkit.project import Definition
     from teachkit.project.models import LabelModelConfig
 
+CALIBRATION_VERSION = INTERVALS_VERSION = 1
+"""Raised when results change; part of the fingerprints of label sets that ask for them."""
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 
 
@@ -55,7 +57,12 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     curators = tuple(n.id for n in people if n.spec.meta.role == "curator") if config.curators else ()
     gold = tuple(n.id for n in people if n.spec.meta.role == "gold")
     gold_columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
-    uses_gold = config.gold == "tune" or config.prefer_gold
+    uses_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
+    _check_own(config, task, definition)
+    if config.calibrate is not None and not task.gold and not gold:
+        advice = "declare 'gold:' in the task, or an annotations file with 'role: gold'"
+        problem = f"calibration is fitted to gold of the tune split, and task '{task.name}' has no gold"
+        raise BadValue(definition.at("calibrate"), key="calibrate", problem=problem, advice=advice)
     _check_abstain(config, chosen, task, definition)
     abstain = {n.id: _abstain(n, config) for n in chosen}
     parameters = {
@@ -86,6 +93,10 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
     }
+    if config.calibrate is not None:
+        canonical["calibrate"] = [config.calibrate, CALIBRATION_VERSION]
+    if config.intervals != "information":
+        canonical["intervals"] = [config.intervals, INTERVALS_VERSION]
     inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
     reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
     reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
@@ -166,6 +177,21 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
             definition.at("type"), key="type", problem=problem, advice=f"write auto, or one of: {listing(fit, 40)}"
         )
     return name, {"name": name, "version": about.version if about else 0}
+
+
+def _check_own(config: LabelModelConfig, task: TaskInfo, definition: Definition) -> None:
+    """A class of the project gives posteriors and no more; of an answer that is a value there is none for each label.
+
+    Neither can be calibrated from outside.
+    """
+    if ":" not in config.type and task.coded:
+        return
+    problem, advice = f"'{config.type}' is a class of the project", "leave it out, or name an algorithm as 'type'"
+    if not task.coded:
+        problem, advice = f"task '{task.name}' is of the kind '{task.kind}': its answers are values", "leave it out"
+    wanted = {"calibrate": config.calibrate is not None, "intervals": config.intervals != "information"}
+    for key in (key for key, asked in wanted.items() if asked):
+        raise BadValue(definition.at(key), key=key, problem=problem, advice=advice)
 
 
 def _python_algorithm(written: str, where: Where, root: Path) -> Any:

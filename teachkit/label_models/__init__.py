@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from teachkit.label_models.auto import Auto
     from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.calibrated import Calibrated
+    from teachkit.label_models.contract import check_label_model, label_model_checks
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.glad import Glad
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
     from teachkit.label_models.ordinal_dawid_skene import OrdinalDawidSkene
+    from teachkit.label_models.summary import lf_summary
     from teachkit.label_models.triplet import Triplet
     from teachkit.label_models.value_base import Predicted, ValueModel
     from teachkit.label_models.wawa import Wawa
@@ -81,6 +84,7 @@ __all__ = [
     "DEFAULTS",
     "Algorithm",
     "Auto",
+    "Calibrated",
     "DawidSkene",
     "Gaussian",
     "Glad",
@@ -101,6 +105,9 @@ __all__ = [
     "Wawa",
     "Weighted",
     "ZeroBasedSkill",
+    "check_label_model",
+    "label_model_checks",
+    "lf_summary",
 ]
 
 __getattr__ = lazy_names(
@@ -125,5 +132,8 @@ __getattr__ = lazy_names(
         "wawa": ("Wawa",),
         "weighted": ("Weighted",),
         "zero_based_skill": ("ZeroBasedSkill",),
+        "calibrated": ("Calibrated",),
+        "summary": ("lf_summary",),
+        "contract": ("check_label_model", "label_model_checks"),
     },
 )  # numba takes a quarter of a second to import

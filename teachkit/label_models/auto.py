@@ -89,7 +89,7 @@ class Auto(LabelModel):
         self.tolerance = tolerance
         self.threads = threads
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn from votes.
 
         Args:
@@ -314,7 +314,7 @@ class _Fit:
         votes, sweep = self.votes, self.sweep
         _, per_voter, _ = rights(sweep.sums)
         if int((per_voter > 0).sum()) < 3 and not self.firm.any():
-            return "fewer than three voters: nothing shows how far to trust each"
+            return "fewer than three voters vote, so nothing shows how far to trust each"
         if votes.n_labels == 1 or math.fsum(self.gold_mass) >= ENOUGH_GOLD:
             return None
         before, after = self._voted_mass_of_start(), self._voted_mass(sweep.posterior)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from teachkit.label_models.estimator import Estimator
 from teachkit.votes import Votes
-from teachkit.votes.intervals import wilson
+from teachkit.votes.intervals import Quality, quality, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 TIE = 1e-9
 TIE_POLICIES = ("abstain", "prior", "first")
@@ -31,7 +32,9 @@ Abstain = Mapping[str, str] | Literal["informative", "at_random"] | None
 class Learned:
     """What a model learned of a voter: how often its votes are right, with an interval; confusion [true, outcome].
 
-    ``support`` is the expected number of items behind each row of the confusion.
+    ``support`` is the expected number of items behind each row of the confusion. ``worth`` is how many votes of known
+    truth would say as much of the accuracy as its ``votes`` do. ``spread`` holds the interval of each cell of the
+    confusion where it was worked out (by ``LabelModel.bootstrap``).
     """
 
     voter: str
@@ -40,22 +43,40 @@ class Learned:
     high: float | None
     confusion: list[list[float]] | None
     support: list[float] | None = None
+    worth: float | None = None
+    votes: float | None = None
+    spread: list[list[list[float]]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
     def confusion_intervals(self) -> list[list[tuple[float, float] | None]] | None:
-        """The Wilson interval of each cell of the confusion; None where no item is expected to have the label."""
+        """The interval of each cell of the confusion; None where no item is expected to have the label.
+
+        That of the bootstrap where there was one, else Wilson's, for as many items as the voter's votes are worth.
+        """
+        if self.spread is not None:
+            return [[(low, high) for low, high in row] for row in self.spread]
         if self.confusion is None or self.support is None:
             return None
-        return [[wilson(share * n, n) for share in row] for row, n in zip(self.confusion, self.support, strict=True)]
+        known = 1.0 if not self.votes or self.worth is None else min(self.worth / self.votes, 1.0)
+        return [
+            [
+                wilson(share * n * known, n * known) if n * known > 0 else ((0.0, 1.0) if n > 0 else None)
+                for share in row
+            ]
+            for row, n in zip(self.confusion, self.support, strict=True)
+        ]
 
 
-class LabelModel:
+class LabelModel(Estimator):
     """A label model on the contract of scikit-learn: learned values end in an underscore.
 
-    ``votes`` may be ``Votes`` or, as Snorkel has them, a matrix of integers [N, V] with -1 for abstain.
+    ``votes`` may be ``Votes``; as Snorkel has them, a matrix of integers [N, V] with -1 for abstain; or a long table
+    (Arrow, a mapping of arrays, a data frame) with the columns ``item``, ``voter`` and ``label``: see
+    ``Votes.from_table``, which also takes other names. Known labels are codes [N] (-1 unknown) or, for votes with
+    names, a mapping from item to label.
     """
 
     name: ClassVar[str] = ""
@@ -66,10 +87,30 @@ class LabelModel:
     prior_: Any
     diagnostics_: dict[str, Any]
     voters_: tuple[str, ...]
+    learned_: list[Learned]
+    labels_: tuple[Hashable, ...] | None = None
+    """The names of the codes; None for votes without names."""
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn from votes; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain``: what silence says."""
         raise TypeError(f"{type(self).__name__} does not define fit")
+
+    @property
+    def classes_(self) -> Any:
+        """The codes 0..K-1, in the order of the columns of posteriors."""
+        return np.arange(len(self.prior_))
+
+    @property
+    def n_features_in_(self) -> int:
+        """V, the number of voters."""
+        return len(self.voters_)
+
+    def fit_predict(
+        self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None, tie_policy: str = "abstain"
+    ) -> Any:
+        """``fit`` and ``predict`` of the same votes."""
+        self.fit(votes, gold, abstain=abstain)
+        return self.predict(votes, tie_policy=tie_policy)
 
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K]."""
@@ -83,8 +124,59 @@ class LabelModel:
     def predict(self, votes: Any, *, tie_policy: str = "abstain") -> Any:
         """The label of each item [N]; -1 without votes, and for ties under the policy ``abstain``."""
         votes = self._known(votes)
-        codes = decide(self.pattern_proba(votes), votes.votes_per_pattern, self.prior_, tie_policy)
-        return codes[votes.pattern_of]
+        return self.answers(votes, tie_policy)[1][votes.pattern_of]
+
+    def answers(self, votes: Votes, tie_policy: str) -> tuple[Any, Any]:
+        """Posterior [P, K] and label [P] of each pattern, as in ``predict_proba`` and ``predict``."""
+        found = self.pattern_proba(votes)
+        return found, decide(found, votes.votes_per_pattern, self.prior_, tie_policy)
+
+    def bootstrap(self, votes: Any, gold: Any | None = None, *, replicates: int = 119, level: float = 0.95) -> Self:
+        """Give what was learned of voters intervals by drawing items again: see ``teachkit.label_models.bootstrap``.
+
+        Dearer than a fit, and wider than its own intervals, which take other voters as they are. ``votes`` and ``gold``
+        are what was fitted.
+        """
+        from teachkit.label_models.bootstrap import bootstrap, with_intervals
+
+        split, clamp = with_gold(self._known(votes), gold)
+        informative = getattr(self, "informative_", np.ones(len(self.voters_), dtype=bool))
+        spread = bootstrap(
+            split, clamp, informative, replicates=replicates, level=level, threads=getattr(self, "threads", 1)
+        )
+        self.learned_ = with_intervals(self.voter_report(), spread, informative)
+        return self
+
+    def quality(self, votes: Any, gold: Any, *, tie_policy: str = "abstain") -> Quality:
+        """How labels compare with gold, over all items with gold and over the labeled ones, with coverage."""
+        known = self._known(votes)
+        truth = gold_codes(known, gold)
+        return quality(
+            self.predict(known, tie_policy=tie_policy), truth, max(known.n_labels, int(truth.max(initial=0)) + 1)
+        )
+
+    def score(
+        self, votes: Any, gold: Any, *, over: Literal["all", "labeled"] = "all", tie_policy: str = "abstain"
+    ) -> float:
+        """Accuracy over all items with gold, where an item without a label is wrong, or over the ``labeled`` ones.
+
+        NaN without such items. ``quality`` has both, with coverage and an interval.
+        """
+        if over not in ("all", "labeled"):
+            raise ValueError(f"over is 'all' or 'labeled', not '{over}'")
+        found = self.quality(votes, gold, tie_policy=tie_policy)
+        value = found.accuracy if over == "all" else found.accuracy_labeled
+        return math.nan if value is None else value
+
+    def label_table(self, votes: Any, *, tie_policy: str = "abstain") -> Any:
+        """An Arrow table with a row for each item: item, label (null if there is none), confidence, posterior, votes.
+
+        Items and labels have the names that the votes have.
+        """
+        from teachkit.votes.tables import label_table
+
+        known = self._known(votes)
+        return label_table(known, self.predict(known, tie_policy=tie_policy), self.predict_proba(known))
 
     def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
         """What each voter that voted adds, [K] log-odds to each label (up to a constant)."""
@@ -105,30 +197,68 @@ class LabelModel:
 
     def _to_fit(self, votes: Any, gold: Any | None) -> tuple[Votes, Any]:
         """The votes, with patterns split by gold, and the known label of each pattern (-1: none)."""
-        if not isinstance(votes, Votes):
-            votes = Votes.from_matrix(votes, self._least_labels(np.asarray(votes), gold))
-        self.voters_ = votes.voters
-        return with_gold(votes, gold)
+        given = as_votes(votes)
+        if not isinstance(given, Votes):
+            matrix, names = given
+            given = Votes.from_matrix(matrix, self._least_labels(matrix, gold), names)
+        self.voters_, self.labels_ = given.voters, given.labels
+        return with_gold(given, gold)
 
     def _least_labels(self, matrix: Any, gold: Any | None) -> int:
         """K of a matrix: as many labels as votes, gold or a given class prior have, two at least."""
-        known = -1 if gold is None else int(np.asarray(gold).max(initial=-1))
         given = 0 if isinstance(self.class_prior, str) else len(self.class_prior)
-        return max(2, int(matrix.max(initial=-1)) + 1, known + 1, given)
+        codes = [np.asarray(c) for c in (matrix, gold) if c is not None and not isinstance(c, Mapping)]
+        return max(2, given, *(int(c.max(initial=-1)) + 1 for c in codes if c.dtype.kind in "iub"))
 
     def _known(self, given: Any) -> Votes:
         """The votes, if they are of the voters and on the labels that were fitted."""
-        if isinstance(given, Votes):
-            votes = given
-        else:
-            matrix = np.asarray(given)
-            names = self.voters_ if matrix.ndim == 2 and matrix.shape[1] == len(self.voters_) else None
-            votes = Votes.from_matrix(matrix, len(self.prior_), names)
+        if not hasattr(self, "voters_"):
+            raise ValueError(f"{type(self).__name__} is not fitted yet: call fit first")
+        votes = as_votes(given, self.voters_, self.labels_)
+        if not isinstance(votes, Votes):
+            matrix, names = votes
+            if names is None and matrix.ndim == 2 and matrix.shape[1] != len(self.voters_):
+                raise ValueError(f"a matrix of {matrix.shape[1]} columns, but fitted on {len(self.voters_)} voters")
+            votes = Votes.from_matrix(matrix, len(self.prior_), names or self.voters_)
         if votes.voters != self.voters_:
             raise ValueError(f"fitted on the voters {list(self.voters_)}, not on {list(votes.voters)}")
         if votes.n_labels != len(self.prior_):
             raise ValueError(f"fitted on {len(self.prior_)} labels, not on {votes.n_labels}")
+        if None not in (votes.labels, self.labels_) and votes.labels != self.labels_:
+            raise ValueError(f"fitted on the labels {list(self.labels_ or ())}, not on {list(votes.labels or ())}")
         return votes
+
+
+def as_votes(
+    given: Any, voters: Sequence[str] | None = None, labels: Sequence[Hashable] | None = None
+) -> Votes | tuple[Any, list[str] | None]:
+    """Votes as they are, or of a long table; else a matrix, and the names that its columns have, if they are texts."""
+    from teachkit.votes.tables import COLUMNS, column_names, is_long_table
+
+    if isinstance(given, Votes):
+        return given
+    if is_long_table(given):
+        return Votes.from_table(given, voters=voters, labels=labels)
+    names = column_names(given)
+    if names is not None and (isinstance(given, dict) or not hasattr(given, "__array__")):
+        wanted = "', '".join(COLUMNS)
+        raise ValueError(f"a table of votes has the columns '{wanted}' (others: Votes.from_table), not {names}")
+    named = names is not None and all(isinstance(name, str) for name in names)
+    return np.asarray(given), names if named else None
+
+
+def gold_codes(votes: Votes, gold: Any) -> Any:
+    """Known labels as codes [N], -1 unknown: from codes, or from labels by name of the item.
+
+    Raises:
+        ValueError: they are not integers, or not one for each item.
+    """
+    codes = votes.codes_of(gold) if isinstance(gold, Mapping) else np.asarray(gold)
+    if codes.size and codes.dtype.kind not in "iub":
+        raise ValueError(f"gold has integers, -1 where it is unknown, not {codes.dtype}")
+    if codes.shape != (votes.n_items,):
+        raise ValueError(f"gold has {codes.size} codes for {votes.n_items} items")
+    return np.maximum(codes.astype(np.int64), -1)
 
 
 def class_prior(declared: Any, mass: Any, strength: float) -> Any:
@@ -172,9 +302,7 @@ def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     """Votes whose patterns are split by known gold, and the label to hold fixed for each (-1: none)."""
     if gold is None:
         return votes, np.full(votes.n_patterns, -1, dtype=np.int64)
-    gold = np.maximum(np.asarray(gold, dtype=np.int64), -1)
-    if gold.shape != (votes.n_items,):
-        raise ValueError(f"gold has {gold.size} codes for {votes.n_items} items")
+    gold = gold_codes(votes, gold)
     if gold.max(initial=-1) >= votes.n_labels:
         raise ValueError(f"gold is not within -1..{votes.n_labels - 1}")
     found, pattern_of = np.unique(votes.pattern_of * (votes.n_labels + 1) + gold + 1, return_inverse=True)

@@ -44,7 +44,7 @@ class Glad(LabelModel):
         self.tolerance = tolerance
         self.threads = threads
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn abilities; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
         if self.n_iter < 0:
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")

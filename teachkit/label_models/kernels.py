@@ -334,15 +334,117 @@ def count_three(
             sums[row, 2] += c
 
 
+def worth(indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any) -> tuple[Any, Any]:
+    """How many votes of known truth would say as much of each voter's accuracy [V], against less and against more.
+
+    A label that a voter gives has the probability q, and s = q (1 - a) / (q (1 - a) + (1 - q) a) without its own vote,
+    where a is its accuracy ``share`` [V], the mean of q. As a function of t, the log-likelihood of its votes is the sum
+    of log(t s + (1 - t)(1 - s)), concave with its top at t = a. That of a binomial sample of n trials falls by
+    n KL(a, t) from there; the n found here is the one with which both fall by ``_DROP`` at the same t. It is the number
+    of votes where each s is 0 or 1, and nothing where each is 1/2. The sum goes over ``_BINS`` means of s. Other voters
+    are taken as they are.
+    """
+    voters = len(share)
+    count, chance = np.zeros((voters, _BINS)), np.zeros((voters, _BINS))
+    below, above = np.zeros(voters), np.zeros(voters)
+    _chances(indptr, voter, code, weight, posterior, share, count, chance)
+    _worth(count, chance, share, below, above)
+    return below, above
+
+
+_BINS = 64
+_DROP = 1.920729410347  # half of 1.96 squared: the 95 % interval of a likelihood
+_EDGE = 1e-12
+
+
 @jit
-def doubts(
-    indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, out: Any
+def _chances(
+    indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any, count: Any, chance: Any
 ) -> None:  # pragma: no cover - compiled
-    """For each voter, to ``out`` [V], the variance of its number of right votes that not knowing the labels leaves."""
     for p in range(len(weight)):
         for i in range(indptr[p], indptr[p + 1]):
-            q = posterior[p, code[i]]
-            out[voter[i]] += weight[p] * q * (1.0 - q)
+            v = voter[i]
+            q, a = posterior[p, code[i]], min(max(share[v], _EDGE), 1.0 - _EDGE)
+            mine = q * (1.0 - a)
+            s = mine / (mine + (1.0 - q) * a)
+            place = min(int(s * _BINS), _BINS - 1)
+            count[v, place] += weight[p]
+            chance[v, place] += weight[p] * s
+
+
+@jit
+def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:  # pragma: no cover - compiled
+    for v in range(len(share)):
+        a = min(max(share[v], _EDGE), 1.0 - _EDGE)
+        total = 0.0
+        for b in range(_BINS):
+            total += count[v, b]
+        for side in range(2):
+            near, far = a, _EDGE if side == 0 else 1.0 - _EDGE
+            if total <= 0.0 or _fall(count[v], chance[v], a, far) < _DROP:
+                continue
+            for _ in range(40):
+                middle = 0.5 * (near + far)
+                if _fall(count[v], chance[v], a, middle) < _DROP:
+                    near = middle
+                else:
+                    far = middle
+            apart = a * log(a / near) + (1.0 - a) * log((1.0 - a) / (1.0 - near))
+            found = min(_DROP / apart, total) if apart > 0.0 else total
+            if side == 0:
+                below[v] = found
+            else:
+                above[v] = found
+
+
+@jit
+def _fall(count: Any, chance: Any, a: float, t: float) -> float:  # pragma: no cover - compiled
+    """How much less likely a voter's votes are with the accuracy t than with a."""
+    found = 0.0
+    for b in range(_BINS):
+        if count[b] > 0.0:
+            s = min(chance[b] / count[b], 1.0)
+            found += count[b] * (log(a * s + (1.0 - a) * (1.0 - s)) - log(t * s + (1.0 - t) * (1.0 - s)))
+    return found
+
+
+def signatures(indptr: Any, voter: Any, code: Any, weight: Any, voters: int) -> Any:
+    """A number [V] for each voter, equal for voters that say the same everywhere; rows of weight 0 do not count."""
+    out = np.zeros(voters, dtype=np.uint64)
+    _signatures(indptr, voter, code, weight, out)
+    return out
+
+
+@jit
+def _signatures(indptr: Any, voter: Any, code: Any, weight: Any, out: Any) -> None:  # pragma: no cover - compiled
+    for p in range(len(weight)):
+        if weight[p] > 0.0:
+            z = np.uint64(p + 1) * np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            for i in range(indptr[p], indptr[p + 1]):
+                out[voter[i]] += z * np.uint64(code[i] + 1)
+
+
+def draw(item: Any, seed: int, weight: Any) -> None:
+    """Draw as many items as there are, with replacement: adds 1 to ``weight`` [P] for each, ``item`` [N] its pattern.
+
+    By splitmix64 (G. L. Steele, D. Lea, C. H. Flood, OOPSLA 2014), so that every release of numpy draws the same.
+    """
+    _draw(item, np.uint64(seed), weight)
+
+
+@jit
+def _draw(item: Any, seed: Any, weight: Any) -> None:  # pragma: no cover - compiled
+    n = np.uint64(len(item))
+    state = seed * np.uint64(0xD1342543DE82EF95)
+    for _ in range(len(item)):
+        state += np.uint64(0x9E3779B97F4A7C15)
+        z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+        weight[item[((z >> np.uint64(32)) * n) >> np.uint64(32)]] += 1.0
 
 
 # ---------------------------------------------------------------------------- over voters

@@ -51,7 +51,7 @@ class LikelihoodModel(LabelModel):
         self.tolerance = tolerance
         self.threads = threads
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Maximum a posteriori by EM from a majority start.
 
         Args:

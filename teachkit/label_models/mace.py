@@ -54,10 +54,10 @@ class Mace(LikelihoodModel):
     def _policies(self, abstain: Abstain) -> Any:
         return np.zeros_like(super()._policies(abstain))
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """As ``LikelihoodModel.fit``; ``abstain`` is not used."""
         self._knows: Any = None
-        return super().fit(votes, gold=gold, abstain=abstain)
+        return super().fit(votes, gold, abstain=abstain)
 
     def _likelihood(self, sums: Any, mass: Any) -> Any:
         voters, k, _ = sums.shape

@@ -34,7 +34,7 @@ class Majority(LabelModel):
         self.class_prior = class_prior
         self.threads = threads
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn the class prior, and how often each voter agrees with the shares (its own vote counts in them)."""
         folded, clamp = self._to_fit(votes, gold)
         weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
 
 if TYPE_CHECKING:
+    from teachkit.label_models.base import Learned
     from teachkit.votes import Votes
 
 MOST_OUTCOMES = 4096
@@ -68,6 +70,10 @@ class OneVersusRest(MomentModel):
         out = np.ones((voters, labels + 1, labels))
         out[:, :labels] = exp_all(np.clip(odds, -30.0, 30.0).ravel()).reshape(odds.shape)
         return out, int(self.n_iter or 1)
+
+    def _report(self, votes: Votes, sweep: Sweep) -> list[Learned]:
+        """Odds are no confusion matrix."""
+        return [replace(found, confusion=None, support=None) for found in super()._report(votes, sweep)]
 
     def _weigh(self, votes: Votes, clamp: Any, weight: Any, label: int) -> Any:
         """[V, 2]: the log-odds of ``label`` that a vote for it makes, and a vote for another."""

@@ -33,7 +33,7 @@ class SkillModel(LabelModel):
         self.class_prior = class_prior
         self.threads = threads
 
-    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn skills; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
         folded, clamp = self._to_fit(votes, gold)
         weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)

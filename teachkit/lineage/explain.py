@@ -13,7 +13,16 @@ from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.graph.node import FUNCTIONS
 from teachkit.lineage.records import source_records
-from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice, weigh_values
+from teachkit.lineage.weigh import (
+    BY_THE_MODEL,
+    LeftOut,
+    Vote,
+    WhatIf,
+    weigh_choice,
+    weigh_multichoice,
+    weigh_values,
+    without_each,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +47,8 @@ class VoteShare:
     vote makes (``left_out``); for a number the weight of the answer in the label; None for decisions above the model.
     ``polarity`` is -1 for "not this label", which only voters of a multichoice task say. Of a prompt: the model that
     answered, its reason, the key of the request, what it cost in USD, and where it has scores the raw one, and the
-    probability of being right that calibration makes of it.
+    probability of being right that calibration makes of it. ``what_if`` is
+    what the label model would answer if the voter had abstained.
     """
 
     voter: str
@@ -57,18 +67,19 @@ class VoteShare:
     cost: float | None = None
     raw_score: float | None = None
     probability: float | None = None
+    what_if: WhatIf | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything that a label is made of.
 
-    Where ``measure`` is ``log_odds``, ``prior`` and the contributions of ``votes`` and ``silence`` add up to the
-    logarithm of posterior of ``toward`` over posterior of ``against``. For multichoice, votes are about one label each,
-    and their log-odds are for that label being right against it not being so. Where it is ``weight``, contributions and
-    ``prior`` (the weight of what all items have in common) add up to 1, as they do, without a prior, for shares of
-    answers that are values. ``posterior`` maps labels to probabilities; where answers are values it is what the label
-    set's column holds.
+    Where ``measure`` is ``log_odds``, ``prior``, the contributions of ``votes`` and ``silence``, and ``calibration``
+    (None where posteriors are not calibrated) add up to the logarithm of posterior of ``toward`` over posterior of
+    ``against``. For multichoice, votes are about one label each, and their log-odds are for that label being right
+    against it not being so. Where it is ``weight``, contributions and ``prior`` (the weight of what all items have in
+    common) add up to 1, as they do, without a prior, for shares of answers that are values.
+    ``posterior`` maps labels to probabilities; where answers are values it is what the label set's column holds.
     """
 
     item: Any
@@ -91,6 +102,7 @@ class Explanation:
     task: str = ""
     published: bool = True
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    calibration: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values: the documented JSON of ``teachkit lineage``."""
@@ -183,8 +195,11 @@ class Explainer:
         if self.task.coded:
             weigh = weigh_multichoice if self.task.multi else weigh_choice
             weighed = weigh(models, votes, posterior, self.labels)
+            policy = self.node.spec.config.tie_policy
+            without = without_each(models, votes, self.labels, policy, multi=self.task.multi)
         else:
             weighed = weigh_values(models[0], votes, self.task.kind)
+            without = {}
         return Explanation(
             item=found.labels[self.task.key],
             label=found.labels["label"],
@@ -196,7 +211,7 @@ class Explainer:
             against=weighed.against,
             measure=weighed.measure,
             prior=weighed.prior,
-            votes=[self._share(vote, weighed.contributions.get(self._key(vote))) for vote in votes],
+            votes=[self._share(v, weighed.contributions.get(self._key(v)), without.get(v.voter)) for v in votes],
             silence=weighed.silence,
             row=found.row,
             sources=sources,
@@ -213,6 +228,7 @@ class Explainer:
             task=self.task.name,
             published=self.is_published,
             diagnostics=weighed.diagnostics,
+            calibration=weighed.calibration,
         )
 
     def _key(self, vote: Vote) -> tuple[str, Any]:
@@ -362,7 +378,7 @@ class Explainer:
                 vote = Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None)
                 of_row[judgment["row"]].append(vote)
 
-    def _share(self, vote: Vote, contribution: float | None) -> VoteShare:
+    def _share(self, vote: Vote, contribution: float | None, what_if: WhatIf | None) -> VoteShare:
         about = self.inputs[vote.node]
         path = about["path"]
         return VoteShare(
@@ -382,6 +398,7 @@ class Explainer:
             cost=vote.answer.get("cost"),
             raw_score=_number(vote.answer.get("raw_score")),
             probability=_number(vote.answer.get("probability")),
+            what_if=what_if if vote.kind in BY_THE_MODEL else None,
         )
 
     def _commit(self, path: str, definition: str) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.decisions import model_answers
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:
@@ -53,9 +55,11 @@ class Weighed:
     contributions: Mapping[tuple[str, Any], float]
     silence: Mapping[str, float]
     diagnostics: Mapping[str, Any]
+    calibration: float | None = None
+    """What calibration adds to the log-odds; None where posteriors are not calibrated."""
 
 
-_BY_THE_MODEL = ("lf", "prompt", "annotator")
+BY_THE_MODEL = ("lf", "prompt", "annotator")
 
 
 def weigh_choice(
@@ -67,10 +71,10 @@ def weigh_choice(
     model = models[0]
     if model is None:
         return Weighed(labels[toward], labels[against], "none", None, {}, {}, {})
-    codes = {v.voter: labels.index(v.label) for v in votes if v.kind in _BY_THE_MODEL}
+    codes = {v.voter: labels.index(v.label) for v in votes if v.kind in BY_THE_MODEL}
     moved = _contributions(model, codes, len(labels))
     if isinstance(model, LeftOut):
-        said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in _BY_THE_MODEL}
+        said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in BY_THE_MODEL}
         return Weighed(labels[toward], None, "left_out", None, said, {}, {})
     if hasattr(model, "log_prior"):
         odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
@@ -79,9 +83,23 @@ def weigh_choice(
     else:
         odds = {voter: float(found[toward]) for voter, found in moved.items()}
         prior, measure = None, "share"
-    said = {(v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in _BY_THE_MODEL}
+    said = {(v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in BY_THE_MODEL}
     silence = {voter: value for voter, value in odds.items() if voter not in codes}
-    return Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_)
+    calibration = _calibration(model, codes, posterior[labels[toward]], posterior[labels[against]], (toward, against))
+    return Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_, calibration)
+
+
+def _calibration(
+    model: Any, codes: Mapping[str, int], likeliest: float, next_one: float, places: tuple[int, int]
+) -> float | None:
+    """The log-odds of two calibrated posteriors, less those of the model's own."""
+    if not hasattr(model, "raw_pattern_proba"):
+        return None
+    votes = _as_votes(model, [codes], len(model.prior_))
+    raw, other = (float(model.raw_pattern_proba(votes)[0][place]) for place in places)
+    if not (raw and other and likeliest and next_one):
+        return None
+    return math.log(likeliest) - math.log(next_one) - (math.log(raw) - math.log(other))
 
 
 def weigh_multichoice(
@@ -93,7 +111,7 @@ def weigh_multichoice(
     for label, model in zip(labels, models, strict=True):
         if model is None:
             continue
-        codes = {v.voter: int(v.yes) for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
+        codes = {v.voter: int(v.yes) for v in votes if v.kind in BY_THE_MODEL and v.label == label}
         measure = _measure(model)
         for voter, found in _contributions(model, codes, 2).items():
             if voter in codes:
@@ -109,7 +127,7 @@ def weigh_values(model: Any, votes: Sequence[Vote], kind: str) -> Weighed:
         return Weighed(None, None, "none", None, {}, {}, {})
     voters = model.voters_
     about = value_kind(kind)
-    said = {v.voter: about.hashable(v.label) for v in votes if v.kind in _BY_THE_MODEL and v.voter in voters}
+    said = {v.voter: about.hashable(v.label) for v in votes if v.kind in BY_THE_MODEL and v.voter in voters}
     places = [voters.index(voter) for voter in said]
     answers = Answers.from_long(
         kind, [0] * len(said), places, about.made(list(said.values())), voters=voters, n_items=1
@@ -127,10 +145,66 @@ def _measure(model: Any) -> str:
 
 def _contributions(model: Any, codes: Mapping[str, int], k: int) -> dict[str, Any]:
     """What each voter adds [K] on an item with these votes."""
+    found: dict[str, Any] = model.contributions(_as_votes(model, [codes], k), 0)
+    return found
+
+
+def _as_votes(model: Any, items: Sequence[Mapping[str, int]], k: int) -> Votes:
+    """Items with these codes, by voter."""
     import numpy as np
 
     from teachkit.votes import Votes
 
-    columns = [np.array([codes.get(voter, -1)], dtype=np.int16) for voter in model.voters_]
-    found: dict[str, Any] = model.contributions(Votes.from_columns(model.voters_, columns, k, n_items=1), 0)
-    return found
+    columns = [np.array([item.get(voter, -1) for item in items], dtype=np.int16) for voter in model.voters_]
+    return Votes.from_columns(model.voters_, columns, k, n_items=len(items))
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What the label model would answer if a voter had abstained, with all that it learned as it is."""
+
+    label: Any
+    confidence: float | None
+    posterior: Mapping[str, float]
+    changes: bool
+    """Whether it is another label than the model gives now."""
+
+
+def without_each(
+    models: Sequence[Any], votes: Sequence[Vote], labels: Sequence[str], tie_policy: str, *, multi: bool
+) -> dict[str, WhatIf]:
+    """For each voter of an item, what the label models would answer without it; nothing where they are not known.
+
+    The label is by the models alone, whoever decided. A voter that abstains is silent, which may say something itself.
+    """
+    voters = list(dict.fromkeys(v.voter for v in votes if v.kind in BY_THE_MODEL))
+    if not voters or None in models:
+        return {}
+    cases: list[str | None] = [None, *voters]
+    if multi:
+        of_label = [
+            {v.voter: int(v.yes) for v in votes if v.label == name and v.kind in BY_THE_MODEL} for name in labels
+        ]
+    else:
+        of_label = [{v.voter: labels.index(v.label) for v in votes if v.kind in BY_THE_MODEL}]
+    stacked = [
+        _as_votes(model, [{w: c for w, c in said.items() if w != gone} for gone in cases], 2 if multi else len(labels))
+        for model, said in zip(models, of_label, strict=True)
+    ]
+    plain = [model.model if isinstance(model, LeftOut) else model for model in models]
+    posterior, codes = model_answers(stacked, plain, tie_policy, multi=multi)
+    found = [_label_of(codes[i], posterior[i], labels, multi=multi) for i in range(len(cases))]
+    return {
+        voter: WhatIf(label, sure, dict(zip(labels, map(float, posterior[i]), strict=True)), label != found[0][0])
+        for i, (voter, (label, sure)) in enumerate(zip(voters, found[1:], strict=True), start=1)
+    }
+
+
+def _label_of(codes: Any, posterior: Any, labels: Sequence[str], *, multi: bool) -> tuple[Any, float | None]:
+    """A label by name, or the list of labels of a multichoice item, and how sure the model is of it."""
+    if not multi:
+        return (None, None) if codes < 0 else (labels[int(codes)], float(posterior[int(codes)]))
+    if (codes < 0).any():
+        return None, None
+    sure = [float(p) if yes else 1 - float(p) for yes, p in zip(codes, posterior, strict=True)]
+    return [name for name, yes in zip(labels, codes, strict=True) if yes], min(sure)

@@ -347,6 +347,12 @@ class LabelModelConfig(Model):
     gold: Literal["ignore", "tune"] = Field(
         default="ignore", description="'tune' holds gold of the tune split fixed in the fit."
     )
+    calibrate: Literal["isotonic", "temperature"] | None = Field(
+        default=None, description="Fit the posteriors to gold of the tune split, by this method."
+    )
+    intervals: Literal["information", "bootstrap"] = Field(
+        default="information", description="Where the intervals of learned accuracies come from."
+    )
     unlabeled: Literal["keep", "drop"] = Field(
         default="keep", description="Items without a vote: a row with label NULL, or none."
     )

@@ -13,6 +13,7 @@ from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze_values import value_rows
+from teachkit.review.calibration import calibration_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Graph, Node, TaskInfo
+    from teachkit.votes.calibration import PosteriorCalibration
 
 GOLD = ("train", "tune", "test", "all")
 
@@ -71,6 +73,10 @@ class TaskAnalysis:
     voters: Sequence[VoterRow]
     missing: Sequence[str]
     test_looks: int | None = None
+    calibration: PosteriorCalibration | None = None
+    """How far the label set's posteriors keep their word on this gold; None without."""
+    doubts: Sequence[str] = ()
+    """What the fit can be doubted for, in sentences."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -123,6 +129,10 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         voters=rows,
         missing=missing,
         test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
+        calibration=(
+            calibration_of(run, task, node, codes) if node and node.id in run.outputs and task.coded else None
+        ),
+        doubts=_doubts(run, node, task, splits),
     )
 
 
@@ -231,6 +241,27 @@ def measured_gold(task: TaskInfo, gold: Any, wanted: str | None) -> tuple[Any, s
 
 def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     """What the label model learned of each voter, for each of its binary models."""
+    return [{found["voter"]: found for found in p["learned"]} if p else {} for p in _parameters(run, node)]
+
+
+def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str) -> list[str]:
+    """Doubts about the fit, in sentences; of multichoice those about each label's model, by its name."""
+    from teachkit.label_models.diagnostics import doubts
+
+    kept = [(p or {}).get("diagnostics", {}) for p in _parameters(run, node)]
+    said = []
+    if splits not in ("train", "test") and any(k.get("calibration", {}).get("problem", "") is None for k in kept):
+        said.append("Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test.")
+    for label, found in zip(task.labels, kept, strict=False):
+        if task.multi:
+            said += [f"{label}: {sentence}" for sentence in doubts(found, (None, label))]
+        else:
+            said += doubts(found, task.labels)
+    return said
+
+
+def _parameters(run: Executor, node: Node | None) -> list[Any]:
+    """The parameters of a label set's models; None for a model that keeps none."""
     if node is None:
         return []
     try:
@@ -242,8 +273,7 @@ def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     parameters = run.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
     if parameters is None:
         return []
-    kept = stored_parameters(run.store.read(parameters.key))
-    return [{found["voter"]: found for found in p["learned"]} if p else {} for p in kept]
+    return stored_parameters(run.store.read(parameters.key))
 
 
 def _rows(votes: Any, gold: Any, task: TaskInfo, number: int, kinds: Any, learned: Any) -> list[VoterRow]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from teachkit.votes.answers import Answers
 from teachkit.votes.intervals import wilson
+from teachkit.votes.patterns import judge, tally, tally_matrix
+from teachkit.votes.votes import MOST_LABELS, Votes, as_matrix
 
 if TYPE_CHECKING:
-    from teachkit.votes.votes import Votes
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,80 +42,90 @@ class VoterAnalysis:
         return asdict(self)
 
 
-def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
-    """Analyze every voter; ``gold`` are codes [N], -1 where unknown."""
-    pattern, per = votes.entry_pattern, votes.votes_per_pattern
-    weight = votes.counts[pattern]
-    n, size = votes.n_items, len(votes.voters)
-    voted = _sum(votes.voter, weight, size)
-    overlap = _sum(votes.voter, weight * (per > 1)[pattern], size)
-    conflict = _sum(votes.voter, weight * _differ(votes)[pattern], size)
-    right, judged = _against_gold(votes, gold, size)
-    out = []
-    for v, (name, polarity) in enumerate(zip(votes.voters, polarities(votes), strict=True)):
-        low, high = wilson(right[v], judged[v]) or (None, None)
-        out.append(
-            VoterAnalysis(
-                name,
-                polarity,
-                int(voted[v]),
-                _share(voted[v], n) or 0.0,
-                _share(overlap[v], n) or 0.0,
-                _share(conflict[v], n) or 0.0,
-                _share(overlap[v], voted[v]),
-                _share(conflict[v], voted[v]),
-                int(right[v]),
-                int(judged[v] - right[v]),
-                _share(right[v], judged[v]),
-                low,
-                high,
-            )
-        )
-    return out
+def analyze(votes: Any, gold: Any | None = None, *, voters: Sequence[str] | None = None) -> list[VoterAnalysis]:
+    """Analyze every voter.
+
+    Args:
+        votes: ``Votes``, or a matrix of integers [N, V], -1 for abstain (fastest in rows, as numpy lays them out).
+        gold: Codes [N], -1 where unknown.
+        voters: Names [V] for a matrix.
+
+    Raises:
+        ValueError: the matrix is none of votes; gold or names do not fit it.
+    """
+    if isinstance(votes, Votes):
+        counts, seen, _ = _tally(votes)
+        if gold is not None:
+            judge(votes.indptr, votes.voter, votes.code, votes.pattern_of, _truth(gold, votes.n_items), counts)
+        return _analyses(votes.voters, votes.n_items, counts, seen)
+    matrix = as_matrix(votes)
+    names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else [str(name) for name in voters]
+    if len(names) != matrix.shape[1]:
+        raise ValueError(f"{len(names)} names for {matrix.shape[1]} voters")
+    counts, seen, least = tally_matrix(matrix, None if gold is None else _truth(gold, len(matrix)))
+    if least < -1 or seen.shape[1] > MOST_LABELS:
+        raise ValueError(f"codes of votes are -1 for an abstention, and 0 to {MOST_LABELS - 1:,}")
+    return _analyses(names, len(matrix), counts, seen)
+
+
+def _analyses(names: Sequence[str], n: int, counts: Any, seen: Any) -> list[VoterAnalysis]:
+    return [
+        _analysis(name, n, tuple(np.flatnonzero(labels).tolist()), *found)
+        for name, labels, found in zip(names, seen, counts.T.tolist(), strict=True)
+    ]
+
+
+def _analysis(
+    name: str, n: int, polarity: tuple[int, ...], voted: int, overlap: int, conflict: int, judged: int, right: int
+) -> VoterAnalysis:
+    low, high = wilson(right, judged) or (None, None)
+    return VoterAnalysis(
+        name,
+        polarity,
+        voted,
+        _share(voted, n) or 0.0,
+        _share(overlap, n) or 0.0,
+        _share(conflict, n) or 0.0,
+        _share(overlap, voted),
+        _share(conflict, voted),
+        right,
+        judged - right,
+        _share(right, judged),
+        low,
+        high,
+    )
 
 
 def conflict_rate(votes: Votes | Answers) -> float:
     """The share of items on which voters disagree."""
     if isinstance(votes, Answers):
         return float(votes.conflicting.mean()) if votes.n_items else 0.0
-    return float(votes.counts[_differ(votes)].sum() / votes.n_items) if votes.n_items else 0.0
+    return overview(votes)[2]
+
+
+def overview(votes: Votes) -> tuple[Any, Any, float]:
+    """Votes of each voter [V], whether it gives each label [V, K], and the share of items on which voters disagree."""
+    counts, seen, differ = _tally(votes)
+    return counts[0], seen, float(votes.counts[differ].sum() / votes.n_items) if votes.n_items else 0.0
 
 
 def polarities(votes: Votes) -> list[tuple[int, ...]]:
     """The labels that each voter votes for."""
-    k = votes.n_labels
-    found = np.bincount(votes.voter.astype(np.int64) * k + votes.code, minlength=len(votes.voters) * k)
-    return [tuple(np.flatnonzero(row).tolist()) for row in found.reshape(-1, k)]
+    return [tuple(np.flatnonzero(row).tolist()) for row in _tally(votes)[1]]
 
 
-def _differ(votes: Votes) -> Any:
-    """Whether the votes of a pattern are not all equal [P]."""
-    out = np.zeros(votes.n_patterns, dtype=bool)
-    voted = np.flatnonzero(votes.votes_per_pattern)
-    starts = votes.indptr[voted]
-    if len(voted):
-        out[voted] = np.minimum.reduceat(votes.code, starts) != np.maximum.reduceat(votes.code, starts)
-    return out
+def _tally(votes: Votes) -> tuple[Any, Any, Any]:
+    return tally(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels)
 
 
-def _against_gold(votes: Votes, gold: Any | None, size: int) -> tuple[Any, Any]:
-    """Right votes and votes of each voter [V] on items with gold."""
-    if gold is None:
-        return np.zeros(size, np.int64), np.zeros(size, np.int64)
-    gold = np.asarray(gold, dtype=np.int64)
-    if gold.shape != (votes.n_items,):
-        raise ValueError(f"gold has {gold.size} codes for {votes.n_items} items")
-    known = np.flatnonzero(gold >= 0)
-    k = max(votes.n_labels, int(gold.max(initial=0)) + 1)
-    pairs, counts = np.unique(votes.pattern_of[known] * k + gold[known], return_counts=True)
-    judged = votes.regrouped(pairs // k, np.zeros(0, np.int64))
-    pattern = judged.entry_pattern
-    right = counts[pattern] * (judged.code == (pairs % k)[pattern])
-    return _sum(judged.voter, right, size), _sum(judged.voter, counts[pattern], size)
-
-
-def _sum(index: Any, weight: Any, size: int) -> Any:
-    return np.bincount(index, weights=weight.astype(np.float64), minlength=size).astype(np.int64)
+def _truth(gold: Any, n: int) -> Any:
+    """Gold as codes [N], -1 where unknown."""
+    codes = np.asarray(gold)
+    if codes.size and codes.dtype.kind not in "iub":
+        raise ValueError(f"gold has integers, -1 where it is unknown, not {codes.dtype}")
+    if codes.shape != (n,):
+        raise ValueError(f"gold has {codes.size} codes for {n} items")
+    return codes.astype(np.int64)
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FLOOR = 1e-6
 """What a probability of 0 is taken for: a label outside the alternatives that were shown is not impossible."""
 _WIDEST = 3.0  # of the log of a temperature: from 1/20 to 20
+_IN_A_BIN = 10
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -118,18 +119,19 @@ class Temperature:
         return cls(float(values["temperature"]))
 
 
-def fit_temperature(probabilities: Any, truth: Any) -> Temperature | None:
+def fit_temperature(probabilities: Any, truth: Any, *, floor: float = FLOOR) -> Temperature | None:
     """Fit the one number that makes probabilities [N, K] of the true labels (codes [N], -1 unknown) most likely.
 
     Temperature scaling (Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017) on
     log-probabilities. A standard normal prior on the log of the temperature, worth less than an item or two, keeps
     answers that are all right from becoming certain; the temperature lies between 1/20 and 20. By a grid and a golden
-    section search; rounded to six decimals, so that the last bits of a platform's ``exp`` count for nothing.
+    section search; rounded to six decimals, so that the last bits of a platform's ``exp`` count for nothing. A
+    probability below ``floor`` counts as that.
 
     Returns:
         ``None`` without an item whose truth is known.
     """
-    logits, truth = _logits(probabilities), np.asarray(truth)
+    logits, truth = _logits(probabilities, floor), np.asarray(truth)
     if truth.shape != logits.shape[:1] or (truth >= logits.shape[1]).any():
         raise ValueError("the truth is one code for each row of probabilities, below their number of columns")
     logits, truth = logits[truth >= 0], truth[truth >= 0].astype(np.int64)
@@ -179,7 +181,7 @@ def cross_fitted(
     if folds < 2:
         raise ValueError("there are at least 2 folds")
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
-    fold = _folds(len(scores), folds, seed)
+    fold = folds_of(len(scores), folds, seed)
     found = np.full(scores.shape, np.nan)
     for held in range(folds):
         out = fold == held
@@ -189,7 +191,7 @@ def cross_fitted(
     return found
 
 
-def _folds(n: int, folds: int, seed: int) -> Any:
+def folds_of(n: int, folds: int, seed: int) -> Any:
     """Folds of equal size (but for one item), by the order of a hash of the index: splitmix64, Steele et al. 2014."""
     index = np.arange(1, n + 1, dtype=np.uint64) + (np.uint64(seed % 2**32) << np.uint64(32))
     with np.errstate(over="ignore"):
@@ -263,6 +265,89 @@ def brier(probability: Any, right: Any) -> float | None:
     return math.fsum(((probability - right) ** 2).tolist()) / len(right) if len(right) else None
 
 
+def equal_mass_edges(probability: Any, bins: int = 10) -> list[float]:
+    """Edges between bins of about as many items each, for ``reliability`` where probabilities crowd.
+
+    K. Nguyen, B. O'Connor, EMNLP 2015. Equal probabilities stay in one bin, so there may be fewer.
+    """
+    ordered = np.sort(_finite(probability))
+    at = [len(ordered) * i // bins for i in range(1, bins)]
+    return sorted({float(ordered[place]) for place in at if len(ordered) and 0 < ordered[place] < 1})
+
+
+def log_loss(posterior: Any, truth: Any) -> float | None:
+    """The mean of -ln of the probability of what came true (Good, J. R. Stat. Soc. B 14, 1952), in nats.
+
+    Args:
+        posterior: [N, K]; a probability below 1e-15 counts as that.
+        truth: Codes [N].
+
+    Returns:
+        ``None`` without items.
+    """
+    chosen = _of_truth(posterior, truth)
+    return math.fsum((-np.log(np.maximum(chosen, 1e-15))).tolist()) / len(chosen) if len(chosen) else None
+
+
+def brier_score(posterior: Any, truth: Any) -> float | None:
+    """The mean over items of the sum over labels of (probability - whether it came true) squared.
+
+    The form of G. W. Brier, Mon. Weather Rev. 78, 1950: 0 is best, 2 worst; for two labels twice ``brier``.
+    ``posterior`` is [N, K], ``truth`` codes [N]; ``None`` without items.
+    """
+    chosen = _of_truth(posterior, truth)
+    squares = (np.asarray(posterior, dtype=np.float64) ** 2).sum(axis=1) - 2 * chosen + 1
+    return math.fsum(squares.tolist()) / len(chosen) if len(chosen) else None
+
+
+def _of_truth(posterior: Any, truth: Any) -> Any:
+    posterior, truth = _finite(posterior), np.asarray(truth)
+    if posterior.ndim != 2 or truth.shape != posterior.shape[:1]:
+        raise ValueError("there is one row of probabilities and one code for each item")
+    return posterior[np.arange(len(truth)), truth.astype(np.int64)]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorCalibration:
+    """How far posteriors keep their word on gold.
+
+    ``brier`` (0 to 2) and ``log_loss`` (nats) are over all ``items`` with gold. The bins, and the expected calibration
+    errors over bins of equal width and of equal mass (ten items each at least), are over the ``labeled`` ones among
+    them, and look at the probability of the label. For a multichoice task each pair of item and label counts as one
+    item with the labels no and yes.
+    """
+
+    items: int
+    labeled: int
+    expected_error: float | None
+    expected_error_equal_mass: float | None
+    brier: float | None
+    log_loss: float | None
+    bins: list[Bin]
+    equal_mass_bins: list[Bin]
+
+
+def posterior_calibration(posterior: Any, truth: Any, labels: Any, bins: int = 10) -> PosteriorCalibration:
+    """Hold posteriors [N, K] against gold ``truth`` [N] (-1 unknown); ``labels`` [N] are the model's, -1 for none."""
+    true, said = (np.asarray(codes).astype(np.int64) for codes in (truth, labels))
+    known = np.flatnonzero(true >= 0)
+    shares, true, said = np.asarray(posterior, dtype=np.float64)[known], true[known], said[known]
+    done = np.flatnonzero(said >= 0)
+    confidence = np.minimum(shares[done, said[done]], 1.0)
+    right = said[done] == true[done]
+    edges = equal_mass_edges(confidence, max(1, min(bins, len(done) // _IN_A_BIN)))
+    return PosteriorCalibration(
+        len(known),
+        len(done),
+        expected_calibration_error(confidence, right, bins),
+        expected_calibration_error(confidence, right, edges),
+        brier_score(shares, true),
+        log_loss(shares, true),
+        reliability(confidence, right, bins),
+        reliability(confidence, right, edges),
+    )
+
+
 def auroc(score: Any, right: Any) -> float | None:
     """How often a right answer has the higher score than a wrong one; of equal scores half.
 
@@ -292,8 +377,8 @@ def _finite(values: Any) -> Any:
     return values
 
 
-def _logits(probabilities: Any) -> Any:
+def _logits(probabilities: Any, floor: float = FLOOR) -> Any:
     given = _finite(probabilities)
     if given.ndim != 2 or (given < 0).any():
         raise ValueError("probabilities are rows of numbers, none below 0")
-    return np.log(np.maximum(given, FLOOR))
+    return np.log(np.maximum(given, floor))

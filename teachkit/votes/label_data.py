@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from teachkit.votes.splits import SPLITS
 
 METRICS = ("accuracy", "low", "high", "n", "macro_f1")
 """The figures of quality on gold that a lock keeps."""
+if TYPE_CHECKING:
+    from teachkit.votes.calibration import PosteriorCalibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,21 @@ class LabelData:
             return [float((self.decided[done, k] == 1).mean()) if done.any() else None for k in range(len(self.labels))]
         done = self.decided[self.decided >= 0]
         return [float((done == k).mean()) if len(done) else None for k in range(len(self.labels))]
+
+
+def calibration_on(posterior: Any, labels: Any, gold: Any) -> PosteriorCalibration:
+    """How far posteriors [N, L] keep their word on ``gold``; ``labels`` and ``gold`` are codes as in ``LabelData``.
+
+    Items without a row (NaN) do not count. Of multichoice, each pair of item and label does, as no or yes.
+    """
+    from teachkit.votes.calibration import posterior_calibration
+
+    there = ~np.isnan(posterior).any(axis=1)
+    posterior, labels, gold = posterior[there], labels[there], gold[there]
+    if gold.ndim == 2:
+        yes = posterior.ravel()
+        return posterior_calibration(np.stack([1 - yes, yes], axis=1), gold.ravel(), labels.ravel())
+    return posterior_calibration(posterior, gold, labels)
 
 
 def _f1(decided: Any, gold: Any) -> float | None:

@@ -14,6 +14,8 @@ from teachkit.votes.jit import jit
 
 BLOCK = 16_384
 """Rows that are packed at a time: the words of a block stay in the processor's cache."""
+_MASK = 62  # labels that fit in the bits of one number
+_MOST = 32_766
 
 
 def pack(columns: Any, n_rows: int, n_labels: int) -> tuple[Any, int]:
@@ -254,6 +256,144 @@ def _join(
             who[at] = voter2[i] + offset
             said[at] = code2[i]
             at += 1
+
+
+def tally(indptr: Any, voter: Any, code: Any, weight: Any, n_voters: int, n_labels: int) -> tuple[Any, Any, Any]:
+    """Count what the analysis of labeling functions needs, in one pass over rows of votes.
+
+    Args:
+        indptr: [P + 1].
+        voter: [nnz].
+        code: [nnz].
+        weight: [P] how often each row counts.
+        n_voters: V.
+        n_labels: K.
+
+    Returns:
+        counts [5, V] of the rows on which each voter votes, it and another vote, it votes and votes differ (the last
+        two are for ``judge``); whether each voter gives each label [V, K]; whether the votes of a row differ [P].
+    """
+    counts, seen = np.zeros((5, n_voters), dtype=np.int64), np.zeros((n_voters, n_labels), dtype=np.bool_)
+    differ = np.zeros(len(weight), dtype=np.bool_)
+    _tally(indptr, voter, code, weight, counts, seen, differ)
+    return counts, seen, differ
+
+
+@jit
+def _tally(
+    indptr: Any, voter: Any, code: Any, weight: Any, counts: Any, seen: Any, differ: Any
+) -> None:  # pragma: no cover - compiled
+    for p in range(len(weight)):
+        start, stop, times = indptr[p], indptr[p + 1], weight[p]
+        low, high = np.int16(32767), np.int16(-1)
+        for i in range(start, stop):
+            low, high = min(low, code[i]), max(high, code[i])
+        differ[p] = low < high
+        for i in range(start, stop):
+            v = voter[i]
+            seen[v, code[i]] = True
+            counts[0, v] += times
+            counts[1, v] += times if stop - start > 1 else 0
+            counts[2, v] += times if low < high else 0
+
+
+def judge(indptr: Any, voter: Any, code: Any, row_of: Any, truth: Any, counts: Any) -> None:
+    """Add to rows 3 and 4 of ``counts`` each voter's votes on items with a known truth, and those that are right.
+
+    ``row_of`` [N] is the row of each item's votes, ``truth`` [N] (int64) its label, -1 where it is unknown.
+    """
+    _judge(indptr, voter, code, row_of, truth, counts)
+
+
+@jit
+def _judge(
+    indptr: Any, voter: Any, code: Any, row_of: Any, truth: Any, counts: Any
+) -> None:  # pragma: no cover - compiled
+    for item in range(len(truth)):
+        if truth[item] >= 0:
+            for i in range(indptr[row_of[item]], indptr[row_of[item] + 1]):
+                counts[3, voter[i]] += 1
+                counts[4, voter[i]] += code[i] == truth[item]
+
+
+def tally_matrix(matrix: Any, truth: Any | None) -> tuple[Any, Any, int]:
+    """``tally`` and ``judge`` of a matrix of integers [N, V], -1 for abstain, as it lies in memory.
+
+    ``truth`` is [N] (int64, -1 unknown) or None. Returns counts [5, V], whether each voter gives each label [V, K], and
+    the least number of the matrix; no code is above 32,766, or the result means nothing (K is then more).
+    """
+    voters = matrix.shape[1]
+    counts, masks = np.zeros((5, voters), dtype=np.int64), np.zeros(voters, dtype=np.int64)
+    given = np.zeros(0, dtype=np.int64) if truth is None else truth
+    seen = np.zeros((voters, 0), dtype=np.bool_)
+    least, greatest = -1, -1
+    for start in range(0, len(matrix), BLOCK):
+        block = np.ascontiguousarray(matrix[start : start + BLOCK])
+        low, high = _tally_block(block, given[start : start + BLOCK], counts)
+        least, greatest = min(least, int(low)), max(greatest, int(high))
+        if least < -1 or greatest > _MOST:
+            break
+        if greatest < _MASK:
+            _mask(block, masks)
+        else:
+            seen = np.pad(seen, ((0, 0), (0, max(0, greatest + 1 - seen.shape[1]))))
+            _seen(block, seen)
+    known = (masks[:, None] >> np.arange(_MASK) & 1).astype(bool)
+    labels = greatest + 1
+    out = np.zeros((voters, labels), dtype=bool)
+    for found in (known[:, :labels], seen[:, :labels]):
+        out[:, : found.shape[1]] |= found
+    return counts, out, least
+
+
+@jit
+def _mask(block: Any, masks: Any) -> None:  # pragma: no cover - compiled
+    """A bit in ``masks`` [V] for each label below ``_MASK`` that a voter gives; the lowest is that of silence."""
+    for i in range(len(block)):
+        for v in range(block.shape[1]):
+            masks[v] |= (np.int64(1) << (np.int64(block[i, v]) + 1)) >> 1
+
+
+@jit
+def _seen(block: Any, seen: Any) -> None:  # pragma: no cover - compiled
+    for i in range(len(block)):
+        for v in range(block.shape[1]):
+            if block[i, v] >= 0:
+                seen[v, block[i, v]] = True
+
+
+@jit
+def _tally_block(block: Any, truth: Any, counts: Any) -> tuple[Any, Any]:  # pragma: no cover - compiled
+    """Add a block's counts; three go in one number while it lasts, so that a vote is one addition without a branch."""
+    voters = block.shape[1]
+    spoken, judged = np.zeros(voters, dtype=np.int64), np.zeros(voters, dtype=np.int64)
+    least, greatest = np.int64(-1), np.int64(-1)
+    for i in range(len(block)):
+        votes, high, low = np.int64(0), np.int64(-1), np.int64(_MOST + 1)
+        for v in range(voters):
+            c = np.int64(block[i, v])
+            votes += np.int64(c >= 0)
+            high = max(high, c)
+            least = min(least, c)
+            low = min(low, c if c >= 0 else np.int64(_MOST + 1))
+        greatest = max(greatest, high)
+        says = np.int64(1) + (np.int64(votes > 1) << 20) + (np.int64(low < high) << 40)
+        for v in range(voters):
+            spoken[v] += says if block[i, v] >= 0 else np.int64(0)
+        if len(truth) and truth[i] >= 0:
+            for v in range(voters):
+                c = np.int64(block[i, v])
+                judged[v] += (np.int64(1) if c >= 0 else np.int64(0)) + (
+                    np.int64(1) << 20 if c == truth[i] else np.int64(0)
+                )
+    ones = (np.int64(1) << 20) - 1
+    for v in range(voters):
+        counts[0, v] += spoken[v] & ones
+        counts[1, v] += (spoken[v] >> 20) & ones
+        counts[2, v] += spoken[v] >> 40
+        counts[3, v] += judged[v] & ones
+        counts[4, v] += judged[v] >> 20
+    return least, greatest
 
 
 def coincidences(indptr: Any, code: Any, weight: Any, n_labels: int) -> tuple[Any, Any, float]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_LABELS = 32_766
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Votes:
     """The votes of some voters on N items, folded into P distinct patterns.
 
     Shapes: ``indptr`` [P+1], ``voter`` and ``code`` [nnz] (sorted by voter within a pattern), ``counts`` [P] items of
-    each pattern, ``pattern_of`` [N]. Codes are 0..n_labels-1; who did not vote has no entry (abstains).
+    each pattern, ``pattern_of`` [N]. Codes are 0..n_labels-1; who did not vote has no entry (abstains). ``items`` [N]
+    and ``labels`` [n_labels] are the names of items and codes, None where they have none.
     """
 
     voters: tuple[str, ...]
@@ -28,6 +31,8 @@ class Votes:
     code: Array
     counts: Array
     pattern_of: Array
+    items: Sequence[Any] | None = None
+    labels: tuple[Hashable, ...] | None = None
 
     @property
     def n_items(self) -> int:
@@ -42,9 +47,7 @@ class Votes:
     @classmethod
     def from_matrix(cls, matrix: Any, n_labels: int | None = None, voters: Sequence[str] | None = None) -> Self:
         """From integers [N, V], -1 for abstain, as Snorkel has them; without ``n_labels``, the greatest code tells."""
-        matrix = np.asarray(matrix)
-        if matrix.ndim != 2:
-            raise ValueError(f"votes are a matrix of items by voters, not of {matrix.ndim} dimensions")
+        matrix = as_matrix(matrix)
         names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else voters
         k = max(2, int(matrix.max(initial=1)) + 1) if n_labels is None else n_labels
         return cls.from_columns(names, [matrix[:, i] for i in range(matrix.shape[1])], k, n_items=len(matrix))
@@ -85,6 +88,54 @@ class Votes:
         return cls(tuple(voters), n_labels, *take(*rows, first), counts, pattern_of)
 
     @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        item: str = "item",
+        voter: str = "voter",
+        label: str = "label",
+        items: Any | None = None,
+        voters: Sequence[Any] | None = None,
+        labels: Sequence[Hashable] | None = None,
+    ) -> Votes:
+        """From a long table with one row for each vote: an Arrow table, a dict of arrays, a data frame.
+
+        Of two votes of one voter on one item the last counts; a missing label (null, None, NaN) is an abstention, and
+        takes back an earlier vote.
+
+        Args:
+            table: The table.
+            item: The column that names the item; items come in order of first occurrence.
+            voter: The column that names the voter; voters come sorted, as text.
+            label: The column with the label, any hashable; labels come sorted where they have an order.
+            items: All items, in order, if some may have no vote.
+            voters: All voters, in order: those of a fitted model, for instance.
+            labels: All labels, in the order of their codes.
+
+        Raises:
+            ValueError: a column is not there, an item or voter is missing in a row, a name is not among those given.
+        """
+        from teachkit.votes.tables import from_table
+
+        return from_table(table, item=item, voter=voter, label=label, items=items, voters=voters, labels=labels)
+
+    def codes_of(self, named: Mapping[Any, Hashable]) -> Array:
+        """Codes [N] (-1 unknown) from labels by name of the item, as gold may be given; other items count for nothing.
+
+        Raises:
+            ValueError: the votes know no names, or not this label.
+        """
+        if self.items is None or self.labels is None:
+            raise ValueError("labels by name are for votes with names: Votes.from_table(…)")
+        code = {label: i for i, label in enumerate(self.labels)}
+        unknown = next((label for label in named.values() if label is not None and label not in code), None)
+        if unknown is not None:
+            raise ValueError(f"not a known label: {unknown!r}")
+        said = (named.get(item) for item in self.items)
+        return np.array([-1 if label is None else code[label] for label in said], dtype=np.int64)
+
+    @classmethod
     def joined(cls, first: Votes, second: Votes) -> Votes:
         """The votes of two groups of voters on the same items."""
         from teachkit.votes.patterns import fold, join, take
@@ -104,7 +155,8 @@ class Votes:
 
         counts = np.bincount(pattern_of, minlength=len(patterns)).astype(np.int64)
         rows = take(self.indptr, self.voter, self.code, np.asarray(patterns, dtype=np.int64))
-        return Votes(self.voters, self.n_labels, *rows, counts, pattern_of)
+        items = self.items if len(pattern_of) == self.n_items else None
+        return Votes(self.voters, self.n_labels, *rows, counts, pattern_of, items, self.labels)
 
     @property
     def entry_pattern(self) -> Array:
@@ -132,8 +184,21 @@ class Votes:
 def _check_shape(voters: Sequence[str], n_labels: int, columns: int) -> None:
     if len(voters) != columns:
         raise ValueError(f"{len(voters)} names for {columns} voters")
-    if not 1 <= n_labels < 32_767:
-        raise ValueError(f"{n_labels} labels: votes have 1 to 32,766")
+    if not 1 <= n_labels <= MOST_LABELS:
+        raise ValueError(f"{n_labels} labels: votes have 1 to {MOST_LABELS:,}")
+
+
+def as_matrix(given: Any) -> Array:
+    """A matrix of integers [N, V]; ``ValueError`` for what is none."""
+    matrix = np.asarray(given)
+    if matrix.ndim != 2:
+        raise ValueError(f"votes are a matrix of items by voters, not of {matrix.ndim} dimensions")
+    if matrix.size == 0 or matrix.dtype.kind in "iub":
+        return matrix if matrix.dtype.kind in "iub" else matrix.astype(np.int64)
+    if matrix.dtype.kind == "f" and np.isnan(matrix).any():
+        item, voter = np.argwhere(np.isnan(matrix))[0]
+        raise ValueError(f"votes are integers, -1 for an abstention; item {item} has NaN in column {voter}")
+    raise ValueError(f"votes are integers, -1 for an abstention, not {matrix.dtype}")
 
 
 def _check_codes(codes: Array, least: int, size: int, what: str) -> None:

@@ -91,6 +91,20 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
     ),
     "macro_f1 good": (LABELS, "macro_f1", {"min": 0.9}, 0, "macro_f1 1.000"),
     "macro_f1 bad": (LABELS, "macro_f1", {"max": 0.9}, 1, "at most 0.9 wanted"),
+    "calibration good": (
+        LABELS,
+        "calibration",
+        {"max_ece": 0.3, "max_brier": 0.5, "max_log_loss": 1},
+        0,
+        "expected calibration error 0.",
+    ),
+    "calibration without gold bad": (
+        LABELS,
+        "calibration",
+        {"max_ece": 0.5, "against": "gold.train"},
+        1,
+        "calibration: no item of gold.train has gold",
+    ),
     "conflict_rate good": (LABELS, "conflict_rate", {"max": 0.2}, 0, "conflict rate"),
     "conflict_rate bad": (LABELS, "conflict_rate", {"min": 0.5}, 1, "conflict rate"),
     "class_balance good": (

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit import registry
-from teachkit.label_models import ALGORITHMS
+from teachkit.label_models import ALGORITHMS, check_label_model, contract
 from teachkit.label_models import sweep as sweep_module
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd
@@ -57,27 +57,16 @@ def test_it_is_found_by_its_name_and_version(name: str) -> None:
     assert model.version == ALGORITHMS[name].version
 
 
+def test_it_passes_the_checks_that_users_run_on_their_own(name: str) -> None:
+    check_label_model(registry.load("label_model", name))
+
+
 @repeatable
 @given(given_=matrices(), silence=silences)
-def test_posteriors_are_probabilities(name: str, given_: tuple[Any, int], silence: str) -> None:
+def test_any_votes_pass_the_checks(name: str, given_: tuple[Any, int], silence: str) -> None:
     votes = Votes.from_matrix(*given_)
-    assert_probabilities(new(name).fit(votes, abstain=silence).predict_proba(votes), votes)
-
-
-@repeatable
-@given(given_=matrices(), silence=silences, random=st.randoms(use_true_random=False))
-def test_the_order_of_items_and_voters_is_irrelevant(
-    name: str, given_: tuple[Any, int], silence: str, random: Any
-) -> None:
-    matrix, k = given_
-    items, voters = list(range(matrix.shape[0])), list(range(matrix.shape[1]))
-    random.shuffle(items)
-    random.shuffle(voters)
-    names = [f"v{v}" for v in range(len(voters))]
-    straight = Votes.from_matrix(matrix, k, names)
-    shuffled = Votes.from_matrix(matrix[items][:, voters], k, [names[v] for v in voters])
-    first, second = (new(name).fit(v, abstain=silence).predict_proba(v) for v in (straight, shuffled))
-    assert second == pytest.approx(first[items], abs=1e-7)
+    for check in (contract.PROMISES | contract.PROMISES_OF_LABEL_MODELS).values():
+        check(registry.load("label_model", name), votes, silence)
 
 
 @pytest.mark.parametrize("labels", [2, 3, 4])
@@ -90,35 +79,6 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, labels: int, monke
         model = new(name, threads=threads).fit(votes, abstain="at_random")
         found.append((model.predict_proba(votes).tobytes(), json.dumps(model.parameters())))
     assert found[0] == found[1] == found[2]
-
-
-@repeatable
-@given(given_=matrices(), silence=silences)
-def test_parameters_give_the_same_model_again(name: str, given_: tuple[Any, int], silence: str) -> None:
-    votes = Votes.from_matrix(*given_)
-    model = new(name).fit(votes, abstain=silence)
-    kept = json.loads(json.dumps(model.parameters(), allow_nan=False))
-    again = type(model).from_parameters(kept)
-    assert again.predict_proba(votes).tobytes() == model.predict_proba(votes).tobytes()
-    assert again.voter_report() == model.voter_report()
-    assert again.parameters() == model.parameters()
-
-
-@repeatable
-@given(given_=matrices(), silence=silences)
-def test_prior_and_contributions_add_up_to_the_posterior(name: str, given_: tuple[Any, int], silence: str) -> None:
-    votes = Votes.from_matrix(*given_)
-    model = new(name).fit(votes, abstain=silence)
-    posterior = model.pattern_proba(votes)
-    for pattern in range(votes.n_patterns):
-        moved = model.contributions(votes, pattern)
-        part = slice(votes.indptr[pattern], votes.indptr[pattern + 1])
-        assert {votes.voters[v] for v in votes.voter[part]} <= set(moved)
-        if hasattr(model, "log_prior"):
-            logs = sum(moved.values(), model.log_prior)
-            assert np.log(posterior[pattern]) - logs == pytest.approx(
-                np.full(votes.n_labels, np.log(posterior[pattern, 0]) - logs[0]), abs=1e-9
-            )
 
 
 @pytest.mark.parametrize("case", list(degenerate()))

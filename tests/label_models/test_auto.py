@@ -115,8 +115,8 @@ def test_gold_turns_a_voter_around_that_votes_alone_cannot() -> None:
 @pytest.mark.parametrize(
     ("matrix", "why"),
     [
-        (np.tile([[0, 1], [1, 1], [0, -1]], (20, 1)), "fewer than three voters"),
-        (np.zeros((30, 1), int), "fewer than three voters"),
+        (np.tile([[0, 1], [1, 1], [0, -1]], (20, 1)), "fewer than three voters vote"),
+        (np.zeros((30, 1), int), "fewer than three voters vote"),
     ],
 )
 def test_votes_that_show_nothing_count_the_same(matrix: Any, why: str) -> None:

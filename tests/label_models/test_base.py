@@ -84,7 +84,7 @@ def test_votes_of_other_voters_or_labels_are_refused() -> None:
     model = DawidSkene().fit(Votes.from_matrix([[0, 1], [1, 1]], 2, ["ann", "bob"]))
     with pytest.raises(ValueError, match=r"fitted on the voters \['ann', 'bob'\], not on \['bob', 'ann'\]"):
         model.predict_proba(Votes.from_matrix([[0, 1]], 2, ["bob", "ann"]))
-    with pytest.raises(ValueError, match="not on"):
+    with pytest.raises(ValueError, match="a matrix of 3 columns, but fitted on 2 voters"):
         model.predict([[0, 1, 1]])
     with pytest.raises(ValueError, match="fitted on 2 labels, not on 3"):
         model.predict_proba(Votes.from_matrix([[0, 1]], 3, ["ann", "bob"]))
@@ -103,7 +103,7 @@ def test_labels_that_only_gold_or_the_prior_know_are_counted() -> None:
 class ShareOfOnes(LabelModel):
     """A label model of a user's own, with what is asked of one and no more."""
 
-    def fit(self, votes: Any, *, gold: Any = None, abstain: Any = None) -> Self:
+    def fit(self, votes: Any, gold: Any = None, *, abstain: Any = None) -> Self:
         return self
 
     def predict_proba(self, votes: Any) -> Any:

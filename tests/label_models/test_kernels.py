@@ -88,3 +88,36 @@ def test_loops_for_few_labels_have_the_bits_of_the_general_one(labels: int) -> N
         count(*rows, weight, posterior, sums, mass)
         found.append((out.tobytes(), sums.tobytes(), mass.tobytes()))
     assert found[0] == found[1]
+
+
+def plain_worth(chances: list[float]) -> list[float]:
+    """What the votes of one voter are worth, with these chances of their labels."""
+    posterior = np.array([[q, 1 - q] for q in chances])
+    n = len(chances)
+    share = np.array([math.fsum(chances) / n])
+    rows = (np.arange(n + 1), np.zeros(n, np.int32), np.zeros(n, np.int16), np.ones(n), posterior)
+    below, above = kernels.worth(*rows, share)
+    return [float(below[0]), float(above[0])]
+
+
+def test_votes_on_known_labels_are_worth_themselves() -> None:
+    assert plain_worth([1.0] * 30 + [0.0] * 10) == pytest.approx([40, 40], rel=1e-6)
+    assert plain_worth([1.0] * 25) == [pytest.approx(25), 0.0]  # nothing is above
+
+
+def test_votes_that_nobody_can_judge_are_worth_nothing() -> None:
+    assert plain_worth([0.8] * 40) == [0.0, 0.0]
+
+
+def test_votes_are_worth_less_the_less_their_labels_are_known() -> None:
+    sure, fair, poor = (plain_worth([p] * 70 + [1 - p] * 30)[0] for p in (0.99, 0.9, 0.8))
+    assert 100 > sure > 85 > fair > 50 > poor > 10
+    spread = [0.95] * 80 + [0.15] * 20  # near the top the likelihood falls as Louis' information says
+    share = sum(spread) / 100
+    louis = 100 - sum(q * (1 - q) for q in spread) / (share * (1 - share))
+    assert plain_worth(spread)[0] == pytest.approx(louis, rel=0.15)
+
+
+def test_a_voter_that_others_confirm_is_worth_much_though_it_seems_never_to_err() -> None:
+    assert plain_worth([1 - 1e-9] * 50 + [1 - 1e-6] * 5)[0] > 10
+    assert plain_worth([1 - 1e-6] * 55)[0] == 0.0  # as likely as without others

@@ -15,10 +15,14 @@ from teachkit.votes.calibration import (
     Temperature,
     auroc,
     brier,
+    brier_score,
     cross_fitted,
+    equal_mass_edges,
     expected_calibration_error,
     fit_isotonic,
     fit_temperature,
+    log_loss,
+    posterior_calibration,
     reliability,
 )
 from teachkit.votes.intervals import wilson
@@ -257,3 +261,56 @@ def test_one_item_has_no_others() -> None:
 def test_what_is_no_score_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"score|probabilit|bins|truth|folds"):
         wrong()
+
+
+def test_scores_of_posteriors_are_what_their_definitions_say() -> None:
+    posterior, truth = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], [0, 1]
+    assert log_loss(posterior, truth) == pytest.approx(-(math.log(0.7) + math.log(0.1)) / 2)
+    assert brier_score(posterior, truth) == pytest.approx((0.3**2 + 0.2**2 + 0.1**2 + 0.1**2 + 0.9**2 + 0.8**2) / 2)
+    assert brier_score([[0.7, 0.3]], [0]) == pytest.approx(2 * (brier([0.7], [True]) or 0))
+    assert log_loss([[0.0, 1.0]], [0]) == pytest.approx(-math.log(1e-15))
+    assert log_loss(np.zeros((0, 2)), []) is brier_score(np.zeros((0, 2)), []) is None
+    with pytest.raises(ValueError, match="one row of probabilities and one code"):
+        log_loss([[0.5, 0.5]], [0, 1])
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(0)
+    posterior, truth = random.dirichlet(np.ones(4), 200), random.integers(0, 4, 200)
+    assert log_loss(posterior, truth) == pytest.approx(metrics.log_loss(truth, posterior))
+
+
+def test_bins_of_equal_mass_hold_as_many_items_each() -> None:
+    probability = np.linspace(0.9, 1.0, 100)
+    counts = [b.count for b in reliability(probability, np.ones(100, bool), equal_mass_edges(probability, 5))]
+    assert counts == [20] * 5
+    assert equal_mass_edges([0.5] * 50 + [0.9] * 50, 4) == [0.5, 0.9]
+    assert equal_mass_edges([1.0] * 9) == equal_mass_edges([]) == []
+
+
+def test_posteriors_are_held_against_gold_where_it_is_known() -> None:
+    posterior = [[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.3, 0.7], [0.6, 0.4]]
+    found = posterior_calibration(posterior, [0, 1, 1, 1, -1], [0, 0, -1, 1, 0])
+    assert (found.items, found.labeled) == (4, 3)
+    assert found.expected_error == pytest.approx((abs(0.9 - 1) + abs(0.8 - 0) + abs(0.7 - 1)) / 3)
+    assert found.brier == pytest.approx((0.02 + 1.28 + 0.5 + 0.18) / 4)
+    assert sum(b.count for b in found.bins) == sum(b.count for b in found.equal_mass_bins) == 3
+    assert len(found.equal_mass_bins) == 1  # ten items each, if there are so many
+    empty = posterior_calibration(np.zeros((0, 2)), [], [])
+    assert (empty.items, empty.expected_error, empty.brier, empty.log_loss) == (0, None, None, None)
+
+
+def test_honest_posteriors_have_a_small_error_and_boasting_ones_a_large_one() -> None:
+    random = np.random.default_rng(1)
+    honest = random.uniform(0.5, 1, 5000)
+    truth = (random.random(5000) < honest).astype(int)
+    boasting = np.clip(honest + 0.2, 0, 0.999)
+    errors = []
+    for shares in (honest, boasting):
+        found = posterior_calibration(np.stack([1 - shares, shares], axis=1), truth, np.ones(5000, int))
+        assert found.expected_error is not None
+        assert found.expected_error_equal_mass is not None
+        errors += [found.expected_error, found.expected_error_equal_mass]
+    assert max(errors[:2]) < 0.03
+    assert min(errors[2:]) > 0.1

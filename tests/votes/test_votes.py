@@ -105,7 +105,7 @@ def test_the_labels_of_a_matrix_are_counted_from_its_greatest_code() -> None:
     [
         ([[0, 2]], "codes of voter 'voter_1' are not within -1..1"),
         ([[-2, 0]], "codes of voter 'voter_0' are not within -1..1"),
-        ([[0.0, 1.0]], "codes of voter 'voter_0' are integers, not float64"),
+        ([[0.0, 1.0]], "votes are integers, -1 for an abstention, not float64"),
         ([0, 1], "not of 1 dimensions"),
     ],
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
     from teachkit.review import TaskAnalysis
     from teachkit.review.analyze import VoterRow
+    from teachkit.votes.calibration import PosteriorCalibration
 
 
 @as_command
@@ -59,6 +60,10 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     text = 4 if multi else 3
     numeric = [False] * text + [True] * (len(head) - text)
     print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
+    if found.calibration is not None:
+        _show_calibration(found.calibration)
+    for sentence in found.doubts:
+        click.echo(f"\ndoubt: {sentence}" if sentence is found.doubts[0] else f"doubt: {sentence}")
     _show_rest(found)
 
 
@@ -85,6 +90,21 @@ def _show_rest(found: TaskAnalysis) -> None:
         click.echo(f"\nnot built, so left out: {', '.join(found.missing)}")
     if found.test_looks is not None:
         click.echo(test_look(found.task, found.test_looks))
+
+
+def _show_calibration(found: PosteriorCalibration) -> None:
+    """What posteriors say and how often they are right, by bins of equal size."""
+    figures = [
+        ("expected calibration error", found.expected_error),
+        ("in bins of equal size", found.expected_error_equal_mass),
+    ]
+    figures += [("Brier score", found.brier), ("log-loss", found.log_loss)]
+    said = ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None)
+    click.echo(f"\nposteriors on {count(found.items, 'item')} with gold: {said}")
+    filled = [b for b in found.equal_mass_bins if b.count and b.mean is not None and b.share is not None]
+    if filled:
+        words = (f"{percent(b.mean)} -> {percent(b.share)} of {b.count}" for b in filled)
+        click.echo("  said -> right: " + ", ".join(words))
 
 
 def _row(row: VoterRow, *, multi: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ import click
 from teachkit.cli.command import as_command
 from teachkit.cli.output import cell, count, plain, print_table
 from teachkit.cli.running import selection_options
-from teachkit.errors import BadOption, StoreUnwritable, listing
+from teachkit.errors import BadOption, StoreUnwritable, did_you_mean, listing
 from teachkit.store import write_bytes_atomic
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
-    from teachkit.lineage import Explanation, VoteShare
+    from teachkit.lineage import Explanation, VoteShare, WhatIf
 
 _MEASURES = {
     "log_odds": ", in log-odds of the label",
@@ -49,6 +50,7 @@ _LONG = 2000  # characters of a value of the item's row
 )
 @click.option("--graph", is_flag=True, help="A Mermaid flowchart of what NODE is made of, or of the whole project.")
 @selection_options
+@click.option("--what-if", "voter", metavar="VOTER", help="The label of ITEM if this voter had abstained.")
 @click.option("--openlineage", is_flag=True, help="A run as OpenLineage events, one a line.")
 @click.option("--run", "run_id", metavar="RUN_ID", help="The run of --openlineage; default: the newest that published.")
 @click.option(
@@ -85,10 +87,14 @@ def command(settings: Settings, **options: Any) -> int:
             _show_upstream(found, settings)
     else:
         explanation = project.lineage(node, item)
+        without = None if options["voter"] is None else _without(explanation, options["voter"])
         if form == "json":
-            _write_json(explanation.as_dict(), output)
+            said = {} if without is None else {"what_if": {"voter": options["voter"], **asdict(without)}}
+            _write_json({**explanation.as_dict(), **said}, output)
         else:
             _show(explanation, settings)
+            if without is not None:
+                _show_without(explanation, options["voter"], without)
     return 0
 
 
@@ -100,6 +106,7 @@ def _check(
     graph: bool,
     openlineage: bool,
     run_id: str | None,
+    voter: str | None,
     output: str | None,
     select: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -112,6 +119,12 @@ def _check(
         (whole and form != "text", "--format", f"'{form}' does not go with --graph or --openlineage", "leave it out"),
         (graph and bool(item), "ITEM", "a graph is of nodes", "leave it out"),
         (openlineage and bool(node), "NODE", "--openlineage is about a run", "leave it out; --run RUN_ID names a run"),
+        (
+            voter is not None and (whole or not item or form == "prov"),
+            "--what-if",
+            "it is about the label of one item",
+            "name NODE and ITEM, with --format text or json",
+        ),
         (bool(run_id) and not openlineage, "--run", "it names the run of --openlineage", "add --openlineage"),
         (
             bool(select or exclude) and (not graph or bool(node)),
@@ -222,6 +235,27 @@ def _posterior(found: Any) -> str:
     return ", ".join(f"{name} {share:.4f}" for name, share in ranked)
 
 
+def _without(why: Explanation, voter: str) -> WhatIf:
+    """What would be if a voter had abstained; raises ``BadOption`` if it did, or if the label model cannot say."""
+    found = {v.voter: v.what_if for v in why.votes if v.what_if is not None}
+    if voter not in found:
+        problem = f"'{voter}' has no vote on this item that the label model counts"
+        advice = f"those that do: {listing(found)}.{did_you_mean(voter, found)}" if found else "nobody has"
+        raise BadOption(None, option="--what-if", problem=problem, advice=advice)
+    return found[voter]
+
+
+def _show_without(why: Explanation, voter: str, found: WhatIf) -> None:
+    label = "no label" if found.label is None else cell(found.label)
+    sure = "" if found.confidence is None else f", confidence {found.confidence:.4f}"
+    same = "another label" if found.changes else "the same label"
+    click.echo(f"\nif {voter} had abstained, the label model would say: {label}{sure} ({same})")
+    ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])
+    click.echo("  posterior: " + ", ".join(f"{name} {share:.4f}" for name, share in ranked))
+    if why.decided_by not in ("model", "none"):
+        click.echo(f"  the label itself is decided by {_decided(why)}")
+
+
 def _decided(why: Explanation) -> str:
     if why.decided_by == "none":
         return "nobody"
@@ -247,12 +281,14 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     rows += [_vote_row(vote) for vote in strongest]
     silent = sorted(why.silence.items(), key=lambda pair: -abs(pair[1]))
     rows += [[f"  {name}", "", "silent", f"{moved:+.3f}", "", "", ""] for name, moved in silent[:_SILENT_SHOWN]]
+    if why.calibration is not None:
+        rows.append(["  calibration", "", "", f"{why.calibration:+.3f}", "", "", ""])
     rest = silent[_SILENT_SHOWN:]
     if rest:
         rows.append([f"  {len(rest)} others", "", "silent", f"{sum(moved for _, moved in rest):+.3f}", "", "", ""])
     if why.prior is not None:
         moves = [v.contribution for v in why.votes if v.contribution is not None]
-        total = why.prior + sum(moves) + sum(why.silence.values())
+        total = why.prior + sum(moves) + sum(why.silence.values()) + (why.calibration or 0.0)
         rows.append(["  sum", "", "", f"{total:+.3f}", "", "", ""])
     numeric = [False, False, False, True, False, False, False]
     print_table(["  voter", "kind", "vote", "moved", "file", "commit", "version"], rows, settings, numeric=numeric)

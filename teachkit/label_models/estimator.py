@@ -1,0 +1,61 @@
+"""The contract of scikit-learn's estimators, without it: parameters are what ``__init__`` takes and stores."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+
+class Estimator:
+    """Parameters by name, read from the signature of ``__init__``: ``sklearn.base.clone`` and searches rely on it."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters; with ``deep`` also those of parameters that have some, as ``name__parameter``."""
+        found = {name: getattr(self, name) for name in _parameters(type(self))}
+        if deep:
+            for name, value in list(found.items()):
+                if hasattr(value, "get_params") and not isinstance(value, type):
+                    found |= {f"{name}__{inner}": given for inner, given in value.get_params().items()}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, ``name__parameter`` those of a parameter; ``ValueError`` for one that there is not."""
+        known = _parameters(type(self))
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in params.items():
+            own, _, inner = name.partition("__")
+            if own not in known:
+                advice = f"its parameters: {', '.join(known) or 'none'}"
+                raise ValueError(f"{type(self).__name__} has no parameter '{own}'; {advice}")
+            if inner:
+                nested.setdefault(own, {})[inner] = value
+            else:
+                setattr(self, own, value)
+        for own, inner_params in nested.items():
+            getattr(self, own).set_params(**inner_params)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn, from 1.6 on, asks of a classifier; only scikit-learn calls it."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # type: ignore[import-not-found]
+
+        target = TargetTags(required=False)
+        return Tags("classifier", target, classifier_tags=ClassifierTags(), input_tags=InputTags())
+
+    def __repr__(self) -> str:
+        """The call that makes it, with the parameters that are not the defaults."""
+        defaults = {name: p.default for name, p in _parameters(type(self)).items()}
+        said = [f"{n}={v!r}" for n, v in self.get_params(deep=False).items() if not _same(v, defaults[n])]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+    if cls.__init__ is object.__init__:  # type: ignore[misc]
+        return {}
+    found = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: p for name, p in list(found.items())[1:] if p.kind in named}
+
+
+def _same(value: Any, default: Any) -> bool:
+    return value is default or (type(value) is type(default) and repr(value) == repr(default))
