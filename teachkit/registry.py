@@ -22,6 +22,7 @@ TABLE: dict[str, dict[str, str]] = {
         "weighted": "teachkit.label_models.weighted:Weighted",
         "one_coin": "teachkit.label_models.one_coin:OneCoin",
         "dawid_skene": "teachkit.label_models.dawid_skene:DawidSkene",
+        "bradley_terry": "teachkit.label_models.bradley_terry:BradleyTerry",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",

@@ -38,6 +38,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
         "curators": list(spec.curators),
         "gold": list(spec.gold),
         "algorithm": spec.algorithm,
+        "sides": list(spec.sides) if spec.sides else None,
         "abstain": dict(spec.abstain),
         "parameters": dict(spec.parameters),
         "reads": {parent: None if columns is None else list(columns) for parent, columns in node.reads.items()},
@@ -58,6 +59,7 @@ def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str,
         tuple(recipe["gold"]),
         recipe["abstain"],
         recipe["parameters"],
+        _sides(recipe),
     )
     node = Node(
         id=f"label_set.{name}",
@@ -95,3 +97,8 @@ def _task(said: Mapping[str, Any]) -> TaskInfo:
         hash_splits=HashSplits.model_validate(said["hash_splits"]) if said["hash_splits"] else None,
         where=Where(f"task {said['name']}"),
     )
+
+
+def _sides(recipe: Mapping[str, Any]) -> tuple[str, str] | None:
+    found = recipe.get("sides")
+    return (found[0], found[1]) if found else None

@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 
 
-def label_set_columns(key: str) -> tuple[str, ...]:
-    """The columns of a label set whose items are named by ``key``."""
-    return (fold(key), *LABEL_SET_COLUMNS)
+def label_set_columns(key: str, kind: str) -> tuple[str, ...]:
+    """The columns of a label set of a task of this ``kind``, whose items are named by ``key``."""
+    return (fold(key), *_decided_columns(kind))
+
+
+def _decided_columns(kind: str) -> tuple[str, ...]:
+    """All columns but the key: where labels are ordered, the expected position stands beside the label."""
+    return (*LABEL_SET_COLUMNS, "position") if kind == "ordinal" else LABEL_SET_COLUMNS
 
 
 def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Node], root: Path) -> Node:
@@ -63,6 +68,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
     }
     parameters = _prior_in_order(parameters, task, definition)
+    sides = task.sides if _wants_sides(name) else None
     spec = LabelSetSpec(
         config,
         name,
@@ -72,6 +78,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         gold if uses_gold else (),
         abstain,
         parameters,
+        sides,
     )
     canonical = {
         "algorithm": algorithm,
@@ -85,14 +92,16 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "abstain": abstain,
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
+        **({"sides": sides} if sides else {}),
     }
     inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
     reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
-    reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
+    reads[task.dataset] = tuple(dict.fromkeys((task.key, *(gold_columns if uses_gold else ()), *(sides or ()))))
     lineage = {task.key: ((task.dataset, task.key),)}
     seen = {(r, c) for n in chosen for r, columns in n.reads.items() for c in columns or (ALL,)}
-    seen |= {(task.dataset, c) for c in gold_columns if uses_gold}
-    influences = {ROWS: lineage[task.key], **dict.fromkeys(LABEL_SET_COLUMNS, tuple(sorted(seen))), **lineage}
+    seen |= {(task.dataset, c) for c in (*(gold_columns if uses_gold else ()), *(sides or ()))}
+    decided = dict.fromkeys(_decided_columns(task.kind), tuple(sorted(seen)))
+    influences = {ROWS: lineage[task.key], **decided, **lineage}
     return Node(
         f"label_set.{config.name}",
         "label_set",
@@ -102,7 +111,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         canonical,
         inputs,
         reads,
-        label_set_columns(task.key),
+        label_set_columns(task.key, task.kind),
         lineage,
         task.name,
         (*task.tags, *config.tags),
@@ -148,7 +157,8 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
 
     if ":" in config.type:
         return config.type, _python_algorithm(config.type, definition.at("type"), root)
-    name = DEFAULTS.get(task.kind, config.type) if config.type == "auto" else config.type
+    chosen = config.type != "auto" and "type" in config.model_fields_set
+    name = config.type if chosen else DEFAULTS.get(task.kind, config.type)
     known = registry.names("label_model")
     if name not in known:
         raise UnknownType(
@@ -166,6 +176,14 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
             definition.at("type"), key="type", problem=problem, advice=f"write auto, or one of: {listing(fit, 40)}"
         )
     return name, {"name": name, "version": about.version if about else 0}
+
+
+def _wants_sides(algorithm: str) -> bool:
+    """Whether an algorithm looks at what is compared; a class of the user's own may, another package's says nothing."""
+    from teachkit.label_models import ALGORITHMS
+
+    about = ALGORITHMS.get(algorithm)
+    return ":" in algorithm or (about is not None and about.sides)
 
 
 def _python_algorithm(written: str, where: Where, root: Path) -> Any:

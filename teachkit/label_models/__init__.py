@@ -7,6 +7,7 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.bradley_terry import BradleyTerry
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.majority import Majority
     from teachkit.label_models.one_coin import OneCoin
@@ -26,11 +27,13 @@ class Algorithm:
 
     version: int = 1
     kinds: tuple[str, ...] = CODED
+    sides: bool = False
+    """Whether it wants to know what the items of a pairwise task compare (``teachkit.votes.Comparisons``)."""
 
 
-ALGORITHMS = {"majority": Algorithm(), "weighted": Algorithm(), "one_coin": Algorithm(), "dawid_skene": Algorithm()}
+ALGORITHMS = {"majority": Algorithm(), "weighted": Algorithm(), "one_coin": Algorithm(), "dawid_skene": Algorithm(), "bradley_terry": Algorithm(kinds=("pairwise",), sides=True)}
 
-DEFAULTS = {"choice": "dawid_skene", "multichoice": "dawid_skene", "ordinal": "dawid_skene", "pairwise": "dawid_skene"}
+DEFAULTS = {"choice": "dawid_skene", "multichoice": "dawid_skene", "ordinal": "dawid_skene", "pairwise": "bradley_terry"}
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "CODED",
     "DEFAULTS",
     "Algorithm",
+    "BradleyTerry",
     "DawidSkene",
     "LabelModel",
     "Majority",
@@ -52,6 +56,7 @@ __getattr__ = lazy_names(
         "weighted": ("Weighted",),
         "one_coin": ("OneCoin",),
         "dawid_skene": ("DawidSkene",),
+        "bradley_terry": ("BradleyTerry",),
         "base": ("LabelModel",),
     },
 )  # numba takes a quarter of a second to import

@@ -197,13 +197,29 @@ class ColumnSplits(Model):
     column: str
 
 
+class Sides(Model):
+    """The columns of the dataset that name the two things compared."""
+
+    a: str = Field(description="The column of the left one.")
+    b: str = Field(description="The column of the right one.")
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> Sides:
+        if self.a.casefold() == self.b.casefold():
+            raise ValueError(f"both sides are the column '{self.a}': name one column for each")
+        return self
+
+
 class Task(Model):
     """A question asked of every item."""
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice"] = "choice"
-    labels: list[str | Label] = Field(min_length=1, max_length=30_000)
+    kind: Literal["choice", "multichoice", "ordinal", "pairwise"] = "choice"
+    labels: list[str | Label] = Field(
+        default=[], max_length=30_000, description="In order; of pairwise: left, right and if there is one the tie."
+    )
+    sides: Sides | None = Field(default=None, description="Of pairwise: the columns that name what is compared.")
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
     show: Strings = []
@@ -227,14 +243,30 @@ class Task(Model):
 
     @model_validator(mode="after")
     def _enough_labels(self) -> Task:
-        if self.kind == "choice" and len(self.labels) < 2:
-            raise ValueError("a choice needs two labels or more")
+        if self.kind == "pairwise":
+            self._check_pairwise()
+        elif self.sides is not None:
+            raise ValueError(f"only tasks of the kind 'pairwise' have 'sides', not '{self.kind}'")
+        elif not self.labels:
+            raise ValueError("it needs 'labels'")
+        elif self.kind in ("choice", "ordinal") and len(self.labels) < 2:
+            raise ValueError(f"{'a choice' if self.kind == 'choice' else 'an order'} needs two labels or more")
         return self
+
+    def _check_pairwise(self) -> None:
+        names = self.label_names
+        if self.sides is None:
+            raise ValueError("a pairwise task needs 'sides: {a: …, b: …}', the columns that name what is compared")
+        if not 2 <= len(names) <= 3:
+            raise ValueError(f"a pairwise task has 2 labels (left, right) or 3 (and tie), not {len(names)}")
+        if "tie" in names[:2]:
+            raise ValueError("'tie' is the third label of a pairwise task: write first those of left and right")
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels in the order that gives the codes 0..k-1."""
-        return tuple(label if isinstance(label, str) else label.name for label in self.labels)
+        """The labels in the order that gives the codes 0..k-1; of pairwise, by default ``a`` and ``b``."""
+        names = tuple(label if isinstance(label, str) else label.name for label in self.labels)
+        return names or (("a", "b") if self.kind == "pairwise" else ())
 
 
 class TasksFile(Model):

@@ -6,8 +6,11 @@ from teachkit.lazy import lazy_names
 from teachkit.votes.splits import SPLITS
 
 if TYPE_CHECKING:
+    from teachkit.votes.comparisons import Comparisons
     from teachkit.votes.label_data import LabelData
     from teachkit.votes.votes import Votes
 
-__all__ = ["SPLITS", "LabelData", "Votes"]
-__getattr__ = lazy_names(__name__, {"label_data": ("LabelData",), "votes": ("Votes",)})
+__all__ = ["SPLITS", "Comparisons", "LabelData", "Votes"]
+__getattr__ = lazy_names(
+    __name__, {"comparisons": ("Comparisons",), "label_data": ("LabelData",), "votes": ("Votes",)}
+)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KERNELS = ("votes/patterns.py", "label_models/kernels.py")
-"""The files of all kernels, from the package's folder. A kernel calls only kernels of its own file."""
+KERNELS = ("votes/patterns.py", "label_models/kernels.py", "label_models/comparison_kernels.py")
+"""The files of all kernels, from the package's folder: what the compiled ones are kept for."""
 
 
 def jit(function: F) -> F:
