@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.base import Abstain
     from teachkit.votes import Votes
 
+_CHUNK = 64
 _95 = 1.959963984540054
 _START = 0.8472978603872034  # log(0.7 / 0.3): voters are right in seven of ten votes, before anything is known
 _TIE_SPREAD, _SILENCE_SPREAD = 2.0, 4.0
@@ -130,7 +132,7 @@ class BradleyTerry(LikelihoodModel):
                 done += 1
             scored = sweep.log_likelihood(*self._tables())
         self.prior_ = game.mean_shares()
-        self.scores_ = game.report(sweep.posterior, _precision(self.score_spread))
+        self.scores_ = game.report(sweep.posterior, _precision(self.score_spread), self.threads)
         self.sides_ = _side_biases(self.voters_, weights, variances)
         self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
@@ -270,13 +272,17 @@ class _Game:
         total = math.fsum(found)
         return np.array(found) / total if total > 0 else np.full(len(found), 1 / len(found))
 
-    def report(self, posterior: Any, pull: float) -> list[ContestantScore]:
+    def report(self, posterior: Any, pull: float, threads: int) -> list[ContestantScore]:
         """Each contestant, the best first."""
         self.counts[:] = 0.0
         kernels.count_pairs(self.pair, self.weight, posterior, self.counts)
         known, variance = np.zeros(len(self.left)), np.empty(len(self.scores))
+        graph = self.left, self.right, known, pull
         kernels.known_weight(self.shares, posterior, self.pair, self.weight, known)
-        kernels.spreads(self.left, self.right, known, pull, variance)
+        starts = range(0, len(variance), _CHUNK)
+        with ThreadPoolExecutor(max(1, min(threads, len(starts)))) as pool:
+            work = lambda c: kernels.spreads(c, min(c + _CHUNK, len(variance)), *graph, variance)  # noqa: E731
+            list(pool.map(work, starts))
         tally = self._tally()
         found = [
             ContestantScore(name, score, score - by, score + by, round(wins + losses + ties), wins, losses, ties)

@@ -13,7 +13,12 @@ import numpy as np
 from teachkit.label_models.kernels import exp, log
 from teachkit.votes.jit import jit
 
-STEPS, HALVINGS, SMALL = 100, 30, 1e-10
+STEPS, HALVINGS = 100, 30
+ENOUGH = 1e-13
+"""A step that is expected to raise a likelihood by a lesser share of it is lost in rounding."""
+PRECISE = 1e-14
+"""Of the norm of what is to be solved, squared, so much may be left: Newton's steps mend the rest."""
+
 WEIGHTS = 4
 """What is learned of a voter: reliability, log-odds of the left side, of a tie, of silence."""
 
@@ -76,7 +81,7 @@ def solve(left: Any, right: Any, weight: Any, pull: float, wanted: Any, out: Any
         now = 0.0
         for c in range(count):
             now += rest[c] * rest[c] / diagonal[c]
-        if now <= 1e-24 * norm or now == 0.0:
+        if now <= PRECISE * norm or now == 0.0:
             return
         for c in range(count):
             ahead[c] = rest[c] / diagonal[c] + (now / before * ahead[c] if step else 0.0)
@@ -125,6 +130,11 @@ def fit_scores(left: Any, right: Any, counts: Any, pull: float, tie_pull: float,
                 tie_weight += total * shares[p, 2] * (1.0 - shares[p, 2])
         solve(left, right, weight, pull, slope, step)
         tie_step = tie_slope / tie_weight if labels == 3 else 0.0
+        gain = tie_slope * tie_step
+        for c in range(len(scores)):
+            gain += slope[c] * step[c]
+        if gain <= ENOUGH * (1.0 + abs(worth)):
+            return tie
         share, risen = 1.0, False
         for _ in range(HALVINGS):
             for c in range(len(scores)):
@@ -137,14 +147,10 @@ def fit_scores(left: Any, right: Any, counts: Any, pull: float, tie_pull: float,
             share *= 0.5
         if not risen:
             return tie
-        most = abs(share * tie_step)
         for c in range(len(scores)):
-            most = max(most, abs(tried[c] - scores[c]))
             scores[c] = tried[c]
         tie += share * tie_step
         worth = found
-        if most < SMALL:
-            return tie
     return tie
 
 
@@ -167,11 +173,12 @@ def known_weight(shares: Any, posterior: Any, pair: Any, weight: Any, out: Any) 
 
 
 @jit
-def spreads(left: Any, right: Any, weight: Any, pull: float, out: Any) -> None:  # pragma: no cover - compiled
-    """The variance of each score against the mean of all, to ``out`` [C]."""
+def spreads(start: int, stop: int, left: Any, right: Any, weight: Any, pull: float, out: Any) -> None:
+    # pragma: no cover - compiled
+    """The variance of each of the scores start..stop against the mean of all, to ``out`` [C]."""
     count = len(out)
     unit, column = np.zeros(count), np.empty(count)
-    for c in range(count):
+    for c in range(start, stop):
         unit[c] = 1.0
         solve(left, right, weight, pull, unit, column)
         unit[c] = 0.0
@@ -303,6 +310,11 @@ def fit_voters(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any
                 step[i] = 0.0
                 for j in range(WEIGHTS):
                     step[i] += turned[i, j] * slope[j]
+            gain = 0.0
+            for i in range(WEIGHTS):
+                gain += slope[i] * step[i]
+            if gain <= ENOUGH * (1.0 + abs(worth)):
+                break
             share, risen, found = 1.0, False, worth
             for _ in range(HALVINGS):
                 for i in range(WEIGHTS):
@@ -314,13 +326,9 @@ def fit_voters(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any
                 share *= 0.5
             if not risen:
                 break
-            most = 0.0
             for i in range(WEIGHTS):
-                most = max(most, abs(tried[i] - weights[v, i]))
                 weights[v, i] = tried[i]
             worth = found
-            if most < SMALL:
-                break
         _voter_slope(seen[v], weights[v], middle, pull, outcomes_, labels, slope, bend)
         _inverse(bend, turned)
         for i in range(WEIGHTS):

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KERNELS = ("votes/patterns.py", "label_models/kernels.py", "label_models/comparison_kernels.py")
-"""The files of all kernels, from the package's folder: what the compiled ones are kept for."""
+_COMMON = ("votes/patterns.py", "label_models/kernels.py")
+KERNELS = (*_COMMON, "label_models/comparison_kernels.py")
+"""The files of all kernels, from the package's folder: those of every build, and of single label models."""
 
 
 def jit(function: F) -> F:
@@ -40,10 +41,10 @@ def jit(function: F) -> F:
     return compiled
 
 
-def is_compiled() -> bool:
-    """Whether these very kernels were compiled before, by this numba for this machine (else a first build waits)."""
+def is_compiled(*more: str) -> bool:
+    """Whether the kernels of every build were compiled before, by this numba for this machine (else a first waits)."""
     folder = cache_folder()
-    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in KERNELS)
+    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in _COMMON)
 
 
 def cache_folder() -> Path | None:
