@@ -658,6 +658,14 @@ class NullKey(RunError):
     instead = "choose a key that is never NULL, or leave such rows out: where {key} is not null"
 
 
+class NullSide(RunError):
+    """An item of a pairwise task has nothing on one side."""
+
+    slug = "null-side"
+    what = "task '{task}': the item with {key} '{item}' has nothing in column '{column}', a side of the comparison"
+    instead = "leave such rows out: where {column} is not null"
+
+
 class LockedDiffers(RunError):
     """``build --locked`` came to other labels than ``teachkit.lock`` names."""
 

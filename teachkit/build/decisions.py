@@ -183,6 +183,8 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
         confidence = pa.array(posterior[np.arange(len(safe)), safe] if len(safe) else np.zeros(0), mask=codes < 0)
     fields = [pa.array(np.ascontiguousarray(posterior[:, k])) for k in range(len(task.labels))]
     names = pa.array(["model", "gold", "curator", "none"])
+    # Where labels are ordered, the mean place of the label, 0 that of the first: by the posterior, whoever decided.
+    place = {"position": pa.array(_positions(posterior))} if task.ordered else {}
     return pa.table(
         {
             task.key: keys.take(pa.array(chosen)),
@@ -192,8 +194,19 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
             "decided_by": names.take(pa.array(found.decided_by[chosen])),
             "votes": pa.array(found.voted[chosen].astype(np.int32)),
             "model_label": model_label,
+            **place,
         }
     )
+
+
+def _positions(posterior: Any) -> Any:
+    """The expected position of each item [N], labels having the positions 0, 1, 2 …"""
+    import numpy as np
+
+    found = np.zeros(len(posterior))
+    for position in range(posterior.shape[1]):  # one after the other: the same bits everywhere
+        found += position * posterior[:, position]
+    return found
 
 
 def _labels(task: TaskInfo, codes: Any) -> pa.Array:

@@ -54,7 +54,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    _say_if_compiling(run)
+    _say_if_compiling(run, node)
     with fitting(run, node):
         votes, models, gold = fit(run, node)
         parameters = parameters_of(models)
@@ -118,10 +118,11 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     return found
 
 
-def _say_if_compiling(run: Executor) -> None:
+def _say_if_compiling(run: Executor, node: Node) -> None:
     from teachkit.votes.jit import is_compiled
 
-    if not is_compiled():
+    own = ["label_models/comparison_kernels.py"] if node.spec.algorithm == "bradley_terry" else []
+    if not is_compiled(*own):
         run.note("compiling the label models' kernels for this machine, once (some seconds)")
 
 

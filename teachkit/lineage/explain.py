@@ -177,8 +177,10 @@ class Explainer:
         summary: Mapping[str, Any] | None,
     ) -> Explanation:
         posterior = {k: float(v) for k, v in found.labels["posterior"].items()}
-        weigh = weigh_multichoice if self.task.multi else weigh_choice
-        weighed = weigh(models, votes, posterior, self.labels)
+        if self.task.multi:
+            weighed = weigh_multichoice(models, votes, posterior, self.labels)
+        else:
+            weighed = weigh_choice(models, votes, posterior, self.labels, self._compared(found.row))
         return Explanation(
             item=found.labels[self.task.key],
             label=found.labels["label"],
@@ -208,6 +210,17 @@ class Explainer:
             published=self.is_published,
             diagnostics=weighed.diagnostics,
         )
+
+    def _compared(self, row: Mapping[str, Any]) -> tuple[str, str] | None:
+        """What an item compares, as its label model was told it; None if it was told nothing."""
+        import pyarrow as pa
+
+        recorded = self.parameters.extra.get("recipe", {}).get("sides")
+        if not recorded:
+            return None
+        folded = {name.lower(): value for name, value in row.items()}
+        left, right = (pa.scalar(folded[side]).cast(pa.string()).as_py() for side in recorded)
+        return left, right
 
     @property
     def is_published(self) -> bool:

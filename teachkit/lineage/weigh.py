@@ -57,22 +57,28 @@ _BY_THE_MODEL = ("lf", "prompt", "annotator")
 
 
 def weigh_choice(
-    models: Sequence[Any], votes: Sequence[Vote], posterior: Mapping[str, float], labels: Sequence[str]
+    models: Sequence[Any],
+    votes: Sequence[Vote],
+    posterior: Mapping[str, float],
+    labels: Sequence[str],
+    sides: tuple[str, str] | None = None,
 ) -> Weighed:
-    """How much each vote moved the odds of the likeliest label against the next."""
+    """How much each vote moved the odds of the likeliest label against the next; ``sides``: what the item compares."""
     ranked = sorted(range(len(labels)), key=lambda k: (-posterior[labels[k]], k))
     toward, against = ranked[0], ranked[1]
     model = models[0]
     if model is None:
         return Weighed(labels[toward], labels[against], "none", None, {}, {}, {})
     codes = {v.voter: labels.index(v.label) for v in votes if v.kind in _BY_THE_MODEL}
-    moved = _contributions(model, codes, len(labels))
+    item = _item(model, codes, len(labels), sides)
+    moved = model.contributions(item, 0)
     if isinstance(model, LeftOut):
         said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in _BY_THE_MODEL}
         return Weighed(labels[toward], None, "left_out", None, said, {}, {})
-    if hasattr(model, "log_prior"):
+    before = model.log_prior_of(item, 0) if hasattr(model, "log_prior_of") else getattr(model, "log_prior", None)
+    if before is not None:
         odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
-        prior = float(model.log_prior[toward] - model.log_prior[against])
+        prior = float(before[toward] - before[against])
         measure = "log_odds"
     else:
         odds = {voter: float(found[toward]) for voter, found in moved.items()}
@@ -93,7 +99,7 @@ def weigh_multichoice(
             continue
         codes = {v.voter: int(v.yes) for v in votes if v.kind in _BY_THE_MODEL and v.label == label}
         measure = _measure(model)
-        for voter, found in _contributions(model, codes, 2).items():
+        for voter, found in model.contributions(_item(model, codes, 2), 0).items():
             if voter in codes:
                 said[voter, label] = float(found[1] - found[0]) if measure == "log_odds" else float(found[1])
     return Weighed(None, None, measure, None, said, {}, {})
@@ -105,12 +111,12 @@ def _measure(model: Any) -> str:
     return "log_odds" if hasattr(model, "log_prior") else "share"
 
 
-def _contributions(model: Any, codes: Mapping[str, int], k: int) -> dict[str, Any]:
-    """What each voter adds [K] on an item with these votes."""
+def _item(model: Any, codes: Mapping[str, int], k: int, sides: tuple[str, str] | None = None) -> Votes:
+    """These votes on one item."""
     import numpy as np
 
-    from teachkit.votes import Votes
+    from teachkit.votes import Comparisons, Votes
 
     columns = [np.array([codes.get(voter, -1)], dtype=np.int16) for voter in model.voters_]
-    found: dict[str, Any] = model.contributions(Votes.from_columns(model.voters_, columns, k, n_items=1), 0)
-    return found
+    votes = Votes.from_columns(model.voters_, columns, k, n_items=1)
+    return votes if sides is None else Comparisons.of(votes, sides[:1], sides[1:])

@@ -42,9 +42,12 @@ def jit(function: F) -> F:
 
 
 def is_compiled(*more: str) -> bool:
-    """Whether the kernels of every build were compiled before, by this numba for this machine (else a first waits)."""
-    folder = cache_folder()
-    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in _COMMON)
+    """Whether the kernels of every build, and of ``more`` files, were compiled before (else somebody waits).
+
+    By this numba for this machine, that is.
+    """
+    folder, names = cache_folder(), (*_COMMON, *more)
+    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in names)
 
 
 def cache_folder() -> Path | None:
