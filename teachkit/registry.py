@@ -36,6 +36,7 @@ TABLE: dict[str, dict[str, str]] = {
         "coverage": "teachkit.checks.labels:Coverage",
         "accuracy": "teachkit.checks.labels:Accuracy",
         "macro_f1": "teachkit.checks.labels:MacroF1",
+        "mean_error": "teachkit.checks.labels:MeanError",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",

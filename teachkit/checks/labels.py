@@ -132,6 +132,42 @@ class MacroF1(Quality):
     figure: ClassVar[str] = "macro_f1"
 
 
+class MeanError(Quality):
+    """How many steps labels are from gold in the mean, on labeled items: ``mean_error: {against: gold.test, max: 0.5}``.
+
+    Labels of an ordinal task are one step apart from their neighbours.
+    """
+
+    figure: ClassVar[str] = "mean_error"
+
+    class Arguments(Model):
+        """``max`` (or ``min``) in steps."""
+
+        against: Literal["gold", "gold.train", "gold.tune", "gold.test"] = "gold.test"
+        min: float | None = Field(default=None, ge=0)
+        max: float | None = Field(default=None, ge=0)
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """A bound is needed, gold, and an order of the labels."""
+        task = context.tasks[target.task or ""]
+        if not task.ordered:
+            problem = f"the labels of task '{task.name}' are not ordered: it is of the kind '{task.kind}'"
+            raise BadValue(where, key="mean_error", problem=problem, advice="make it 'kind: ordinal', or test accuracy")
+        need_one(arguments, ("max", "min"), "mean_error", where)
+        super().check(arguments, target, context, where)
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Measure the distance of labels and gold."""
+        labels, split = around.labels(), arguments.against.partition(".")[2] or None
+        count, known, value = labels.mean_error(split)
+        if not count:
+            return Finding(1, f"mean_error: no labeled item of {arguments.against} has gold")
+        rest = f"steps on {count} labeled items of {arguments.against}, of {known} with gold"
+        test_gold = split in (None, "test") and labels.quality("test").n > 0
+        return replace(_figure("mean error", value, arguments, rest), test_gold=test_gold)
+
+
 class ConflictRate(LabelCheck):
     """The share of items on which voters disagree (multichoice: of pairs of item and label)."""
 

@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from teachkit.project.models import LabelModelConfig
 
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
+SCORES = {
+    "contestant": "varchar",
+    "score": "double",
+    "low": "double",
+    "high": "double",
+    "comparisons": "bigint",
+    "wins": "double",
+    "losses": "double",
+    "ties": "double",
+}
+"""The columns of the scores of what is compared, with their types, where a label model gives any."""
 
 
 def label_set_columns(key: str, kind: str) -> tuple[str, ...]:

@@ -383,6 +383,9 @@ class Export(Model):
     name: Name
     label_set: str = Field(description="ref('…').")
     description: str = ""
+    rows: Literal["labels", "scores"] = Field(
+        default="labels", description="'scores': those of what is compared (`bradley_terry`), the best first."
+    )
     format: Literal["parquet", "csv", "jsonl"] = "parquet"
     path: str = Field(description="Where to write, relative to the project.")
     columns: Strings = Field(

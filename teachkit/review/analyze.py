@@ -12,9 +12,10 @@ from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
+from teachkit.review.contestants import SideRow, scores, side_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
@@ -54,7 +55,8 @@ class VoterRow:
 class TaskAnalysis:
     """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on.
 
-    ``test_looks``: which look at the task's test split this is, None if it is none.
+    ``test_looks``: which look at the task's test split this is, None if it is none. Of a pairwise task: ``scores`` of
+    what is compared, and to which of the ``sides`` voters lean.
     """
 
     task: str
@@ -67,6 +69,8 @@ class TaskAnalysis:
     voters: Sequence[VoterRow]
     missing: Sequence[str]
     test_looks: int | None = None
+    scores: Sequence[Mapping[str, Any]] = ()
+    sides: Sequence[SideRow] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -102,6 +106,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, gold)
     cast, rows = voter_rows(run, task, node, voters, codes)
+    parameters = _parameters(run, node)
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
@@ -120,6 +125,8 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         voters=rows,
         missing=missing,
         test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
+        scores=scores(parameters),
+        sides=side_rows(run, task, cast, parameters),
     )
 
 
@@ -206,6 +213,11 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
 
 def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     """What the label model learned of each voter, for each of its binary models."""
+    return [{found["voter"]: found for found in p["learned"]} if p else {} for p in _parameters(run, node)]
+
+
+def _parameters(run: Executor, node: Node | None) -> list[Any]:
+    """The parameters of the label models of a label set; none if it was not built."""
     if node is None:
         return []
     try:
@@ -215,10 +227,7 @@ def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     except TeachkitError:
         return []
     parameters = run.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
-    if parameters is None:
-        return []
-    kept = stored_parameters(run.store.read(parameters.key))
-    return [{found["voter"]: found for found in p["learned"]} if p else {} for p in kept]
+    return stored_parameters(run.store.read(parameters.key)) if parameters is not None else []
 
 
 def _rows(votes: Any, gold: Any, task: TaskInfo, number: int, kinds: Any, learned: Any) -> list[VoterRow]:

@@ -52,6 +52,18 @@ class LabelData:
             macro_f1=sum(found) / len(found) if found else None,
         )
 
+    def mean_error(self, split: str | None = None) -> tuple[int, int, float | None]:
+        """Labeled items with gold, items with gold, and how many steps the former are off in the mean (of ordered labels).
+
+        None without labeled items.
+        """
+        chosen = self.gold >= 0
+        if split is not None:
+            chosen = chosen & (self.split == SPLITS.index(split))
+        both = chosen & (self.decided >= 0)
+        steps = np.abs(self.decided[both].astype(np.int64) - self.gold[both])
+        return len(steps), int(chosen.sum()), float(steps.sum() / len(steps)) if len(steps) else None
+
     def shares(self) -> list[float | None]:
         """The share of each label among the labeled items; None where there are none."""
         if self.multi:

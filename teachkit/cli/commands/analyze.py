@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,12 @@ from teachkit.cli.output import count, format_option, interval, percent, print_j
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from teachkit.cli.settings import Settings
     from teachkit.review import TaskAnalysis
     from teachkit.review.analyze import VoterRow
+    from teachkit.review.contestants import SideRow
 
 
 @as_command
@@ -55,10 +58,50 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     text = 4 if multi else 3
     numeric = [False] * text + [True] * (len(head) - text)
     print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
+    if found.scores:
+        _show_scores(found.scores, settings)
+    if found.sides:
+        _show_sides(found.sides, settings)
     if found.missing:
         click.echo(f"\nnot built, so left out: {', '.join(found.missing)}")
     if found.test_looks is not None:
         click.echo(test_look(found.task, found.test_looks))
+
+
+def _show_scores(scores: Sequence[Mapping[str, Any]], settings: Settings) -> None:
+    rows = [
+        [
+            score["contestant"],
+            f"{score['score']:+.2f}",
+            f"{score['low']:+.2f} to {score['high']:+.2f}",
+            f"{score['comparisons']:,}",
+            *(f"{score[name]:,.1f}" for name in ("wins", "losses", "ties")),
+        ]
+        for score in scores
+    ]
+    click.echo("\nscores, in log-odds to win against the mean\n")
+    head = ["contestant", "score", "95 %", "comparisons", "wins", "losses", "ties"]
+    print_table(head, rows, settings, numeric=[False] + [True] * 6)
+
+
+def _show_sides(sides: Sequence[SideRow], settings: Settings) -> None:
+    rows = [
+        [
+            row.voter,
+            f"{row.decided:,}",
+            percent(row.left),
+            interval(row.low, row.high),
+            f"{row.swapped:,}",
+            percent(row.swapped_left),
+            interval(row.swapped_low, row.swapped_high),
+            "" if row.left_bias is None else f"{row.left_bias:+.2f}",
+            "" if row.left_bias is None else f"{row.left_bias_low:+.2f} to {row.left_bias_high:+.2f}",
+        ]
+        for row in sides
+    ]
+    click.echo("\nhow often voters say that the left one is better\n")
+    head = ["voter", "decided", "left", "95 %", "in both orders", "left", "95 %", "bias", "95 %"]
+    print_table(head, rows, settings, numeric=[False] + [True] * 8)
 
 
 def _row(row: VoterRow, *, multi: bool) -> list[str]:
