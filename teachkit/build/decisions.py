@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
-    from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Node, TaskInfo
     from teachkit.votes import Votes
@@ -37,9 +36,13 @@ class Decided:
 
 
 def decide_items(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
 ) -> Decided:
     """Decide every item of the dataset: by the label models, by gold if that is wanted, by curators above both."""
+    if not task.coded:
+        from teachkit.build.valued.decisions import decide_values
+
+        return decide_values(run, node, task, cast.votes[0], models[0], gold)
     import numpy as np
 
     posterior, model_codes = _answers(node, task, cast, models)
@@ -56,7 +59,7 @@ def decide_items(
 
 
 def rows(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Gold | None
+    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
 ) -> list[pa.Table]:
     """The label set's rows, a table for each part of the dataset."""
     import numpy as np
@@ -68,10 +71,13 @@ def rows(
         if node.spec.config.unlabeled == "drop"
         else np.ones(len(found.voted), dtype=bool)
     )
+    table_of = _table
+    if not task.coded:
+        from teachkit.build.valued.decisions import table_of_values as table_of
     tables, start = [], 0
     for part in run.outputs[task.dataset].parts:
         chosen = np.flatnonzero(keep[start : start + part.rows]) + start
-        tables.append(_table(task, keys, chosen, found))
+        tables.append(table_of(task, keys, chosen, found))
         start += part.rows
     return tables
 
@@ -118,12 +124,17 @@ def _answer(node: Node, votes: Votes, model: Any) -> tuple[Any, Any]:
 def latest_judgments(
     run: Executor, annotations: Sequence[str], task: TaskInfo, n: int
 ) -> tuple[Any, Any, Mapping[int, str]]:
-    """The latest decision about each of N items: codes as in ``rows``, which items have one, and whose it is."""
+    """The latest decision about each of N items: codes as in ``rows``, which items have one, and whose it is.
+
+    Where answers are values these stand in place of codes.
+    """
     import numpy as np
 
     from teachkit.voters.annotations import instant
 
     codes = np.full((n, len(task.labels)) if task.multi else n, -1, dtype=np.int16)
+    if not task.coded:
+        codes = task.answers.empty(n)
     ruled = np.zeros(n, dtype=bool)
     by: dict[int, str] = {}
     found = []
@@ -131,12 +142,13 @@ def latest_judgments(
         table = annotation_rows(run, node_id, task)
         columns = (table.column(c).to_pylist() for c in ("at", "annotator", "row", "code", "yes", "line"))
         path = run.graph[node_id].spec.path
-        found += [(instant(at), who, path, *more) for at, who, *more in zip(*columns, strict=True)]
-    for _, annotator, path, row, code, yes, line in sorted(found):
+        said = [None] * table.num_rows if task.coded else task.answers.values(table.column("value")).tolist()
+        found += [(instant(at), who, path, *more, value) for at, who, *more, value in zip(*columns, said, strict=True)]
+    for _, annotator, path, row, code, yes, line, value in sorted(found, key=lambda one: one[:-1]):
         if task.multi:
             codes[row, code] = int(yes)
         elif code >= 0:
-            codes[row] = code
+            codes[row] = code if task.coded else value
         if code >= 0:
             ruled[row], by[row] = True, f"{annotator} ({path}:{line})"
     return codes, ruled, by
@@ -224,10 +236,15 @@ def _labels(task: TaskInfo, codes: Any) -> pa.Array:
 
 
 def label_counts(table: pa.Table, labels: Sequence[str], *, multi: bool) -> dict[str, Any]:
-    """How many rows of a label set have a label, and how often each label is given."""
+    """How many rows of a label set have a label, and how often each label is given.
+
+    Without labels to choose from, where answers are values, none is counted.
+    """
     import pyarrow.compute as pc
 
     column = table.column("label")
+    if not labels:
+        return {"labeled": len(column) - column.null_count, "classes": {}}
     flat = pc.list_flatten(column) if multi else column
     found = {v["values"]: v["counts"] for v in pc.value_counts(flat).to_pylist()}
     return {"labeled": len(column) - column.null_count, "classes": {name: found.get(name, 0) for name in labels}}

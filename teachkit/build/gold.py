@@ -56,12 +56,16 @@ def gold_content(run: Executor, task: TaskInfo, *more: str) -> list[Any]:
     return [content(run.outputs[task.dataset], columns) if columns else None, files, splits, mapping]
 
 
-def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) -> Gold:
-    """Gold of the task's column and of annotation files with the role gold (which win).
+def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) -> Any:
+    """Gold of the task's column and of annotation files with the role gold (which win): ``Gold`` or ``ValueGold``.
 
     Raises:
         NodeFailed: the column holds a value that is no label of the task.
     """
+    if not task.coded:
+        from teachkit.build.valued.gold import read_value_gold
+
+        return read_value_gold(run, task, annotations)
     import numpy as np
 
     from teachkit.build.stored_votes import annotation_rows
@@ -81,7 +85,7 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
                 codes[row, code] = int(yes)
             elif code >= 0:
                 codes[row] = code
-    return Gold(codes, _splits(run, task, relation, n))
+    return Gold(codes, splits_of(run, task, relation, n))
 
 
 def _text_of(gold: GoldColumn, task: TaskInfo) -> str:
@@ -120,7 +124,12 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _splits(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
+def splits_of(run: Executor, task: TaskInfo, relation: str, n: int) -> Any:
+    """The split of each of N items, as an index in ``SPLITS``.
+
+    Raises:
+        NodeFailed: the split column holds something else.
+    """
     import numpy as np
 
     if task.split_column:

@@ -54,14 +54,15 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    _say_if_compiling(run, node)
+    if task.coded:
+        _say_if_compiling(run, node)
     with fitting(run, node):
         votes, models, gold = fit(run, node)
         parameters = parameters_of(models)
         tables = rows(run, node, task, votes, models, gold)
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
-        counts = label_counts(table, task.labels, multi=task.multi)
+        counts = label_counts(table, task.labels if task.coded else (), multi=task.multi)
         metas.append(run.put(key, table, node, part, {**counts, "parameters": keys[-1]}))
     about = {
         "inputs": _inputs(run, node),

@@ -51,7 +51,9 @@ def _by_gold(run: Executor, task: TaskInfo, gold: Any, nodes: Sequence[Node]) ->
     by = _lines_of_gold(run, task, nodes)
     column = f"gold column '{task.gold.column}'" if task.gold else ""
     for row in gold.known.nonzero()[0].tolist():
-        yield Protected(row, gold.codes[row], by.get(row, column), True, SPLITS[gold.split[row]])
+        yield Protected(
+            row, gold.codes[row] if task.coded else gold.values[row], by.get(row, column), True, SPLITS[gold.split[row]]
+        )
 
 
 def _lines_of_gold(run: Executor, task: TaskInfo, nodes: Sequence[Node]) -> dict[int, str]:

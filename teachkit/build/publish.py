@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.graph import Node
 
-METRICS = ("accuracy", "low", "high", "n", "macro_f1")
-
 
 def new_lock(run: Executor, wanted: set[str]) -> Lock:
     """The lock as it would be: label sets that were wanted as they came out, the others as they stand."""
@@ -114,8 +112,8 @@ def _quality(run: Executor, node: Node) -> dict[str, dict[str, Any]]:
     from teachkit.build.testing import label_data
 
     data = label_data(run, node)
-    figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
-    kept = {s: {m: f[m] for m in METRICS} for s, f in figures.items() if f["n"]}
+    figures = {split: data.figures(split) for split in ("tune", "test")}
+    kept = {split: dict(found) for split, found in figures.items() if found["n"]}
     if "test" in kept:
         note_look(run, node)
     run.store.cache.put_many({key: canonical_json(kept)})

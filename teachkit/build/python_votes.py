@@ -46,9 +46,12 @@ def _ask(pool: PythonPool, nodes: Sequence[Node], table: pa.Table, task: TaskInf
         return
     by_id = {n.id: n for n in nodes}
     jobs = [n.spec.python for n in nodes]
-    for node_id, result in pool.run(jobs, table, key=task.key, labels=task.labels, multi=task.multi):
+    kind = None if task.coded else task.answers
+    for node_id, result in pool.run(jobs, table, key=task.key, labels=task.labels, multi=task.multi, answers=kind):
         if result.error is not None:
             yield by_id[node_id], None, result.error
+        elif kind is not None:
+            yield by_id[node_id], {"value": result.values}, None
         elif task.multi:
             answers = result.answers or {0: np.full(table.num_rows, -1, np.int8)}
             yield by_id[node_id], {f"v{code}": votes for code, votes in answers.items()}, None
@@ -69,7 +72,8 @@ def _remembered(run: Executor, pool: PythonPool, node: Node, relation: str, tabl
         ((_, codes, error),) = _ask(pool, [node], table.take([first[name] for name in asked]), task)
         if codes is None:
             return node, None, error
-        said = {name: json.dumps({c: int(v[i]) for c, v in codes.items()}) for i, name in enumerate(asked)}
+        columns = {c: v.tolist() if task.coded else v.to_pylist() for c, v in codes.items()}
+        said = {name: json.dumps({c: v[i] for c, v in columns.items()}) for i, name in enumerate(asked)}
         run.store.memo.put_many(said)
         known |= said
     return node, _spread(inputs, {name: json.loads(said) for name, said in known.items()}, task), None
@@ -84,9 +88,12 @@ def _inputs(run: Executor, node: Node, relation: str) -> list[str]:
     return [name for (name,) in run.session.rows(sql)]
 
 
-def _spread(inputs: Sequence[str], known: Mapping[str, Mapping[str, int]], task: TaskInfo) -> Codes:
+def _spread(inputs: Sequence[str], known: Mapping[str, Mapping[str, Any]], task: TaskInfo) -> Codes:
     """The votes of all rows, from the answers to their inputs; of multichoice a column for each label that occurs."""
     import numpy as np
+
+    if not task.coded:
+        return {"value": task.answers.array([known[name]["value"] for name in inputs])}
 
     from teachkit.engine.scan import vote_dtype
 

@@ -15,6 +15,8 @@ from teachkit.project.models import AnnotationMeta, Gold, HashSplits, LabelModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from teachkit.store import ObjectMeta
+
 _SAYS_NOTHING = {"tests", "description", "tags"}  # of how labels come about
 
 
@@ -43,6 +45,12 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
         "parameters": dict(spec.parameters),
         "reads": {parent: None if columns is None else list(columns) for parent, columns in node.reads.items()},
     }
+
+
+def label_kind(parameters: ObjectMeta) -> str:
+    """The kind of task of a label set, from what is recorded beside its parameters (by the first releases: nothing)."""
+    recipe = parameters.extra.get("recipe")
+    return str(recipe["task"]["kind"]) if recipe else "choice"
 
 
 def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str, own: str) -> Graph:

@@ -25,9 +25,12 @@ SCORES = ("raw_score", "probability")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The votes of a label set: for a choice one ``Votes``; for a multichoice task one, binary, for each label."""
+    """The votes of a label set: for a choice one ``Votes``; for a multichoice task one, binary, for each label.
 
-    votes: tuple[Votes, ...]
+    Where answers are values they are one ``Answers``.
+    """
+
+    votes: tuple[Any, ...]
     policies: Mapping[str, str]
     kinds: Mapping[str, str]
     """Voter -> node id that it votes in."""
@@ -77,6 +80,10 @@ def cast_votes(
     run: Executor, task: TaskInfo, voters: Sequence[str], annotations: Sequence[str], abstain: Mapping[str, str]
 ) -> Cast:
     """Read the votes of some labeling functions and annotators of a task from the store."""
+    if not task.coded:
+        from teachkit.build.valued.stored import cast_answers
+
+        return cast_answers(run, task, voters, annotations, abstain)
     import numpy as np
 
     from teachkit.votes import Votes
@@ -179,7 +186,7 @@ def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:
         if labels.rows == items.rows:
             columns.append(run.store.read(labels.key, ["label"]).column(0))
         else:
-            columns.append(_labels_of_items(run, labels, items, task))
+            columns.append(labels_of_items(run, labels, items, task))
     return _codes(columns, task)
 
 
@@ -188,6 +195,12 @@ def earlier_codes(run: Executor, objects: Sequence[str], task: TaskInfo) -> tupl
 
     Codes as in ``codes_of``, and [N] whether it has the item at all.
     """
+    columns, there = earlier_columns(run, objects, task)
+    return _codes(columns, task), there
+
+
+def earlier_columns(run: Executor, objects: Sequence[str], task: TaskInfo) -> tuple[list[pa.ChunkedArray], Any]:
+    """The labels that a stored label set has of the items of the dataset as it is now, and whether it has the item."""
     import numpy as np
 
     from teachkit.engine.session import parquet
@@ -205,7 +218,7 @@ def earlier_codes(run: Executor, objects: Sequence[str], task: TaskInfo) -> tupl
         table = run.session.table(sql)
         columns.append(table.column("label"))
         there.append(table.column("there").to_numpy())
-    return _codes(columns, task), np.concatenate(there) if there else np.zeros(0, dtype=bool)
+    return columns, np.concatenate(there) if there else np.zeros(0, dtype=bool)
 
 
 def _codes(columns: Sequence[pa.ChunkedArray], task: TaskInfo) -> Any:
@@ -232,7 +245,8 @@ def label_codes(label: pa.ChunkedArray, names: Sequence[str], *, multi: bool) ->
     return codes
 
 
-def _labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
+def labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
+    """The labels of all items of one part, where the label set lacks some of them."""
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from teachkit.checks import Finding
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import TestSpec
-    from teachkit.votes import LabelData, Votes
+    from teachkit.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class CheckSurroundings:
         """Run a query over node ids."""
         return self._run.session.table(sql)
 
-    def labels(self) -> LabelData:
+    def labels(self) -> Any:
         """The label set under test, beside its gold."""
         return label_data(self._run, self.target)
 
@@ -199,12 +199,16 @@ class EarlierRows:
     def codes(self) -> tuple[Any, Any]:
         """What it says of the items of the dataset as it is now, and which of them it has."""
         from teachkit.build.stored_votes import earlier_codes
+        from teachkit.build.valued.stored import earlier_values
 
-        return earlier_codes(*self._read)
+        return earlier_codes(*self._read) if self._read[2].coded else earlier_values(*self._read)
 
 
-def label_data(run: Executor, node: Node) -> LabelData:
-    """A label set as arrays over all items of its dataset, beside all gold of its task."""
+def label_data(run: Executor, node: Node) -> Any:
+    """A label set as arrays over all items of its dataset, beside all gold of its task.
+
+    ``LabelData``, or ``ValueData`` where labels are values.
+    """
     import numpy as np
 
     from teachkit.build.gold import gold_files, read_gold
@@ -213,6 +217,11 @@ def label_data(run: Executor, node: Node) -> LabelData:
 
     task = run.graph.tasks[node.task or ""]
     gold = read_gold(run, task, [n.id for n in gold_files(run.graph, task) if n.id in run.outputs])
+    if not task.coded:
+        from teachkit.build.valued.stored import labels_of
+        from teachkit.votes import ValueData
+
+        return ValueData(task.answers, labels_of(run, node, task), gold.values, np.asarray(gold.split))
     decided = codes_of(run, node, task)
     return LabelData(task.labels, task.multi, decided, gold.codes, np.asarray(gold.split))
 
@@ -233,7 +242,7 @@ def unit_test_key(run: Executor, node: Node) -> str | None:
 def _unit_test(run: Executor, node: Node) -> tuple[Outcome, None]:
     voter = run.graph[node.inputs[0]]
     task = run.graph.tasks[voter.task or ""]
-    expected = [_as_set(e) for e in node.spec.test.expect]
+    expected = [_as_set(e) if task.coded else _as_value(e, task) for e in node.spec.test.expect]
     try:
         votes = _votes_on(run, voter, task, node)
     except TeachkitError as error:
@@ -241,22 +250,35 @@ def _unit_test(run: Executor, node: Node) -> tuple[Outcome, None]:
     wrong = [
         f"row {number}: expected {_words(want)}, got {_words(got)}"
         for number, (want, got) in enumerate(zip(expected, votes, strict=True), start=1)
-        if want != got
+        if want != got and not (len(want) == len(got) == 1 and _same_value(want, got, task))
     ]
     more = f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else ""
     return Outcome("failed" if wrong else "passed", "\n  ".join(wrong[:10]) + more, len(wrong)), None
 
 
-def _as_set(label: str | list[str] | None) -> frozenset[str]:
+def _as_set(label: str | list[str] | None) -> frozenset[Any]:
     return frozenset([label] if isinstance(label, str) else label or [])
 
 
-def _words(labels: frozenset[str]) -> str:
-    return ", ".join(sorted(labels)) or "no vote"
+def _as_value(expected: Any, task: TaskInfo) -> frozenset[Any]:
+    """Where answers are values: the one that is expected, or none."""
+    found = task.answers.read(expected, task.labels)
+    return frozenset() if found is None else frozenset([found])
 
 
-def _votes_on(run: Executor, voter: Node, task: TaskInfo, test: Node) -> list[frozenset[str]]:
-    """The labels that a voter says on the rows that a unit test gives."""
+def _same_value(want: frozenset[Any], got: frozenset[Any], task: TaskInfo) -> bool:
+    if task.coded:
+        return False
+    one, other = (task.answers.made(list(said)) for said in (want, got))
+    return bool(task.answers.same(one, other)[0])
+
+
+def _words(labels: frozenset[Any]) -> str:
+    return ", ".join(sorted(map(str, labels))) or "no vote"
+
+
+def _votes_on(run: Executor, voter: Node, task: TaskInfo, test: Node) -> list[frozenset[Any]]:
+    """The labels (or the value) that a voter says on the rows that a unit test gives."""
     from teachkit.build.python_votes import vote_in_python
     from teachkit.engine.scan import scan, select_votes
     from teachkit.engine.session import parquet
@@ -273,6 +295,9 @@ def _votes_on(run: Executor, voter: Node, task: TaskInfo, test: Node) -> list[fr
             codes, error = _select_votes(run, voter, task, path, select_votes), None
     if error is not None:
         raise error
+    if not task.coded:
+        said = task.answers.values((codes or {})["value"])
+        return [frozenset(() if none else [one]) for one, none in zip(said, task.answers.missing(said), strict=True)]
     found = [set[str]() for _ in rows]
     for column, values in (codes or {}).items():
         for said, code in zip(found, values, strict=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from teachkit.errors import Where
     from teachkit.graph import Node, TaskInfo
     from teachkit.graph.node import Reads, TestSpec
-    from teachkit.votes import LabelData, Votes
+    from teachkit.votes import Votes
 
 SHOWN_ROWS = 500
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -78,11 +78,11 @@ class Surroundings(Protocol):
     def table(self, sql: str) -> pa.Table:
         """Run a query over node ids."""
 
-    def labels(self) -> LabelData:
-        """The label set under test, beside its gold."""
+    def labels(self) -> Any:
+        """The label set under test, beside its gold: ``LabelData``, or ``ValueData`` where labels are values."""
 
-    def votes(self) -> tuple[Votes, ...]:
-        """The votes that it was made of; of a multichoice task one ``Votes`` for each label."""
+    def votes(self) -> tuple[Any, ...]:
+        """The votes that it was made of: one ``Votes`` (of a multichoice task for each label), or ``Answers``."""
 
     def people(self) -> Votes:
         """The judgments of the task's annotators."""
@@ -169,6 +169,9 @@ class Check(ABC):
     needs_column: ClassVar[bool] = False
     repeatable: ClassVar[bool] = True
     """Whether the same inputs give the same finding, so that it may be kept."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = None
+    """The kinds of task whose label sets it can look at; None: all."""
 
     compares: ClassVar[bool] = False
     """Whether its argument ``against`` names earlier labels; a finding is kept for as long as they are the same."""

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
 from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
+from teachkit.label_models import CODED
 from teachkit.project.model import Model
 
 if TYPE_CHECKING:
@@ -71,21 +72,29 @@ def with_gold(target: Node, context: CompileContext) -> Reads:
     return {target.id: None, task.dataset: tuple(sorted(set(columns))), **dict.fromkeys(gold)}
 
 
+def need_gold(target: Node, context: CompileContext, where: Where, key: str) -> None:
+    """Refuse a test that measures on gold where there is none."""
+    task = context.tasks[target.task or ""]
+    if not task.secret_columns and len(with_gold(target, context)) < 3:
+        advice = "declare 'gold:' in the task, or an annotations file with 'role: gold'"
+        raise BadValue(where, key=key, problem=f"task '{task.name}' has no gold", advice=advice)
+
+
 class Coverage(LabelCheck):
     """The share of items with a label."""
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Count the labeled items among all items of the dataset."""
-        decided = around.labels().decided
-        done = (decided >= 0).all(axis=1) if decided.ndim == 2 else decided >= 0
+        done = around.labels().labeled
         value = float(done.mean()) if len(done) else None
-        return _figure("coverage", value, arguments, f"({int(done.sum())} of {len(done)} items have a label)")
+        return figure("coverage", value, arguments, f"({int(done.sum())} of {len(done)} items have a label)")
 
 
 class Quality(LabelCheck):
     """A figure against a gold split."""
 
     figure: ClassVar[str] = "accuracy"
+    tasks: ClassVar[tuple[str, ...] | None] = CODED
 
     class Arguments(Bounds):
         """``over`` says: all items with gold (unlabeled ones count as wrong), or the labeled ones."""
@@ -97,10 +106,7 @@ class Quality(LabelCheck):
     def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
         """A bound is needed, and gold."""
         super().check(arguments, target, context, where)
-        task = context.tasks[target.task or ""]
-        if not task.secret_columns and len(with_gold(target, context)) < 3:
-            advice = "declare 'gold:' in the task, or an annotations file with 'role: gold'"
-            raise BadValue(where, key=cls.figure, problem=f"task '{task.name}' has no gold", advice=advice)
+        need_gold(target, context, where, cls.figure)
 
     @classmethod
     def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
@@ -119,7 +125,7 @@ class Quality(LabelCheck):
             value, spread = found.macro_f1, ""
         rest = f"on {found.n} items of {arguments.against}, {found.labeled} of them labeled{spread}"
         test_gold = split in (None, "test") and labels.quality("test").n > 0
-        return replace(_figure(self.figure, value, arguments, rest), test_gold=test_gold)
+        return replace(figure(self.figure, value, arguments, rest), test_gold=test_gold)
 
 
 class Accuracy(Quality):
@@ -130,42 +136,6 @@ class MacroF1(Quality):
     """Macro-averaged F1 against a gold split."""
 
     figure: ClassVar[str] = "macro_f1"
-
-
-class MeanError(Quality):
-    """How many steps labels are from gold in the mean, on labeled items: ``mean_error: {against: gold.test, max: 0.5}``.
-
-    Labels of an ordinal task are one step apart from their neighbours.
-    """
-
-    figure: ClassVar[str] = "mean_error"
-
-    class Arguments(Model):
-        """``max`` (or ``min``) in steps."""
-
-        against: Literal["gold", "gold.train", "gold.tune", "gold.test"] = "gold.test"
-        min: float | None = Field(default=None, ge=0)
-        max: float | None = Field(default=None, ge=0)
-
-    @classmethod
-    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
-        """A bound is needed, gold, and an order of the labels."""
-        task = context.tasks[target.task or ""]
-        if not task.ordered:
-            problem = f"the labels of task '{task.name}' are not ordered: it is of the kind '{task.kind}'"
-            raise BadValue(where, key="mean_error", problem=problem, advice="make it 'kind: ordinal', or test accuracy")
-        need_one(arguments, ("max", "min"), "mean_error", where)
-        super().check(arguments, target, context, where)
-
-    def look(self, arguments: Any, around: Surroundings) -> Finding:
-        """Measure the distance of labels and gold."""
-        labels, split = around.labels(), arguments.against.partition(".")[2] or None
-        count, known, value = labels.mean_error(split)
-        if not count:
-            return Finding(1, f"mean_error: no labeled item of {arguments.against} has gold")
-        rest = f"steps on {count} labeled items of {arguments.against}, of {known} with gold"
-        test_gold = split in (None, "test") and labels.quality("test").n > 0
-        return replace(_figure("mean error", value, arguments, rest), test_gold=test_gold)
 
 
 class ConflictRate(LabelCheck):
@@ -181,7 +151,7 @@ class ConflictRate(LabelCheck):
         from teachkit.votes.analysis import conflict_rate
 
         rates = [conflict_rate(votes) for votes in around.votes()]
-        return _figure("conflict rate", sum(rates) / len(rates), arguments, "of all items")
+        return figure("conflict rate", sum(rates) / len(rates), arguments, "of all items")
 
 
 class ClassBalance(Check):
@@ -189,6 +159,7 @@ class ClassBalance(Check):
 
     kinds: ClassVar[tuple[str, ...]] = ("label_set",)
     narrows: ClassVar[bool] = False
+    tasks: ClassVar[tuple[str, ...] | None] = CODED
 
     class Arguments(Model):
         """Labels with ``[low, high]``."""
@@ -218,8 +189,8 @@ class ClassBalance(Check):
         for label, (low, high) in arguments.model_extra.items():
             share = shares[labels.labels.index(label)]
             if share is None or not float(share_of(low)) <= share <= float(share_of(high)):
-                bad.append(f"{label} {_number(share)} is not within {low} to {high}")
-        said = ", ".join(f"{n} {_number(s)}" for n, s in zip(labels.labels, shares, strict=True))
+                bad.append(f"{label} {number(share)} is not within {low} to {high}")
+        said = ", ".join(f"{n} {number(s)}" for n, s in zip(labels.labels, shares, strict=True))
         return Finding(len(bad), "; ".join(bad) or f"shares of the labels: {said}")
 
 
@@ -233,6 +204,8 @@ def _is_range(limits: Any) -> bool:
 
 class Agreement(LabelCheck):
     """How well the task's annotators agree: Krippendorff's alpha (default), Fleiss' kappa, or in percent."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = CODED
 
     class Arguments(Model):
         """``min`` and ``max`` may be negative here; ``metric`` chooses the coefficient."""
@@ -259,15 +232,17 @@ class Agreement(LabelCheck):
         rest = f"({arguments.metric}) " + (
             found.reason if found.value is None else f"on {found.n} items judged by two or more"
         )
-        return _figure("agreement", found.value, arguments, rest)
+        return figure("agreement", found.value, arguments, rest)
 
 
-def _figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:
+def figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:
+    """A figure held against its bounds."""
     good = in_bounds(value, arguments.min, arguments.max)
     return Finding(
-        int(not good), f"{name} {_number(value)} {rest}; {bounds(arguments.min, arguments.max)} wanted", value
+        int(not good), f"{name} {number(value)} {rest}; {bounds(arguments.min, arguments.max)} wanted", value
     )
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure in words."""
     return "undefined" if value is None else f"{value:.3f}"

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding
 from teachkit.checks.labels import share_of, with_gold
 from teachkit.errors import BadLock, BadValue, GitError, MergeConflict, listing
+from teachkit.label_models import CODED
 from teachkit.project.model import Model
 
 if TYPE_CHECKING:
@@ -37,16 +38,30 @@ class MaxFlips(Policy):
     """The share of items whose label is another than in ``teachkit.lock``, or in that of a git revision."""
 
     class Arguments(Model):
-        """``max`` is a share (``2%``) of the items that had a label and still have one."""
+        """``max`` is a share (``2%``) of the items that had a label and still have one.
+
+        ``tolerance``: numbers that differ by no more are the same.
+        """
 
         against: Revision = "lock"
         max: Share
+        tolerance: float | None = Field(default=None, ge=0)
+
+    @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """Only numbers have a tolerance."""
+        task = context.tasks[target.task or ""]
+        if arguments.tolerance is not None and task.kind != "number":
+            problem = f"a tolerance is for numbers, and task '{task.name}' is of the kind '{task.kind}'"
+            raise BadValue(where, key="tolerance", problem=problem, advice="leave it out")
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Compare with the labels that the lock names."""
         before = _earlier(arguments.against, around)
         if isinstance(before, Finding):
             return before
+        if not around.task.coded:
+            return _value_flips(arguments, before, around)
         from teachkit.graph import quote
 
         key, now = quote(around.task.key), quote(around.target.id)
@@ -63,8 +78,35 @@ class MaxFlips(Policy):
         return Finding(0 if share <= arguments.max else int(flips), message, share, rows)
 
 
+def _value_flips(arguments: Any, before: EarlierLabels, around: Surroundings) -> Finding:
+    """Count labels that are values and no longer the same."""
+    import pyarrow as pa
+
+    labels, (then, _) = around.labels(), before.codes()
+    kind, now = labels.kind, labels.decided
+    both = (~kind.missing(then) & ~kind.missing(now)).nonzero()[0]
+    if not len(both) and (warning := _nothing_in_common(before, around)):
+        return warning
+    same = kind.same(then[both], now[both])
+    if arguments.tolerance is not None:
+        same |= kind.distance(then[both], now[both]) <= arguments.tolerance
+    changed = both[~same]
+    share = len(changed) / len(both) if len(both) else 0.0
+    shown = changed[:SHOWN_ROWS]
+    columns = {around.task.key: around.keys(shown.tolist()), "before": then[shown], "now": now[shown]}
+    rows = {name: c if isinstance(c, pa.ChunkedArray) else kind.array(c) for name, c in columns.items()}
+    said = f"{len(changed)} of {len(both)} labels ({share:.2%}) are others than in {before.lock}"
+    more = f" by more than {arguments.tolerance:g}" if arguments.tolerance else ""
+    message = f"{said}{more}; at most {arguments.max:.2%} wanted"
+    return Finding(
+        0 if share <= arguments.max else len(changed), message, share, pa.table(rows) if len(shown) else None
+    )
+
+
 class MinAccuracyDelta(Policy):
     """Accuracy on gold now minus that of the labels that a lock names, on the same items, is not below ``min``."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = CODED
 
     class Arguments(Model):
         """``min`` is a difference of shares (``-0.5%``); ``split`` says on which gold."""
@@ -151,8 +193,8 @@ class ProtectedLabels(Policy):
         bad, lost = [], 0
         for answer in answers:
             now, was = labels.decided[answer.row], None if then is None else then[answer.row]
-            held = was is not None and _same(was, answer.codes)
-            if not _same(now, answer.codes) and (held or _decided(now)):
+            held = was is not None and labels.same(was, answer.codes)
+            if not labels.same(now, answer.codes) and (held or labels.words(now) is not None):
                 bad.append((answer, now, was))
                 lost += held
         message = f"{len(bad)} of {len(answers)} protected answers are contradicted"
@@ -163,15 +205,7 @@ class ProtectedLabels(Policy):
         return Finding(len(bad), message, len(bad), _table(bad[:SHOWN_ROWS], labels, around), test_gold=test_gold)
 
 
-def _same(codes: Any, wanted: Any) -> bool:
-    return bool((codes == wanted).all())
-
-
-def _decided(codes: Any) -> bool:
-    return bool((codes >= 0).all())
-
-
-def _table(bad: list[tuple[ProtectedAnswer, Any, Any]], labels: LabelData, around: Surroundings) -> Any:
+def _table(bad: list[tuple[ProtectedAnswer, Any, Any]], labels: Any, around: Surroundings) -> Any:
     """The items at fault: key, label, protected label, whose it is, and the label before."""
     import pyarrow as pa
 
@@ -180,20 +214,12 @@ def _table(bad: list[tuple[ProtectedAnswer, Any, Any]], labels: LabelData, aroun
     answers, now, before = zip(*bad, strict=True)
     columns = {
         around.task.key: around.keys([answer.row for answer in answers]),
-        "label": pa.array([_words(codes, labels) for codes in now], pa.string()),
-        "protected": pa.array([_words(codes, labels) for codes in (a.codes for a in answers)], pa.string()),
+        "label": pa.array([labels.words(said) for said in now], pa.string()),
+        "protected": pa.array([labels.words(answer.codes) for answer in answers], pa.string()),
         "by": pa.array([answer.by for answer in answers], pa.string()),
-        "before": pa.array([None if codes is None else _words(codes, labels) for codes in before], pa.string()),
+        "before": pa.array([None if said is None else labels.words(said) for said in before], pa.string()),
     }
     return pa.table(columns)
-
-
-def _words(codes: Any, labels: LabelData) -> str | None:
-    if not _decided(codes):
-        return None
-    if labels.multi:
-        return "|".join(name for name, code in zip(labels.labels, codes, strict=True) if code == 1)
-    return labels.labels[int(codes)]
 
 
 def _each(found: Any, labels: LabelData) -> Any:
@@ -234,6 +260,8 @@ def _not_comparable(before: EarlierLabels, around: Surroundings) -> str | None:
         return f"in {before.lock} items have no key '{task.key}': no item of then can be found again"
     if then["label"] != now["label"]:
         return f"in {before.lock} the task was of another kind (labels are {then['label']}, now {now['label']})"
+    if not task.coded:
+        return None
     each = "unnest(label)" if task.multi else "label"
     names = around.query(f"select distinct {each} from {before.relation} where label is not null order by 1")
     gone = [name for (name,) in names if name not in task.labels]

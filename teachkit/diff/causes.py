@@ -11,7 +11,6 @@ from teachkit.errors import TeachkitError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from teachkit.diff.labels import Compared, Labels
     from teachkit.diff.mixing import Unit
     from teachkit.diff.sides import Side
     from teachkit.graph import Node
@@ -43,9 +42,7 @@ class Attribution:
     note: str = ""
 
 
-def attribute(
-    base: Side, head: Side, before: Node, after: Node, labels: tuple[Labels, Labels], compared: Compared
-) -> Attribution:
+def attribute(base: Side, head: Side, before: Node, after: Node, labels: tuple[Any, Any], compared: Any) -> Attribution:
     """Say for each changed label which change makes it: alone, on top of the base, with the label model fitted again.
 
     Where several changes would each make it, it counts for the one that makes most; where none does, for their
@@ -80,7 +77,7 @@ def _cause(unit: Unit) -> Cause:
     return Cause(unit.node, unit.change, unit.nodes)
 
 
-def _counted(causes: Sequence[Cause], cause_of: Any, compared: Compared, note: str = "") -> Attribution:
+def _counted(causes: Sequence[Cause], cause_of: Any, compared: Any, note: str = "") -> Attribution:
     """Causes with their counts, the interaction at the end if there is any; it is -1 in ``cause_of`` before."""
     together = Cause(INTERACTION, INTERACTION, tuple(n for c in causes for n in c.nodes))
     cause_of = cause_of.copy()

@@ -11,6 +11,7 @@ from teachkit.diff.causes import attribute
 from teachkit.diff.labels import compare_labels, read_labels
 from teachkit.diff.quality import measure
 from teachkit.diff.result import Example, Figure, LabelSetDiff
+from teachkit.diff.value_labels import ValueCompared, ValueLabels, compare_value_labels, is_valued, read_value_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.diff.causes import Attribution
-    from teachkit.diff.labels import Compared, Labels
+    from teachkit.diff.labels import Labels
     from teachkit.diff.result import Shown
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
@@ -41,11 +42,15 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
     if not all(there) or parts[0] is None or parts[1] is None:
         status = "unknown" if all(there) else "added" if there[1] else "removed"
         return LabelSetDiff(name, task, status, notes=notes, **known)
-    labels = read_labels(before.store, parts[0]), read_labels(after.store, parts[1])
-    if labels[0].multi != labels[1].multi:
-        notes.append("the task is of another kind: items have one label on one side and several on the other")
+    labels = _read(before, parts[0]), _read(after, parts[1])
+    if labels[0].form != labels[1].form:
+        was, now = (side.form for side in labels)
+        said = f"before a label is a {was}, after a {now}"
+        if {was, now} == {"label", "labels"}:
+            said = "items have one label on one side and several on the other"
+        notes.append(f"the task is of another kind: {said}")
         return LabelSetDiff(name, task, "unknown", notes=notes, **known)
-    compared = compare_labels(*labels)
+    compared = compare_value_labels(*labels) if isinstance(labels[0], ValueLabels) else compare_labels(*labels)
     count = len(compared.before)
     if not count and len(labels[0].keys) and len(labels[1].keys):
         notes.append(
@@ -53,6 +58,7 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         )
         return LabelSetDiff(name, task, "unknown", notes=notes, **known)
     notes += _renamed(labels)
+    notes += compared.notes if len(compared.changed) else []
     same = known["digest_before"] == known["digest_after"]
     flips, gained, lost = (int(kind.sum()) for kind in (compared.flips, compared.gained, compared.lost))
     added, removed = len(labels[1].keys) - count, len(labels[0].keys) - count
@@ -78,6 +84,7 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         examples=_examples(after, nodes[1], foremost),
         kappa=_kappa(compared),
         balance=_balance(labels, compared.names),
+        summary=_summary(labels),
         quality=measured.quality,
         test_looks=measured.test_looks,
         gold_changed=measured.gold_changed,
@@ -86,6 +93,18 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         changes=changes,
         **known,
     )
+
+
+def _read(side: Side, parts: Sequence[ObjectMeta]) -> Any:
+    """The labels of one side: ``Labels``, or ``ValueLabels``."""
+    read = read_value_labels if is_valued(side.store, parts) else read_labels
+    return read(side.store, parts)
+
+
+def _summary(labels: tuple[Any, Any]) -> dict[str, Figure]:
+    """Figures of the labels alone, before and after."""
+    was, now = (side.summary() for side in labels)
+    return {name: Figure(was.get(name), now.get(name)) for name in {**now, **was}}
 
 
 def _task_name(nodes: Sequence[Node | None], sides: Sequence[Side], name: str) -> str:
@@ -160,8 +179,8 @@ def _conflict(side: Side, node: Node | None, parts: Sequence[ObjectMeta] | None)
 
 
 def _agreement(side: Side, node: Node | None) -> float | None:
-    """Krippendorff's alpha of the annotators of the task; None where it is undefined."""
-    if side.run is None or node is None:
+    """Krippendorff's alpha of the annotators of the task; None where it is undefined, or answers are values."""
+    if side.run is None or node is None or not side.task(node).coded:
         return None
     from teachkit.votes.agreement import krippendorff_alpha
 
@@ -172,7 +191,7 @@ def _agreement(side: Side, node: Node | None) -> float | None:
     return krippendorff_alpha(people_votes(side.run, there, side.task(node))).value
 
 
-def _renamed(labels: tuple[Labels, Labels]) -> list[str]:
+def _renamed(labels: tuple[Any, Any]) -> list[str]:
     was, now = labels
     notes = []
     gone, new = [n for n in was.names if n not in now.names], [n for n in now.names if n not in was.names]
@@ -189,8 +208,8 @@ def _attribution(
     before: Side,
     after: Side,
     nodes: tuple[Node | None, Node | None],
-    labels: tuple[Labels, Labels],
-    compared: Compared,
+    labels: tuple[Any, Any],
+    compared: Any,
     notes: list[str],
 ) -> Attribution | None:
     base, head = nodes
@@ -206,7 +225,7 @@ def _attribution(
     return found
 
 
-def _changes(labels: tuple[Labels, Labels], compared: Compared, found: Attribution | None) -> pa.Table:
+def _changes(labels: tuple[Any, Any], compared: Any, found: Attribution | None) -> pa.Table:
     """All items whose label changed, those whose posterior moved most first."""
     import numpy as np
 
@@ -214,7 +233,7 @@ def _changes(labels: tuple[Labels, Labels], compared: Compared, found: Attributi
     return _rows(labels, compared, found, changed[np.lexsort((changed, -compared.shift[changed]))])
 
 
-def _moved(labels: tuple[Labels, Labels], compared: Compared, limit: int) -> pa.Table:
+def _moved(labels: tuple[Any, Any], compared: Any, limit: int) -> pa.Table:
     """The items whose posterior moved most, as far as one sees it."""
     import numpy as np
 
@@ -222,7 +241,7 @@ def _moved(labels: tuple[Labels, Labels], compared: Compared, limit: int) -> pa.
     return _rows(labels, compared, None, seen[np.lexsort((seen, -compared.shift[seen]))][:limit])
 
 
-def _rows(labels: tuple[Labels, Labels], compared: Compared, found: Attribution | None, order: Any) -> pa.Table:
+def _rows(labels: tuple[Any, Any], compared: Any, found: Attribution | None, order: Any) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
@@ -233,7 +252,7 @@ def _rows(labels: tuple[Labels, Labels], compared: Compared, found: Attribution 
     if found is not None:
         place[changed] = found.cause_of
     cause = [named[c] for c in place[order].tolist()] if found is not None else [None] * len(order)
-    kind = pa.list_(pa.string()) if compared.multi else pa.string()
+    kind = compared.arrow_type
     return pa.table(
         {
             "item": keys,
@@ -290,16 +309,18 @@ def _first_columns(dataset: Node, task: TaskInfo) -> Sequence[str]:
     return [c for c in dataset.columns or () if c not in hidden][:_COLUMNS]
 
 
-def _kappa(compared: Compared) -> float | None:
-    if compared.multi:
+def _kappa(compared: Any) -> float | None:
+    if compared.multi or isinstance(compared, ValueCompared):
         return None
     from teachkit.votes.agreement import cohen_kappa
 
     return cohen_kappa(compared.before, compared.after, len(compared.names)).value
 
 
-def _balance(labels: tuple[Labels, Labels], names: Sequence[str]) -> dict[str, Figure]:
+def _balance(labels: tuple[Any, Any], names: Sequence[str]) -> dict[str, Figure]:
     """The share of each label among the labeled items of each side."""
+    if not names:
+        return {}
     shares = [_shares(side) for side in labels]
     return {name: Figure(*(s.get(name) for s in shares)) for name in names}
 

@@ -37,6 +37,15 @@ class Labels:
     posterior: Any
 
     @property
+    def form(self) -> str:
+        """What labels must have in common to be compared."""
+        return "labels" if self.multi else "label"
+
+    def summary(self) -> dict[str, float | None]:
+        """Figures of the labels alone that are no shares: there are none."""
+        return {}
+
+    @property
     def labeled(self) -> Any:
         """Which items have a label [N]."""
         return (self.codes >= 0).all(axis=1) if self.multi else self.codes >= 0
@@ -135,6 +144,23 @@ class Compared:
     def changed(self) -> Any:
         """The numbers of the items [C] whose label is another, or that have one on one side alone."""
         return (self.flips | self.gained | self.lost).nonzero()[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be known to read the counts: nothing."""
+        return []
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The type of a label."""
+        import pyarrow as pa
+
+        return pa.list_(pa.string()) if self.multi else pa.string()
+
+    def agrees(self, said: Any, items: Any) -> Any:
+        """Whether codes [K] of some of the items [K] are those after."""
+        wanted = self.after[items]
+        return (said == wanted).all(axis=1) if said.ndim == 2 else said == wanted
 
     def matrix(self) -> dict[str, dict[str, int]]:
         """Flips from label to label; of a multichoice task labels that items no longer have, and that they now have."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from teachkit.build.run import Output
-    from teachkit.diff.labels import Compared, Labels
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
 
@@ -54,8 +53,8 @@ class Mixer:
     head: Side
     before: Node
     after: Node
-    labels: tuple[Labels, Labels]
-    compared: Compared
+    labels: tuple[Any, Any]
+    compared: Any
     _crossed: dict[tuple[Key, int, int], Output | None] = field(default_factory=dict)
 
     # -- what has changed
@@ -64,7 +63,7 @@ class Mixer:
         """The changes that may have an effect, and why they cannot be applied alone, if they cannot."""
         tasks = self._tasks
         reason = ""
-        if tasks[0].labels != tasks[1].labels or tasks[0].multi != tasks[1].multi:
+        if tasks[0].labels != tasks[1].labels or (tasks[0].multi, tasks[0].coded) != (tasks[1].multi, tasks[1].coded):
             reason = "the labels of the task changed, so no change can be tried alone"
         found = []
         with_data: set[Key] = set()
@@ -238,8 +237,7 @@ class Mixer:
         rows = self._dataset_rows[side][(self.compared.pairing.before, self.compared.pairing.after)[side]]
         there = rows >= 0
         found: Any = np.zeros(len(rows), dtype=bool)
-        said, wanted = codes[rows[there]], self.compared.after[there]
-        found[there] = (said == wanted).all(axis=1) if said.ndim == 2 else said == wanted
+        found[there] = self.compared.agrees(codes[rows[there]], there.nonzero()[0])
         return found
 
     @cached_property
@@ -252,7 +250,10 @@ class Mixer:
         return before, after
 
     def _codes(self, unit: Unit) -> Any:
-        """What the base with one change decides of each item of the dataset [N], of multichoice [N, L]."""
+        """What the base with one change decides of each item of the dataset [N], of multichoice [N, L].
+
+        Where labels are values these stand in place of codes.
+        """
         run, node = self._mixed(unit)
         key = digest(["what if", _VERSION, node_key(node, run.outputs)])
         try:
@@ -302,10 +303,17 @@ def _decided(run: Executor, node: Node) -> Any:
 
 
 def _kept(run: Executor, node: Node, key: str, make: Callable[[], Any]) -> Any:
-    """Codes from the store, made and stored if they are not there."""
+    """Codes (or values) from the store, made and stored if they are not there."""
     import numpy as np
     import pyarrow as pa
 
+    task = run.graph.tasks[node.task or ""]
+    if not task.coded:
+        if not run.store.has(key):
+            values = make()
+            run.put(key, pa.table({"value": task.answers.array(values)}), node, -1, {"one": True})
+            return values
+        return task.answers.values(run.store.read(key).column(0))
     if not run.store.has(key):
         codes = make()
         wide = codes if codes.ndim == 2 else codes[:, None]

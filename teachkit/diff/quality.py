@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from teachkit.build.execute import Executor
-    from teachkit.diff.labels import Compared, Labels
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
 
@@ -30,14 +29,7 @@ class Measured:
 
 
 def measure(
-    before: Side,
-    after: Side,
-    node: Node | None,
-    labels: Labels,
-    compared: Compared,
-    splits: Sequence[str],
-    *,
-    same: bool,
+    before: Side, after: Side, node: Node | None, labels: Any, compared: Any, splits: Sequence[str], *, same: bool
 ) -> Measured:
     """Measure on the gold splits; ``labels`` are those after.
 
@@ -60,13 +52,18 @@ def measure(
     known = np.zeros(len(rows), dtype=bool)
     known[there] = gold.known[rows[there]]
     items = np.flatnonzero(known)
-    truth, split = _in_names(gold.codes[rows[items]], task, compared.names), gold.split[rows[items]]
+    split = gold.split[rows[items]]
+    truth = _in_names(gold.codes[rows[items]], task, compared.names) if task.coded else gold.values[rows[items]]
     found: list[QualityChange] = []
     for name in splits:
         chosen = split == SPLITS.index(name)
         if chosen.any():
             at = items[chosen]
-            found += _figures(name, truth[chosen], compared.before[at], compared.after[at], compared)
+            if task.coded:
+                found += _figures(name, truth[chosen], compared.before[at], compared.after[at], compared)
+            else:
+                pairs = compared.figures(truth[chosen], at)
+                found += [QualityChange(split=name, metric=metric, **asdict(paired)) for metric, paired in pairs]
     measured_test = any(q.split == "test" for q in found)
     looks = _look(after.run, node, task, [*new, *_both(compared)]) if measured_test else None
     return Measured(found, looks, moved, _by_old_gold(before, node, splits) if moved else {})
@@ -101,7 +98,7 @@ def _in_names(codes: Any, task: TaskInfo, names: Sequence[str]) -> Any:
     return wide
 
 
-def _figures(split: str, gold: Any, before: Any, after: Any, compared: Compared) -> list[QualityChange]:
+def _figures(split: str, gold: Any, before: Any, after: Any, compared: Any) -> list[QualityChange]:
     import numpy as np
 
     from teachkit.votes.paired import paired_accuracy, paired_macro_f1
@@ -116,10 +113,13 @@ def _figures(split: str, gold: Any, before: Any, after: Any, compared: Compared)
     return [QualityChange(split=split, metric=metric, **asdict(found)) for metric, found in measured]
 
 
-def _both(compared: Compared) -> list[str]:
+def _both(compared: Any) -> list[str]:
     from teachkit.hashing import digest_bytes
 
-    return [digest_bytes(side.tobytes()) for side in (compared.before, compared.after)]
+    sides = (compared.before, compared.after)
+    if any(side.dtype == object for side in sides):
+        return [digest(compared.words(side)) for side in sides]
+    return [digest_bytes(side.tobytes()) for side in sides]
 
 
 def _look(run: Executor, node: Node, task: TaskInfo, about: list[Any]) -> int:

@@ -11,7 +11,10 @@ from teachkit.diff.words import (
     change_words,
     data_words,
     directions,
+    is_share,
     judgment,
+    metric_name,
+    metric_value,
     percent,
     sentence,
     verdict,
@@ -127,13 +130,14 @@ def _quality(found: LabelSetDiff) -> Table:
 
 
 def _quality_row(figure: QualityChange) -> list[Cell]:
-    name = {"accuracy": "accuracy", "macro_f1": "macro F1"}[figure.metric]
+    if not is_share(figure.metric):
+        return _error_row(figure)
     moves = "" if figure.better is None else f"{figure.better:,} / {figure.worse:,}"
     still = not figure.delta and not figure.better and not figure.worse
     p_value = "" if figure.p_value is None or still else _p_value(figure.p_value)
     return [
         figure.split,
-        name,
+        metric_name(figure.metric),
         f"{figure.n:,}",
         percent(figure.before),
         percent(figure.after),
@@ -142,6 +146,23 @@ def _quality_row(figure: QualityChange) -> list[Cell]:
         "" if still else _signed_range(figure.delta_low, figure.delta_high),
         moves,
         p_value,
+    ]
+
+
+def _error_row(figure: QualityChange) -> list[Cell]:
+    """A figure in the unit of the labels; items nearer to gold, and farther from it, in place of right and wrong."""
+    still = not figure.better and not figure.worse
+    return [
+        figure.split,
+        metric_name(figure.metric),
+        f"{figure.n:,}",
+        metric_value(figure.metric, figure.before),
+        metric_value(figure.metric, figure.after),
+        "" if figure.low is None else f"{figure.low:.4g} to {figure.high:.4g}",
+        "" if figure.delta is None else f"{figure.delta:+.4g}",
+        "" if still or figure.delta_low is None else f"{figure.delta_low:+.4g} to {figure.delta_high:+.4g}",
+        f"{figure.better:,} / {figure.worse:,}",
+        "" if figure.p_value is None or still else _p_value(figure.p_value),
     ]
 
 
@@ -163,6 +184,7 @@ def _figures(found: LabelSetDiff) -> Table:
         rows.append(["items", _number(found.items_before), _number(found.items_after)])
     rows += _shares("coverage", found.coverage)
     rows += [row for name, figure in found.balance.items() for row in _shares(f"share of {name}", figure)]
+    rows += [[f"{name} of the labels", *_digits(figure)] for name, figure in found.summary.items()]
     rows += _shares("conflict of voters", found.conflict)
     if found.agreement.before is not None or found.agreement.after is not None:
         rows.append(["agreement of annotators (alpha)", *_decimals(found.agreement)])
@@ -177,6 +199,11 @@ def _shares(name: str, figure: Figure) -> list[list[Cell]]:
     if figure.before is None and figure.after is None:
         return []
     return [[name, percent(figure.before), percent(figure.after)]]
+
+
+def _digits(figure: Figure) -> tuple[str, str]:
+    before, after = ("–" if v is None else f"{v:.4g}" for v in (figure.before, figure.after))
+    return before, after
 
 
 def _decimals(figure: Figure) -> tuple[str, str]:
@@ -214,8 +241,12 @@ def _examples(found: LabelSetDiff, texts: bool) -> Table | None:
 def _with_confidence(label: Any, confidence: float | None) -> Cell:
     if label is None:
         return NONE
-    name = ", ".join(label) or NONE if isinstance(label, list) else str(label)
+    name = ", ".join(map(str, label)) or NONE if isinstance(label, list) else _label(label)
     return Code(name if confidence is None else f"{name} {confidence:.2f}")
+
+
+def _label(label: Any) -> str:
+    return f"{label:.6g}" if isinstance(label, float) else str(label)
 
 
 def _text(value: Any) -> str:

@@ -104,7 +104,10 @@ class LabelSetDiff:
     label to label. ``moved`` counts items whose posterior is another, ``largest_shift`` how far one moved at most.
     ``kappa`` is Cohen's of labels before and after, ``agreement`` Krippendorff's alpha of the task's annotators. Costs
     are USD of all answers that the labels rest on. Where gold, splits or rows with gold changed, ``old_gold`` is the
-    accuracy on each split by the gold of the base, as its lock says. ``changes`` (not in JSON) holds all items whose
+    accuracy on each split by the gold of the base, as its lock says. Where labels are values there are no labels to
+    count by: ``matrix`` and ``balance`` are empty, ``summary`` has figures of all labels (of numbers mean, standard
+    deviation, least, middle and greatest), a number counts as flipped where it moved by more than ``notes`` say, and a
+    shift is the distance of two labels, of numbers in their unit. ``changes`` (not in JSON) holds all items whose
     label changed.
     """
 
@@ -129,6 +132,7 @@ class LabelSetDiff:
     agreement: Figure = Figure(None, None)
     kappa: float | None = None
     balance: Mapping[str, Figure] = field(default_factory=dict)
+    summary: Mapping[str, Figure] = field(default_factory=dict)
     quality: Sequence[QualityChange] = ()
     cost_before: float | None = None
     cost_after: float | None = None
@@ -237,7 +241,7 @@ class Diff:
         rows: dict[str, list[dict[str, Any]]] = {name: found[name] for name in ("changes", "voters", "data")}
         for part in ("causes", "quality", "examples"):
             rows[part] = [{"label_set": s["name"], **row} for s in found["label_sets"] for row in s[part]]
-        plain = ("matrix", "balance", "causes", "quality", "examples", "old_gold", "notes")
+        plain = ("matrix", "balance", "summary", "causes", "quality", "examples", "old_gold", "notes")
         rows["label_sets"] = [{k: v for k, v in s.items() if k not in plain} for s in found["label_sets"]]
         for row in rows["examples"]:
             row.update({key: str(row[key]) for key in ("item", "before", "after")}, shown=str(row["shown"]))

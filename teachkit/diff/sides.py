@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build.execute import Executor
-    from teachkit.build.gold import Gold
     from teachkit.build.revisions.revision import Revision
     from teachkit.build.run import BuildOptions, Event, Output, Reporter
-    from teachkit.diff.labels import Labels
     from teachkit.graph import Node, TaskInfo
     from teachkit.store import ObjectMeta, Store
 
@@ -39,7 +37,7 @@ class Side:
     run: Executor | None
     problems: Mapping[str, str] = field(default_factory=dict)
     """Node id of a label set -> why its labels could not be made."""
-    _gold: dict[str, Gold] = field(default_factory=dict)
+    _gold: dict[str, Any] = field(default_factory=dict)
     _keys: dict[str, pa.ChunkedArray] = field(default_factory=dict)
 
     def label_sets(self) -> dict[str, Node | None]:
@@ -69,7 +67,7 @@ class Side:
         metas = [self.store.meta(key) for key in keys] if keys is not None else None
         return [m for m in metas if m is not None] if metas is not None and all(metas) else None
 
-    def gold(self, task: TaskInfo) -> Gold:
+    def gold(self, task: TaskInfo) -> Any:
         """All gold of a task of this side, read once."""
         if self.run is None:
             raise AssertionError("only a side that compiles has gold")
@@ -86,7 +84,7 @@ class Side:
             self._keys[task.name] = keys_of(self.run, task)
         return self._keys[task.name]
 
-    def rows_of(self, task: TaskInfo, labels: Labels) -> Any:
+    def rows_of(self, task: TaskInfo, labels: Any) -> Any:
         """For each row of a label set its row in the dataset of its task [N], -1 if it is not there by now."""
         keys, count = self.keys(task), len(labels.keys)
         return pair(keys, labels.keys, same=len(keys) == count and keys.equals(labels.keys)).back(count)

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.asking.answering import answers_key
 from teachkit.build.asking.prompting import response_store
 from teachkit.build.stored_votes import annotation_rows, stacked_votes
+from teachkit.build.valued.stored import values_column
 from teachkit.diff.labels import pair
 from teachkit.diff.result import VoterDiff
 from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from teachkit.build.execute import Executor
     from teachkit.diff.labels import Pairing
     from teachkit.diff.sides import Side
     from teachkit.graph import Node, TaskInfo
+    from teachkit.votes.values.kind import ValueKind
 
 _PEOPLE = "annotations"
 
@@ -76,7 +78,9 @@ def _task(before: Executor, after: Executor, sides: tuple[Side, Side], name: str
         return None
     tasks = before.graph.tasks[name], after.graph.tasks[name]
     runs = before, after
-    if tasks[0].multi != tasks[1].multi or any(t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)):
+    if (tasks[0].multi, tasks[0].coded) != (tasks[1].multi, tasks[1].coded) or any(
+        t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)
+    ):
         return None
     contents = [[p.columns.get(t.key) for p in r.outputs[t.dataset].parts] for t, r in zip(tasks, runs, strict=True)]
     keys = [side.keys(task) for side, task in zip(sides, tasks, strict=True)]
@@ -84,6 +88,9 @@ def _task(before: Executor, after: Executor, sides: tuple[Side, Side], name: str
     names = (*tasks[1].labels, *(n for n in tasks[0].labels if n not in tasks[1].labels))
     gold = sides[1].gold(tasks[1])
     seen = gold.split != SPLITS.index("test")
+    if not tasks[1].coded:
+        values = np.where(seen, gold.values, tasks[1].answers.empty(1))
+        return _Task(tasks, pairing, names, values[pairing.after])
     codes = np.where(seen[:, None] if tasks[1].multi else seen, gold.codes, -1)[pairing.after]
     return _Task(tasks, pairing, names, codes)
 
@@ -101,6 +108,8 @@ def _figures(
             found |= {f"{key}_{end}": value for key, value in _alone(run, node).items()}
     if task is not None and about.kind == _PEOPLE:
         found |= _people(before, after, nodes, task)
+    elif task is not None and not task.tasks[1].coded:
+        found |= _of_values(sides, task)
     elif task is not None:
         codes = [_codes(run, node, task, n) if node is not None else None for n, (_, run, node) in enumerate(sides)]
         for end, code in zip(("before", "after"), codes, strict=True):
@@ -112,13 +121,50 @@ def _figures(
     return replace(about, **found)
 
 
+def _of_values(sides: Sequence[tuple[str, Executor, Node | None]], task: _Task) -> dict[str, Any]:
+    """Answers gained, lost and changed, and how many of those on gold are the same as gold."""
+    kind = task.tasks[1].answers
+    rows = (task.pairing.before, task.pairing.after)
+    said = [
+        values_column(run, node.id, task.tasks[n])[rows[n]] if node is not None else None
+        for n, (_, run, node) in enumerate(sides)
+    ]
+    found: dict[str, Any] = {}
+    for (end, _, _), values in zip(sides, said, strict=True):
+        if values is not None:
+            found |= _same_as_gold(kind, values, task.gold, end)
+    if said[0] is None or said[1] is None:
+        return found
+    had, has = (~kind.missing(values) for values in said)
+    both = (had & has).nonzero()[0]
+    changed = int((~kind.same(said[0][both], said[1][both])).sum())
+    moves = {"gained": int((~had & has).sum()), "lost": int((had & ~has).sum()), "changed": changed}
+    return {**found, "compared": len(had), **moves}
+
+
+def _same_as_gold(kind: ValueKind, said: Any, gold: Any, end: str) -> dict[str, Any]:
+    """A text is right or not; of numbers precision says nothing, and is left out."""
+    from teachkit.votes.intervals import wilson
+
+    both = (~kind.missing(said) & ~kind.missing(gold)).nonzero()[0]
+    if kind.name == "number":
+        return {f"gold_{end}": len(both)}
+    right = int(kind.same(said[both], gold[both]).sum())
+    low, high = wilson(right, len(both)) or (None, None)
+    share = right / len(both) if len(both) else None
+    return {f"precision_{end}": share, f"gold_{end}": len(both), f"low_{end}": low, f"high_{end}": high}
+
+
 def _alone(run: Executor, node: Node) -> dict[str, Any]:
     """What is known of a voter of one side: votes, and of a prompt what they cost."""
     output = run.outputs[node.id]
     if node.kind == _PEOPLE:
         return {"votes": sum(p.rows for p in output.parts)}
     task = run.graph.tasks[node.task or ""]
-    votes = int(_spoken(stacked_votes(run, node.id, task)).sum())
+    if task.coded:
+        votes = int(_spoken(stacked_votes(run, node.id, task)).sum())
+    else:
+        votes = int((~task.answers.missing(values_column(run, node.id, task))).sum())
     if node.kind != "prompt":
         return {"votes": votes}
     cost = float(sum(p.extra.get("cost", 0.0) for p in output.parts))
@@ -209,6 +255,6 @@ def _judgments(run: Executor, node: Node | None, task: _Task, side: int) -> Mapp
     for said in annotation_rows(run, node.id, task.tasks[side]).to_pylist():
         item = place.get(said["row"])
         if item is not None:
-            label = labels[said["code"]] if said["code"] >= 0 else ""
+            label = str(said["value"]) if "value" in said else labels[said["code"]] if said["code"] >= 0 else ""
             found.setdefault((item, said["annotator"]), set()).add((label, bool(said["yes"])))
     return found

@@ -21,6 +21,8 @@ _MORE_CONFLICT = 0.1
 NAMED_FLIPS = 2
 _NAMED = 6
 _SHOWN_SHIFT = 0.00005
+_FOREMOST = ("accuracy", "exact_match", "mae")
+_ERRORS = ("mae",)
 _EFFECTLESS = ("test", "unit_test", "export")
 
 
@@ -76,7 +78,7 @@ def directions(found: LabelSetDiff) -> list[tuple[int, str, str]]:
 def _directions(found: LabelSetDiff) -> str:
     """All directions where they are few."""
     flips = directions(found)
-    if len(flips) > NAMED_FLIPS or any(a.startswith(NOT) or b.startswith(NOT) for _, a, b in flips):
+    if not flips or len(flips) > NAMED_FLIPS or any(a.startswith(NOT) or b.startswith(NOT) for _, a, b in flips):
         return ""
     return "; " + ", ".join(f"{a} → {b} {n:,}" for n, a, b in flips)
 
@@ -90,7 +92,8 @@ def verdict(found: LabelSetDiff) -> Verdict:
     for split in ("test", "tune"):
         figure = accuracy_on(found, split)
         if figure is not None and figure.p_value is not None and figure.p_value < SURE:
-            return "better" if (figure.delta or 0.0) > 0 else "worse"
+            gain = (figure.delta or 0.0) * (-1 if figure.metric in _ERRORS else 1)
+            return "better" if gain > 0 else "worse"
     return "open"
 
 
@@ -117,7 +120,8 @@ def gold_words(found: LabelSetDiff) -> str:
     for figure in (f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None):
         old = found.old_gold.get(figure.split)
         if old is None:
-            said.append(f"accuracy on {figure.split} {percent(figure.before)} by the new gold")
+            name = metric_name(figure.metric)
+            said.append(f"{name} on {figure.split} {metric_value(figure.metric, figure.before)} by the new gold")
         elif percent(old) != percent(figure.before):
             said.append(f"accuracy on {figure.split} {percent(old)} by the old, {percent(figure.before)} by the new")
     return f"gold changed: {'; '.join(said)}" if said else "gold changed, and no accuracy with it"
@@ -146,19 +150,38 @@ def _about_set(found: LabelSetDiff) -> Iterator[str]:
 
 def quality_words(figure: QualityChange) -> str:
     """``accuracy on test 93.1 % → 90.0 % (4 items became wrong, 0 right; p = 0.125)``."""
-    name = {"accuracy": "accuracy", "macro_f1": "macro F1"}[figure.metric]
-    said = f"{name} on {figure.split} {percent(figure.before)} → {percent(figure.after)}"
-    if figure.metric != "accuracy":
+    before, after = (metric_value(figure.metric, value) for value in (figure.before, figure.after))
+    said = f"{metric_name(figure.metric)} on {figure.split} {before} → {after}"
+    if figure.metric not in _FOREMOST:
         return said
     if not figure.better and not figure.worse:
         return f"{said} (the labels of all {figure.n:,} gold items are as right as before)"
     p_value = "p < 0.001" if (figure.p_value or 0.0) < 0.001 else f"p = {figure.p_value:.2g}"
+    if figure.metric in _ERRORS:
+        return f"{said} ({figure.worse:,} farther from gold, {figure.better:,} nearer, of {figure.n:,}; {p_value})"
     return f"{said} ({figure.worse:,} became wrong, {figure.better:,} right, of {figure.n:,}; {p_value})"
 
 
 def accuracy_on(found: LabelSetDiff, split: str) -> QualityChange | None:
-    """The accuracy on a gold split, None if it has no gold."""
-    return next((q for q in found.quality if q.split == split and q.metric == "accuracy"), None)
+    """The foremost figure on a gold split (of labels that is accuracy), None if it has no gold."""
+    return next((q for q in found.quality if q.split == split and q.metric in _FOREMOST), None)
+
+
+def metric_name(metric: str) -> str:
+    """A figure's name for people."""
+    return {"macro_f1": "macro F1", "mae": "mean error"}.get(metric, metric.replace("_", " "))
+
+
+def is_share(metric: str) -> bool:
+    """Whether a figure is a share, and not an error in the unit of the labels."""
+    return metric not in _ERRORS
+
+
+def metric_value(metric: str, value: float | None) -> str:
+    """A figure for people: shares in percent, errors in the unit of the labels."""
+    if is_share(metric):
+        return percent(value)
+    return "–" if value is None else f"{value:.4g}"
 
 
 def change_words(change: Change) -> str:

@@ -142,6 +142,8 @@ def _answered(
 
 def _label(task: TaskInfo, votes: str, paths: Sequence[Path]) -> str:
     """SQL of the label, of multichoice the list of labels, that stands in the votes called ``votes``."""
+    if not task.coded:
+        return f"{votes}.value"
     names = "[" + ", ".join(literal(label) for label in task.labels) + "]"
     if not task.multi:
         return f"case when {votes}.vote >= 0 then {names}[{votes}.vote + 1] end"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
+from teachkit.engine.scan_values import scan_values, select_values
 from teachkit.engine.session import Session, failure, parquet
+from teachkit.engine.voted import Voted
 from teachkit.errors import LabelingFunctionFailed, TeachkitError, listing
 from teachkit.graph.sql import literal, quote
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 UNKNOWN = -2
 _AT_ONCE = 128
 
-Codes = Mapping[str, np.ndarray]
-"""Column of the votes object -> codes in row order: ``vote``, or ``v<code>`` for each label of a multichoice task."""
+Codes = Mapping[str, Any]
+"""Column of the votes object -> codes in row order: ``vote``, or ``v<code>`` for each label of a multichoice task.
+
+Where answers are values: ``value``, an Arrow column of them, NULL where the voter abstains.
+"""
 
 
 def vote_type(labels: int) -> str:
@@ -50,19 +54,11 @@ def _columns(spec: VoterSpec) -> list[tuple[str, str]]:
     return [(f"v{code}", sql) for code, sql in sorted(spec.sqls.items())] if spec.sqls else [("vote", spec.sql)]
 
 
-@dataclass(frozen=True, slots=True)
-class Voted:
-    """What became of one voter: codes, or an error."""
-
-    node: Node
-    codes: Codes | None = None
-    error: TeachkitError | None = None
-
-
 def scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -> Iterator[Voted]:
     """Run the expressions of ``voters`` over one part in one pass; a voter whose SQL fails fails alone."""
+    run = _scan if task.coded else scan_values
     for start in range(0, len(voters), _AT_ONCE):
-        yield from _scan(session, voters[start : start + _AT_ONCE], part, task)
+        yield from run(session, voters[start : start + _AT_ONCE], part, task)
 
 
 def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -> Iterator[Voted]:
@@ -109,6 +105,8 @@ def select_votes(session: Session, node: Node, part: Path, task: TaskInfo) -> Co
     Raises:
         TeachkitError: the SQL fails, a label is unknown, a key is voted on twice with different labels.
     """
+    if not task.coded:
+        return select_values(session, node, part, task)
     spec: VoterSpec = node.spec
     key, label = (quote(c) for c in spec.select_columns)
     chosen = f"select {key} as key, cast({label} as varchar) as label from (\n{spec.sql}\n) where {label} is not null"
@@ -164,5 +162,9 @@ def as_codes(row: np.ndarray, code: np.ndarray, total: int, task: TaskInfo) -> C
 
 
 def votes_table(codes: Codes) -> pa.Table:
-    """Codes as the table that a votes object holds."""
-    return pa.table({name: pa.array(values) for name, values in sorted(codes.items())})
+    """Codes, or values, as the table that a votes object holds."""
+    return pa.table({name: _arrow(values) for name, values in sorted(codes.items())})
+
+
+def _arrow(values: Any) -> Any:
+    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)

@@ -187,6 +187,14 @@ class _Maker:
             kinds = listing(kind.replace("_", " ") for kind in made.kinds)
             problem = f"this test is for nodes of the kind {kinds}; '{target.name}' is of the kind {target.kind}"
             raise BadValue(where, key=check, problem=problem, advice="move it there")
+        task = self.compiler.tasks.get(target.task or "")
+        if target.kind == "label_set" and made.tasks is not None and task is not None and task.kind not in made.tasks:
+            problem = (
+                f"this test is for tasks of the kind {listing(made.tasks)}; '{task.name}' is of the kind {task.kind}"
+            )
+            fit = [n for n in registry.names("check") if task.kind in (registry.load("check", n).tasks or ())]
+            advice = f"for this kind there are: {listing(fit)}" if fit else "leave it out"
+            raise BadValue(where, key=check, problem=problem, advice=advice)
         if common.where is not None and not made.narrows:
             problem = f"'{check}' looks at a whole label set"
             raise BadValue(file.where(("where",), key=True), key="where", problem=problem, advice="remove it")

@@ -214,6 +214,9 @@ def _python_algorithm(written: str, where: Where, root: Path) -> Any:
 
 def _prior_in_order(parameters: dict[str, Any], task: TaskInfo, definition: Definition) -> dict[str, Any]:
     prior = parameters.get("class_prior")
+    if prior is not None and not task.coded:
+        problem = f"an answer to task '{task.name}' is {task.answers.noun}: there are no classes"
+        raise BadValue(definition.at("class_prior"), key="class_prior", problem=problem, advice="leave it out")
     if not isinstance(prior, dict):
         return parameters
     for label in prior:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.graph.names import fold
 from teachkit.hashing import canonical_json
+from teachkit.votes.values import VALUED, value_kind
 
 if TYPE_CHECKING:
     from teachkit.errors import Where
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         SourceTable,
         UnitTest,
     )
+    from teachkit.votes.values.kind import ValueKind
 
 FUNCTIONS = ("lf", "prompt")
 """The kinds of voters that look at every item: their silence is known to be one."""
@@ -59,6 +61,16 @@ class TaskInfo:
     def ordered(self) -> bool:
         """Whether the labels are steps of one order."""
         return self.kind == "ordinal"
+
+    @property
+    def coded(self) -> bool:
+        """Whether an answer is a label, which has a code; else it is a value, of which ``answers`` knows all."""
+        return self.kind not in VALUED
+
+    @property
+    def answers(self) -> ValueKind:
+        """What is known of the task's answers, which are values."""
+        return value_kind(self.kind)
 
     @property
     def secret_columns(self) -> tuple[str, ...]:

@@ -11,11 +11,14 @@ from teachkit.graph.label_sets import SCORES
 from teachkit.graph.names import fold
 from teachkit.graph.node import ExportSpec, Node, UnitTestSpec, entry_text
 from teachkit.graph.sql import Expression, understand_expression
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from teachkit.errors import Where
     from teachkit.graph.data_tests import Compiler
+    from teachkit.graph.node import TaskInfo
     from teachkit.project import Definition
 
 
@@ -118,8 +121,7 @@ def unit_test_node(definition: Definition, compiler: Compiler) -> Node:
     voter = compiler.find(unit.voter, ("lf",), "voter", definition.at("voter"))
     task = compiler.tasks[voter.task or ""]
     for index, expected in enumerate(unit.expect):
-        for label in [expected] if isinstance(expected, str) else expected or ():
-            known_label(label, task.labels, task.name, definition.at("expect", index))
+        _check_expected(expected, task, definition.at("expect", index))
     columns = compiler.schemas.get(task.dataset)
     for index, row in enumerate(unit.rows):
         for name in row if columns is not None else ():
@@ -141,6 +143,20 @@ def unit_test_node(definition: Definition, compiler: Compiler) -> Node:
         unit.description,
         entry_text(definition),
     )
+
+
+def _check_expected(expected: Any, task: TaskInfo, where: Where) -> None:
+    """A vote that is expected is one that the task has."""
+    if not task.coded:
+        try:
+            task.answers.read(expected, task.labels)
+        except NotAnAnswer as error:
+            raise BadValue(where, key="expect", problem=error.problem, advice=error.advice) from error
+        return
+    for label in expected if isinstance(expected, list) else [expected] if expected is not None else []:
+        if not isinstance(label, str):
+            raise BadValue(where, key="expect", problem=f"{label!r} is no text, as labels are", advice="quote it")
+        known_label(label, task.labels, task.name, where)
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, str]:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.bradley_terry import BradleyTerry
     from teachkit.label_models.dawid_skene import DawidSkene
+    from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.majority import Majority
+    from teachkit.label_models.medoid import Medoid
+    from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
+    from teachkit.label_models.value_base import Predicted, ValueModel
     from teachkit.label_models.weighted import Weighted
 
 CODED = ("choice", "multichoice", "ordinal", "pairwise")
@@ -31,9 +36,29 @@ class Algorithm:
     """Whether it wants to know what the items of a pairwise task compare (``teachkit.votes.Comparisons``)."""
 
 
-ALGORITHMS = {"majority": Algorithm(), "weighted": Algorithm(), "one_coin": Algorithm(), "dawid_skene": Algorithm(), "bradley_terry": Algorithm(kinds=("pairwise",), sides=True)}
+_NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
 
-DEFAULTS = {"choice": "dawid_skene", "multichoice": "dawid_skene", "ordinal": "dawid_skene", "pairwise": "bradley_terry"}
+ALGORITHMS = {
+    "majority": Algorithm(),
+    "weighted": Algorithm(),
+    "one_coin": Algorithm(),
+    "dawid_skene": Algorithm(),
+    "bradley_terry": Algorithm(kinds=("pairwise",), sides=True),
+    "gaussian": _NUMBER,
+    "mean": _NUMBER,
+    "median": _NUMBER,
+    "medoid": _TEXT,
+    "normalised_majority": _TEXT,
+}
+
+DEFAULTS = {
+    "choice": "dawid_skene",
+    "multichoice": "dawid_skene",
+    "ordinal": "dawid_skene",
+    "pairwise": "bradley_terry",
+    "number": "gaussian",
+    "text": "medoid",
+}
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
 __all__ = [
@@ -43,9 +68,16 @@ __all__ = [
     "Algorithm",
     "BradleyTerry",
     "DawidSkene",
+    "Gaussian",
     "LabelModel",
     "Majority",
+    "Mean",
+    "Median",
+    "Medoid",
+    "NormalisedMajority",
     "OneCoin",
+    "Predicted",
+    "ValueModel",
     "Weighted",
 ]
 
@@ -58,5 +90,10 @@ __getattr__ = lazy_names(
         "dawid_skene": ("DawidSkene",),
         "bradley_terry": ("BradleyTerry",),
         "base": ("LabelModel",),
+        "gaussian": ("Gaussian",),
+        "averages": ("Mean", "Median"),
+        "medoid": ("Medoid",),
+        "normalised_majority": ("NormalisedMajority",),
+        "value_base": ("Predicted", "ValueModel"),
     },
 )  # numba takes a quarter of a second to import

@@ -13,7 +13,7 @@ from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
 from teachkit.graph.node import FUNCTIONS
 from teachkit.lineage.records import source_records
-from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice
+from teachkit.lineage.weigh import LeftOut, Vote, weigh_choice, weigh_multichoice, weigh_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,15 +35,15 @@ class VoteShare:
 
     ``contribution`` is in log-odds of the label against the runner-up (``Explanation.against``); where the model has no
     likelihood, the part of the vote; for a class of the user's own, the change of the label's probability that the
-    vote makes (``left_out``); None for decisions above the model. ``polarity`` is -1 for
-    "not this label", which only voters of a multichoice task say. Of a prompt: the model that answered, its reason, the
-    key of the request, what it cost in USD, and where it has scores the raw one, and the probability of being right
-    that calibration makes of it.
+    vote makes (``left_out``); for a number the weight of the answer in the label; None for decisions above the model.
+    ``polarity`` is -1 for "not this label", which only voters of a multichoice task say. Of a prompt: the model that
+    answered, its reason, the key of the request, what it cost in USD, and where it has scores the raw one, and the
+    probability of being right that calibration makes of it.
     """
 
     voter: str
     kind: str
-    label: str | None
+    label: Any
     polarity: int
     version: str
     path: str
@@ -65,7 +65,10 @@ class Explanation:
 
     Where ``measure`` is ``log_odds``, ``prior`` and the contributions of ``votes`` and ``silence`` add up to the
     logarithm of posterior of ``toward`` over posterior of ``against``. For multichoice, votes are about one label each,
-    and their log-odds are for that label being right against it not being so.
+    and their log-odds are for that label being right against it not being so. Where it is ``weight``, contributions and
+    ``prior`` (the weight of what all items have in common) add up to 1, as they do, without a prior, for shares of
+    answers that are values. ``posterior`` maps labels to probabilities; where answers are values it is what the label
+    set's column holds.
     """
 
     item: Any
@@ -73,7 +76,7 @@ class Explanation:
     confidence: float | None
     decided_by: str
     model_label: Any
-    posterior: Mapping[str, float]
+    posterior: Any
     toward: str | None
     against: str | None
     measure: str
@@ -176,8 +179,10 @@ class Explainer:
         models: Sequence[Any],
         summary: Mapping[str, Any] | None,
     ) -> Explanation:
-        posterior = {k: float(v) for k, v in found.labels["posterior"].items()}
-        if self.task.multi:
+        posterior = self._posterior(found.labels["posterior"])
+        if not self.task.coded:
+            weighed = weigh_values(models[0], votes, self.task.kind)
+        elif self.task.multi:
             weighed = weigh_multichoice(models, votes, posterior, self.labels)
         else:
             weighed = weigh_choice(models, votes, posterior, self.labels, self._compared(found.row))
@@ -192,7 +197,7 @@ class Explainer:
             against=weighed.against,
             measure=weighed.measure,
             prior=weighed.prior,
-            votes=[self._share(vote, weighed.contributions.get((vote.voter, vote.label))) for vote in votes],
+            votes=[self._share(vote, weighed.contributions.get(self._key(vote))) for vote in votes],
             silence=weighed.silence,
             row=found.row,
             sources=sources,
@@ -221,6 +226,16 @@ class Explainer:
         folded = {name.lower(): value for name, value in row.items()}
         left, right = (pa.scalar(folded[side]).cast(pa.string()).as_py() for side in recorded)
         return left, right
+
+    def _key(self, vote: Vote) -> tuple[str, Any]:
+        """What the contribution of a vote is found by."""
+        return vote.voter, vote.label if self.task.coded else None
+
+    def _posterior(self, stored: Any) -> Any:
+        """Label -> probability; where answers are values, what the label model says of them."""
+        if self.task.coded:
+            return {k: float(v) for k, v in stored.items()}
+        return stored
 
     @property
     def is_published(self) -> bool:
@@ -315,6 +330,10 @@ class Explainer:
         if node_id.startswith("prompt."):
             answer |= {score: said.pop(score, None) for score in SCORES}
             name = self._voice(key, name, said.pop("band", None))
+        if not self.task.coded:
+            if said["value"] is not None:
+                yield Vote(name, node_id.partition(".")[0], said["value"], node_id, True, answer=answer)
+            return
         for column, code in said.items():
             if code >= 0:
                 label, yes = (int(column[1:]), code == 1) if self.task.multi else (code, True)
@@ -349,7 +368,8 @@ class Explainer:
             for judgment in here.to_pylist():
                 if judgment["code"] < 0:
                     continue
-                voter, label = voter_of(judgment["annotator"], functions), self.labels[judgment["code"]]
+                voter = voter_of(judgment["annotator"], functions)
+                label = self.labels[judgment["code"]] if self.task.coded else judgment["value"]
                 yes = bool(judgment["yes"]) or not self.task.multi
                 vote = Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None)
                 of_row[judgment["row"]].append(vote)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.votes.values import value_kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -17,7 +19,7 @@ class Vote:
 
     voter: str
     kind: str
-    label: str
+    label: Any
     node: str
     yes: bool
     line: int | None = None
@@ -48,7 +50,7 @@ class Weighed:
     against: str | None
     measure: str
     prior: float | None
-    contributions: Mapping[tuple[str, str], float]
+    contributions: Mapping[tuple[str, Any], float]
     silence: Mapping[str, float]
     diagnostics: Mapping[str, Any]
 
@@ -103,6 +105,24 @@ def weigh_multichoice(
             if voter in codes:
                 said[voter, label] = float(found[1] - found[0]) if measure == "log_odds" else float(found[1])
     return Weighed(None, None, measure, None, said, {}, {})
+
+
+def weigh_values(model: Any, votes: Sequence[Vote], kind: str) -> Weighed:
+    """What part in the label each answer has, by (voter, None)."""
+    from teachkit.votes import Answers
+
+    if model is None or isinstance(model, LeftOut) or not hasattr(model, "contributions"):
+        return Weighed(None, None, "none", None, {}, {}, {})
+    voters = model.voters_
+    about = value_kind(kind)
+    said = {v.voter: about.hashable(v.label) for v in votes if v.kind in _BY_THE_MODEL and v.voter in voters}
+    places = [voters.index(voter) for voter in said]
+    answers = Answers.from_long(
+        kind, [0] * len(said), places, about.made(list(said.values())), voters=voters, n_items=1
+    )
+    moved = model.contributions(answers, 0)
+    contributions = {(voter, None): float(part) for voter, part in moved.items()}
+    return Weighed(None, None, model.measure, model.prior_weight(answers, 0), contributions, {}, model.diagnostics_)
 
 
 def _measure(model: Any) -> str:

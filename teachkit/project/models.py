@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from teachkit.project.llm_models import LlmConfig, PricesFile
 from teachkit.project.model import Abstain, Count, Model, Name, Severity, Strings, TestSpec, Words
+from teachkit.votes.values import VALUED, WITH_LABELS
 
 # ---------------------------------------------------------------------------- teachkit.yml, profiles.yml
 
@@ -215,9 +216,12 @@ class Task(Model):
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice", "ordinal", "pairwise"] = "choice"
+    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text"] = "choice"
     labels: list[str | Label] = Field(
-        default=[], max_length=30_000, description="In order; of pairwise: left, right and if there is one the tie."
+        default=[],
+        max_length=30_000,
+        description="The answers to choose from, in order (pairwise: left, right, and if there is one the tie); "
+        "none where an answer is a value.",
     )
     sides: Sides | None = Field(default=None, description="Of pairwise: the columns that name what is compared.")
     dataset: str = Field(description="ref('…') or source('…', '…').")
@@ -243,10 +247,15 @@ class Task(Model):
 
     @model_validator(mode="after")
     def _enough_labels(self) -> Task:
-        if self.kind == "pairwise":
-            self._check_pairwise()
-        elif self.sides is not None:
+        if self.sides is not None and self.kind != "pairwise":
             raise ValueError(f"only tasks of the kind 'pairwise' have 'sides', not '{self.kind}'")
+        if self.kind in VALUED and self.kind not in WITH_LABELS:
+            if self.labels:
+                raise ValueError(f"an answer to a task of the kind '{self.kind}' is a value: it has no labels")
+            if self.gold is not None and self.gold.values is not None:
+                raise ValueError(f"gold of a task of the kind '{self.kind}' is read as it stands: it has no 'values'")
+        elif self.kind == "pairwise":
+            self._check_pairwise()
         elif not self.labels:
             raise ValueError("it needs 'labels'")
         elif self.kind in ("choice", "ordinal") and len(self.labels) < 2:
@@ -279,13 +288,17 @@ class RuleLF(Model):
     """A labeling function written in YAML."""
 
     name: Name
-    label: str
+    label: str | None = Field(default=None, description="What it votes; of a task whose answers are values, see value.")
+    value: Any = Field(default=None, description="The answer that it votes, where answers are values.")
     description: str = ""
     column: str = "text"
     any_of: Words = Field(default=[], description="Votes if one of these words or phrases stands in the column.")
     all_of: Words = Field(default=[], description="Votes if all of these stand there.")
     none_of: Words = Field(default=[], description="Does not vote if one of these stands there.")
     regex: str | None = Field(default=None, description="An RE2 regular expression, taken as written.")
+    group: int | None = Field(
+        default=None, ge=0, le=9, description="The group of 'regex' whose text is the answer; 0 is the whole match."
+    )
     dictionary: str | None = Field(default=None, description="A text file beside this one, one word or phrase a line.")
     min_hits: int = Field(
         default=1, ge=1, description="How many different words of any_of or dictionary must stand there."
@@ -409,7 +422,7 @@ class UnitTest(Model):
     name: Name
     voter: str
     rows: list[dict[str, Any]]
-    expect: list[str | list[str] | None]
+    expect: list[str | int | float | list[Any] | None]
     description: str = ""
     tags: Strings = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
@@ -12,6 +12,7 @@ from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
+from teachkit.review.analyze_values import value_rows
 from teachkit.review.contestants import SideRow, scores, side_rows
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class VoterRow:
     learned: float | None
     learned_low: float | None
     learned_high: float | None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """Where answers are values: their quality on the items with gold, and under ``learned_…`` what the label model
+    believes, both by the names that the kind of answer and the model have for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,9 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
-    covered = first.votes_per_pattern[first.pattern_of] > 0
+    covered = first.votes_per_item > 0
     for votes in cast.votes[1:]:
-        covered |= votes.votes_per_pattern[votes.pattern_of] > 0
-    known = (codes >= 0).all(axis=1) if task.multi else codes >= 0
+        covered |= votes.votes_per_item > 0
     return TaskAnalysis(
         task=task.name,
         label_set=node.name if node else None,
@@ -121,13 +124,20 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         covered=int(covered.sum()),
         conflicts=sum(conflict_rate(v) for v in cast.votes) / len(cast.votes),
         gold_splits=splits,
-        gold_items=int(known.sum()),
+        gold_items=int(_known(codes, task).sum()),
         voters=rows,
         missing=missing,
         test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
         scores=scores(parameters),
         sides=side_rows(run, task, cast, parameters),
     )
+
+
+def _known(gold: Any, task: TaskInfo) -> Any:
+    """Which items have gold [N]."""
+    if not task.coded:
+        return ~task.answers.missing(gold)
+    return (gold >= 0).all(axis=1) if task.multi else gold >= 0
 
 
 def voter_rows(
@@ -140,13 +150,15 @@ def voter_rows(
         task: The task.
         node: The label set whose learned accuracies are shown.
         voters: Voters, as of ``voters_of``.
-        codes: Gold, as of ``gold_for``; -1 where it is not known, or not to be looked at.
+        codes: Gold, as of ``gold_for``; -1 (or no answer) where it is not known, or not to be looked at.
     """
     abstain = {v.id: v.spec.abstain for v in voters}
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
     learned = _learned(run, node)
+    if not task.coded:
+        return cast, [VoterRow(**row) for row in value_rows(cast, codes, learned[0] if learned else {})]
     rows: list[VoterRow] = []
     for number, votes in enumerate(cast.votes):
         of_label = codes[:, number] if task.multi else codes
@@ -205,8 +217,11 @@ def gold_for(run: Executor, task: TaskInfo, wanted: str | None) -> tuple[Any, st
     known_test = gold.known & (gold.split == SPLITS.index("test"))
     has_splits = task.split_column is not None or task.hash_splits is not None
     if wanted == "all" or (wanted is None and not has_splits):
-        return gold.codes, "all", bool(known_test.any())
+        return gold.codes if task.coded else gold.values, "all", bool(known_test.any())
     chosen = gold.split != SPLITS.index("test") if wanted is None else gold.split == SPLITS.index(wanted)
+    if not task.coded:
+        values = np.where(chosen, gold.values, task.answers.empty(1))
+        return values, wanted or "train, tune", bool((known_test & chosen).any())
     mask = chosen[:, None] if task.multi else chosen
     return np.where(mask, gold.codes, -1), wanted or "train, tune", bool((known_test & chosen).any())
 

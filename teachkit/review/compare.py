@@ -99,6 +99,9 @@ def _compare(run: Executor, nodes: Sequence[Node], task: TaskInfo, wanted: str |
     for node in nodes:
         run.resolve_upstream(node.id)
         run.resolve(node)
+    if not task.coded:
+        problem = f"it counts right labels, and task '{task.name}' is of the kind '{task.kind}'"
+        raise BadOption(None, option="compare", problem=problem, advice="see 'teachkit analyze' for the voters' errors")
     codes, splits, test_gold = gold_for(run, task, wanted)
     truth = codes if task.multi else codes[:, None]
     known = np.flatnonzero((truth >= 0).all(axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from teachkit.build import Workspace
     from teachkit.graph import Node, TaskInfo
+
+
+_VOTES = re.compile(r"vote|value|v\d+")  # and not what a prompt's object holds beside
 
 
 def show(work: Workspace, node: Node, limit: int | None) -> pa.Table:
@@ -63,15 +67,19 @@ def votes_sql(run: Executor, node: Node, task: TaskInfo) -> str:
         )
         votes = parquet([run.store.path(p.key) for p in run.outputs[node.id].parts])
         said = f"case when v.code >= 0 and v.yes then {labels}[v.code + 1] end as label"
+        if not task.coded:
+            said = "v.value as label"
         return (
             f"select d.{quote(task.key)}, v.annotator, {said}, v.at, v.seconds, v.line from {votes} v "
             f"join ({rows}) d on d.part = v.part and d.row = v.row order by v.line"
         )
     found = []
     for items, cast in zip(dataset, run.outputs[node.id].parts, strict=True):
-        for column in cast.columns:
-            said = f"{labels}[v.vote + 1]" if column == "vote" else literal(task.labels[int(column[1:])])
-            condition = "v.vote >= 0" if column == "vote" else f"v.{column} = 1"
+        for column in [c for c in cast.columns if _VOTES.fullmatch(c)]:
+            said, condition = "v.value", "v.value is not null"
+            if task.coded:
+                said = f"{labels}[v.vote + 1]" if column == "vote" else literal(task.labels[int(column[1:])])
+                condition = "v.vote >= 0" if column == "vote" else f"v.{column} = 1"
             relation = f"{parquet([run.store.path(items.key)])} d "
             relation += f"positional join {parquet([run.store.path(cast.key)])} v"
             found.append(f"select d.{quote(task.key)}, {said} as label from {relation} where {condition}")

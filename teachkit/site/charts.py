@@ -55,6 +55,7 @@ def history_chart(points: Sequence[Mapping[str, Any]], name: str) -> Markup:
         v
         for p in points
         for q in p["quality"].values()
+        if q.get("accuracy") is not None
         for v in (q.get("accuracy"), q.get("low"), q.get("high"))
         if v is not None
     ]

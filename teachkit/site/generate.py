@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from teachkit.build import Workspace
+    from teachkit.graph import Graph, Node
     from teachkit.site.measure import Measured
     from teachkit.site.view import View
 
@@ -150,7 +151,7 @@ def _write(site: Site, view: View, items: int) -> None:
     for node in graph:
         if node.kind not in TESTS:
             values = node_values(view, node)
-            template = "label_set.html" if node.kind == "label_set" else "node.html"
+            template = template_of(graph, node)
             site.write(values["href"], template, node=values, more=more.get(node.id))
             site.index(node.name, KINDS[node.kind], values["href"], node.description)
     overview = overview_values(view, tasks)
@@ -160,6 +161,13 @@ def _write(site: Site, view: View, items: int) -> None:
     site.write("index.html", "index.html", **overview)
     site.write("dag.html", "dag.html", data=script_data(dag_values(view)), tasks=tasks)
     site.write("tests.html", "tests.html", tests=tests, last=overview["last"])
+
+
+def template_of(graph: Graph, node: Node) -> str:
+    """The template of a node's page."""
+    if node.kind != "label_set":
+        return "node.html"
+    return "label_set.html" if graph.tasks[node.task or ""].coded else "value_label_set.html"
 
 
 def _task(

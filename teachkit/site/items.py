@@ -8,7 +8,7 @@ from teachkit.graph.node import FUNCTIONS
 from teachkit.lineage import explain_items
 from teachkit.site.names import item_page
 from teachkit.site.rows import as_text, gold_columns, shown_row
-from teachkit.votes import SPLITS
+from teachkit.votes import SPLITS, Answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def sample(labels: Labels, mistakes: Sequence[int], contested: Any, ranks: Any, 
     """
     import numpy as np
 
-    doubt = np.where(np.isnan(labels.confidence), np.inf, 1.0 - labels.confidence)
+    doubt = labels.doubt
     doubt[labels.votes == 0] = -np.inf  # nobody spoke: nothing to be unsure of
     by_doubt = [i for i in np.lexsort((ranks, -doubt)).tolist() if doubt[i] > 0]
     by_conflict = [i for i in np.lexsort((ranks, -contested)).tolist() if contested[i] > 0]
@@ -67,6 +67,8 @@ def against_the_most(votes: Sequence[Any]) -> Any:
 
     total: Any = 0
     for one in votes:
+        if isinstance(one, Answers):  # no two of them need be the same: whether they are not
+            return one.conflicting.astype(np.int64)
         table = np.zeros((one.n_patterns, one.n_labels), dtype=np.int64)
         np.add.at(table, (one.entry_pattern, one.code), 1)
         against = table.sum(axis=1) - table.max(axis=1, initial=0)
@@ -105,7 +107,8 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
         "model_label": label_name(why.model_label),
         "confidence": why.confidence,
         "decided_by": why.decided_by,
-        "posterior": sorted(why.posterior.items(), key=lambda pair: -pair[1]),
+        "posterior": _posterior(measured, why),
+        "valued": not measured.task.coded,
         "toward": why.toward,
         "against": why.against,
         "measure": why.measure,
@@ -127,9 +130,21 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
     }
 
 
+def _posterior(measured: Measured, why: Explanation) -> list[tuple[str, Any]]:
+    """Labels by their probability, the greatest first; where answers are values, what is said of them, as text."""
+    found = why.posterior
+    if measured.task.coded:
+        return sorted(found.items(), key=lambda pair: -pair[1])
+    if isinstance(found, list):
+        return [(label_name(one["label"]) or "", f"{one['share']:.1%}") for one in found]
+    return [(name, "not known" if value is None else f"{value:.6g}") for name, value in found.items()]
+
+
 def label_name(label: Any) -> str | None:
     """A label as text, of multichoice all that hold."""
-    return None if label is None else ", ".join(label) if isinstance(label, list) else str(label)
+    if isinstance(label, float):
+        return f"{label:.6g}"
+    return None if label is None else ", ".join(map(str, label)) if isinstance(label, list) else str(label)
 
 
 def gold_name(measured: Measured, row: int) -> str | None:
@@ -137,6 +152,8 @@ def gold_name(measured: Measured, row: int) -> str | None:
     if not measured.known[row]:
         return None
     labels = measured.task.labels
+    if not measured.task.coded:
+        return measured.task.answers.show(measured.codes[row])
     if measured.task.multi:
         return ", ".join(name for name, yes in zip(labels, measured.codes[row], strict=True) if yes) or "none of them"
     return labels[int(measured.codes[row])]
@@ -148,7 +165,7 @@ def _vote(view: View, task: str, vote: VoteShare) -> dict[str, Any]:
         "voter": vote.voter,
         "node": view.reference(node) if node else None,
         "kind": vote.kind,
-        "label": vote.label,
+        "label": label_name(vote.label),
         "yes": vote.polarity > 0,
         "moved": vote.contribution,
         "place": f"{vote.path}:{vote.line}" if vote.line else vote.path,

@@ -11,7 +11,7 @@ from teachkit.votes import SPLITS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from teachkit.graph import Node
+    from teachkit.graph import Node, TaskInfo
     from teachkit.site.measure import Measured
     from teachkit.site.view import View
 
@@ -34,6 +34,13 @@ class Labels:
     decided_by: Sequence[str]
     labels: Sequence[Any]
 
+    @property
+    def doubt(self) -> Any:
+        """How unsure each label is [M]; infinite where nothing says it."""
+        import numpy as np
+
+        return np.where(np.isnan(self.confidence), np.inf, 1.0 - self.confidence)
+
 
 def readable(view: View, node: Node) -> bool:
     """Whether a label set is there, with the key and the labels that its task has now."""
@@ -44,12 +51,16 @@ def readable(view: View, node: Node) -> bool:
     return parameters is not None and list(parameters.extra["labels"]) == list(task.labels)
 
 
-def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str]) -> Labels:
+def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str]) -> Any:
     """Read a label set; ``keys`` are those of the dataset's rows."""
     import numpy as np
     import pyarrow as pa
 
     task, run = measured.task, view.run
+    if not task.coded:
+        from teachkit.site.values import read_value_labels
+
+        return read_value_labels(view, measured, node, keys)
     table = pa.concat_tables([run.store.read(p.key) for p in run.outputs[node.id].parts])
     names = table.column("label").to_pylist()
     code = {label: i for i, label in enumerate(task.labels)}
@@ -62,12 +73,7 @@ def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str])
         codes = np.array([code.get(n, -1) for n in names], dtype=np.int16)
     posterior = table.column("posterior").combine_chunks()
     shares = [posterior.field(label).to_numpy(zero_copy_only=False) for label in task.labels if _has(posterior, label)]
-    row_of = np.arange(len(names))
-    own = keys
-    if len(names) != len(keys) or view.states[node.id] != "current":
-        own = _keys(view, node, task.key)
-        place = {key: row for row, key in enumerate(keys)}
-        row_of = np.array([place.get(key, -1) for key in own], dtype=np.int64)
+    own, row_of = rows_of(view, node, task, keys, len(names))
     return Labels(
         node,
         own,
@@ -79,6 +85,16 @@ def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str])
         table.column("decided_by").to_pylist(),
         names,
     )
+
+
+def rows_of(view: View, node: Node, task: TaskInfo, keys: Sequence[str], rows: int) -> tuple[Sequence[str], Any]:
+    """The keys of a label set's rows, and the dataset's row of each."""
+    import numpy as np
+
+    if rows == len(keys) and view.states[node.id] == "current":
+        return keys, np.arange(rows)
+    own, place = _keys(view, node, task.key), {key: row for row, key in enumerate(keys)}
+    return own, np.array([place.get(key, -1) for key in own], dtype=np.int64)
 
 
 def _has(posterior: Any, label: str) -> bool:
@@ -94,27 +110,39 @@ def _keys(view: View, node: Node, key: str) -> list[str]:
     return table.column("k").to_pylist()  # type: ignore[no-any-return]
 
 
-def label_set_figures(view: View, measured: Measured, labels: Labels, locked: Mapping[str, Any]) -> dict[str, Any]:
+def label_set_figures(view: View, measured: Measured, labels: Any, locked: Mapping[str, Any]) -> dict[str, Any]:
     """What the page of a label set shows beside what every node's page has."""
+    if not measured.task.coded:
+        from teachkit.site.values import value_figures
+
+        return value_figures(measured, labels, locked, model_of(view, labels.node))
     gold = _gold_of(measured, labels)
     return {
         "rows": len(labels.keys),
         "labeled": int(_labeled(labels.codes).sum()),
-        "decided_by": _counts(labels.decided_by),
+        "decided_by": counts_of(labels.decided_by),
         "balance": _balance(measured, labels),
         "histograms": _histograms(measured, labels),
         "confusions": [found for split in ("tune", "train") if (found := _confusion(measured, labels, gold, split))],
         "reliability": _reliability(measured, labels, gold),
         "locked": locked,
-        "model": _model(view, labels.node),
+        "model": model_of(view, labels.node),
         "conflicts": measured.conflicts,
         "gold_in_test": measured.in_split.get("test", 0),
     }
 
 
-def mistakes(measured: Measured, labels: Labels) -> list[int]:
-    """The rows of a label set that differ from gold outside the test split, the surest first."""
+def mistakes(measured: Measured, labels: Any) -> list[int]:
+    """The rows of a label set that differ from gold outside the test split, the surest first.
+
+    Of values those that are farthest from it.
+    """
     import numpy as np
+
+    if not measured.task.coded:
+        from teachkit.site.values import farthest
+
+        return farthest(measured, labels)[:_MISTAKES]
 
     gold = _gold_of(measured, labels)
     known = _labeled(gold) & _labeled(labels.codes)
@@ -138,7 +166,8 @@ def _gold_of(measured: Measured, labels: Labels) -> Any:
     return found
 
 
-def _counts(values: Sequence[str]) -> dict[str, int]:
+def counts_of(values: Sequence[str]) -> dict[str, int]:
+    """How many labels are of whom."""
     return {name: found for name in ("model", "gold", "curator", "none") if (found := values.count(name))}
 
 
@@ -226,7 +255,7 @@ def _reliability(measured: Measured, labels: Labels, gold: Any) -> dict[str, Any
     return None
 
 
-def _model(view: View, node: Node) -> dict[str, Any] | None:
+def model_of(view: View, node: Node) -> dict[str, Any] | None:
     """What the label model came to: its prior, its diagnostics, what it learned of each voter."""
     parts = view.run.outputs[node.id].parts
     key = parts[0].extra["parameters"] if parts else None
@@ -243,7 +272,8 @@ def _model(view: View, node: Node) -> dict[str, Any] | None:
         diagnostics = dict(found.get("diagnostics", {}))
         weak = diagnostics.pop("weak_voters", {})
         names = labels if about is None else (f"not {about}", about)
-        prior = list(zip(names, map(_float, found.get("prior", ())), strict=False))
+        coded = view.graph.tasks[node.task or ""].coded
+        prior = list(zip(names, map(_float, found.get("prior", ())), strict=False)) if coded else []
         learned = [{k: v for k, v in one.items() if k != "support"} for one in found.get("learned", ())]
         plain = [[name.replace("_", " "), value] for name, value in diagnostics.items() if _is_plain(value)]
         fitted.append({"about": about, "prior": prior, "diagnostics": plain, "weak": weak, "learned": learned})

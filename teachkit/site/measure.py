@@ -27,9 +27,10 @@ EXAMPLES = 4  # of right and of wrong votes on the page of a voter
 class Measured:
     """A task's votes and gold, in the order of the dataset's rows [N].
 
-    ``codes`` is gold without that of the test split (-1; multichoice [N, L]); ``split`` [N] an index in ``SPLITS``;
-    ``in_split`` how many items with gold each split has. ``rows``: figures by voter's node; ``by_class``: from
-    (voter, label the row is about) to how many votes each answer has. ``covered``, ``conflicts``: shares of the items.
+    ``codes`` is gold without that of the test split (-1; multichoice [N, L]; values, where answers are), ``split`` [N]
+    an index in ``SPLITS``; ``in_split`` how many items with gold each split has. ``rows``: figures by voter's node;
+    ``by_class``: from (voter, label the row is about) to how many votes each answer has. ``covered``, ``conflicts``:
+    shares of the items.
     """
 
     task: TaskInfo
@@ -53,6 +54,8 @@ class Measured:
     @property
     def known(self) -> Any:
         """Which items have gold that may be looked at [N]."""
+        if not self.task.coded:
+            return ~self.task.answers.missing(self.codes)
         return (self.codes >= 0).all(axis=1) if self.task.multi else self.codes >= 0
 
 
@@ -104,9 +107,13 @@ def _gold(view: View, task: TaskInfo, items: int) -> tuple[Any, Any, dict[str, i
         gold = read_gold(view.run, task, [n.id for n in files])
     except TeachkitError as error:
         nothing = np.full((items, len(task.labels)) if task.multi else items, -1, dtype=np.int16)
+        if not task.coded:
+            nothing = task.answers.empty(items)
         return nothing, np.full(items, SPLITS.index("test"), dtype=np.int8), {}, view.hide.text(error.message)
     in_split = {name: int((gold.known & (gold.split == i)).sum()) for i, name in enumerate(SPLITS)}
     tests = gold.split == SPLITS.index("test")
+    if not task.coded:
+        return np.where(tests, task.answers.empty(1), gold.values), gold.split, in_split, ""
     return np.where(tests[:, None] if task.multi else tests, -1, gold.codes), gold.split, in_split, ""
 
 
@@ -121,7 +128,7 @@ def _shares(cast: Cast, items: int) -> tuple[float | None, float | None]:
 
     if not items:
         return None, None
-    spoken: Any = sum(votes.votes_per_pattern[votes.pattern_of] for votes in cast.votes)
+    spoken: Any = sum(votes.votes_per_item for votes in cast.votes)
     return float((spoken > 0).mean()), sum(conflict_rate(v) for v in cast.votes) / len(cast.votes)
 
 
@@ -140,7 +147,7 @@ def _take(
         node_id = cast.kinds[row.voter]
         if only is None or node_id in only:
             rows.setdefault(node_id, []).append(row)
-    for number, votes in enumerate(cast.votes):
+    for number, votes in enumerate(cast.votes if task.coded else ()):
         about = task.labels[number] if task.multi else None
         k, weights = votes.n_labels, votes.counts[votes.entry_pattern].astype(np.float64)
         size = len(votes.voters) * k
@@ -158,6 +165,10 @@ def examples(view: View, measured: Measured, order: Any) -> dict[str, dict[str, 
     """
     if not measured.has_gold:
         return {}
+    if not measured.task.coded:
+        from teachkit.site.values import value_examples
+
+        return value_examples(view, measured, order)
     found: dict[str, dict[str, list[tuple[int, str, str]]]] = {}
     for node_id in measured.rows:
         right: list[tuple[int, str, str]] = []

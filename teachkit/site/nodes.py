@@ -106,6 +106,7 @@ def voter_values(
     return {
         "task_labels": list(task.labels),
         "multi": task.multi,
+        "valued": list(dict.fromkeys(name for row in shown for name in row.figures)) if not task.coded else [],
         "figures": [_figures(measured, row) for row in shown],
         "figures_more": len(rows) - len(shown),
         "several": len({row.voter for row in rows}) > 1,

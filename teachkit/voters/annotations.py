@@ -24,6 +24,7 @@ from teachkit.errors import BadAnnotation, ProjectErrors, TeachkitError, Where, 
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.node import AnnotationsSpec, TaskInfo
 from teachkit.project.conflicts import refuse_conflict
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,11 +44,14 @@ _KEEP_BOTH = (
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """One person's answer on one item; ``labels`` is empty where the person declined."""
+    """One person's answer on one item; ``labels`` is empty where the person declined.
+
+    Where answers are values, it holds the one that was given.
+    """
 
     item: str
     annotator: str
-    labels: tuple[str, ...]
+    labels: tuple[Any, ...]
     at: str
     seconds: float | None
     line: int
@@ -176,7 +180,8 @@ def judgments_table(
     """Judgments as rows of (part, row, annotator, code, yes, line, at, seconds).
 
     ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1. In a multichoice
-    task a judgment has a row for each label, with ``yes`` false for those that it does not name.
+    task a judgment has a row for each label, with ``yes`` false for those that it does not name. Where answers are
+    values, there is a column ``value`` too, and the code of all that are given is 0.
 
     Raises:
         ProjectErrors: items that the dataset does not have.
@@ -184,7 +189,7 @@ def judgments_table(
     import pyarrow as pa
 
     errors: list[TeachkitError] = []
-    out: list[tuple[int, int, str, int, bool, int, str, float | None]] = []
+    out: list[tuple[Any, ...]] = []
     for judgment in judgments:
         place = rows.get(judgment.item)
         if place is None:
@@ -199,19 +204,23 @@ def judgments_table(
             if len(errors) >= _MOST_ERRORS:
                 break
             continue
+        value = judgment.labels[0] if judgment.labels else None
         for code, yes in _codes(judgment, task):
-            out.append((*place, judgment.annotator, code, yes, judgment.line, judgment.at, judgment.seconds))
+            out.append((*place, judgment.annotator, code, yes, judgment.line, judgment.at, judgment.seconds, value))
     if errors:
         raise ProjectErrors(errors)
-    out.sort(key=lambda r: (r[0], r[1], r[2], r[3]))
-    columns = list(zip(*out, strict=True)) or [()] * 8
+    out.sort(key=lambda r: r[:4])
+    *columns, values = list(zip(*out, strict=True)) or [()] * 9
     names = ("part", "row", "annotator", "code", "yes", "line", "at", "seconds")
     types = (pa.int32(), pa.int64(), pa.string(), pa.int16(), pa.bool_(), pa.int32(), pa.string(), pa.float64())
-    return pa.table({n: pa.array(c, type=t) for n, c, t in zip(names, columns, types, strict=True)})
+    table = pa.table({n: pa.array(c, type=t) for n, c, t in zip(names, columns, types, strict=True)})
+    return table if task.coded else table.append_column("value", task.answers.array(list(values)))
 
 
 def _codes(judgment: Judgment, task: TaskInfo) -> Iterator[tuple[int, bool]]:
-    if task.multi:
+    if not task.coded:
+        yield (0, True) if judgment.labels else (-1, False)
+    elif task.multi:
         said = {task.labels.index(label) for label in judgment.labels}
         yield from ((code, code in said) for code in range(len(task.labels)))
     else:
@@ -302,13 +311,25 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     except (TypeError, ValueError, OverflowError):
         raise BadAnnotation(where, problem=f"seconds is {seconds!r}", advice="write a number") from None
     at = str(row.get(names["at"]) or "")
-    labels = () if op == "undo" else _labels(row[names["label"]], where, meta, task)
+    read = _labels if task.coded else _value
+    labels = () if op == "undo" else read(row[names["label"]], where, meta, task)
     judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line)
     try:
         return _Entry(judgment, instant(at) if at else None, op == "undo")
     except ValueError:
         advice = "write a time in ISO form, such as 2026-04-07T09:02:13Z"
         raise BadAnnotation(where, problem=f"at is {at!r}, which is no time", advice=advice) from None
+
+
+def _value(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> tuple[Any, ...]:
+    """The answer that a line gives; none where the person declined."""
+    mapping = {str(k): v for k, v in (meta.values or {}).items()}
+    given = mapping.get(str(value), value) if isinstance(value, str | int | float) else value
+    try:
+        found = task.answers.read(given, task.labels)
+    except NotAnAnswer as error:
+        raise BadAnnotation(where, problem=f"the label {error.problem}", advice=error.advice) from error
+    return () if found is None else (found,)
 
 
 def instant(at: str) -> datetime:

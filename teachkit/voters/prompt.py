@@ -30,6 +30,7 @@ from teachkit.project.llm_models import PromptExamples
 from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns
 from teachkit.voters.prompt_template import columns_shown, read_messages
 from teachkit.voters.redaction import Redaction, compile_redaction
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -293,6 +294,8 @@ def _try_out(
 def _check_output(definition: Definition, context: VoterContext, columns: Sequence[str]) -> None:
     """Labels, schemas and quoted columns of ``output`` are there."""
     config, task = definition.config, context.task
+    if not task.coded:
+        _check_value_output(definition, task)
     for name, question in config.output.questions.items():
         for said in ("if_yes", "if_no"):
             label = getattr(question, said)
@@ -324,10 +327,29 @@ def _check_output(definition: Definition, context: VoterContext, columns: Sequen
         raise BadValue(definition.at("confidence", "by"), key="confidence", problem=problem, advice=advice)
 
 
+def _check_value_output(definition: Definition, task: TaskInfo) -> None:
+    """Where an answer is a value, there are no labels to ask about, nor probabilities of them."""
+    config = definition.config
+    what = f"task '{task.name}' is of the kind '{task.kind}': its answers are values"
+    if config.output.questions:
+        place, advice = definition.at("output", "questions", key=True), "ask for the value itself: labels: task"
+        raise BadValue(place, key="questions", problem=what, advice=advice)
+    if config.confidence:
+        place, advice = definition.at("confidence"), "leave out 'confidence'"
+        raise BadValue(place, key="confidence", problem=f"{what}, which have no one score", advice=advice)
+
+
 def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:
     given = definition.config.examples
     for index, example in enumerate(given if isinstance(given, list) else ()):
         label = example["label"]
+        if not task.coded:
+            try:
+                task.answers.read(label, task.labels)
+            except NotAnAnswer as error:
+                place = definition.at("examples", index, "label")
+                raise BadValue(place, key="label", problem=error.problem, advice=error.advice) from error
+            label = []
         for one in label if isinstance(label, list) else [label]:
             if one not in task.labels:
                 hint, known = did_you_mean(str(one), task.labels), listing(task.labels)

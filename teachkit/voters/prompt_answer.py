@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.llm.errors import BadSchema
 from teachkit.llm.schema import ABSTAIN, check_schema, label_schema
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,13 +28,32 @@ def answer_schema(config: PromptConfig, task: TaskInfo) -> Any:
     """
     output = config.output
     properties: dict[str, Any] = {"reason": {"type": "string"}} if output.reason else {}
-    if output.labels == "task":
+    if output.labels == "task" and not task.coded:
+        properties["label"] = value_schema(task, abstain=output.abstain)
+    elif output.labels == "task":
         properties |= label_schema(task.labels, abstain=output.abstain, several=task.multi)["properties"]
     for name, question in output.questions.items():
         properties[name] = {**_question_schema(question, config, task), "description": question.ask}
     for name, column in output.columns.items():
         properties[name] = strict(column)
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def value_schema(task: TaskInfo, *, abstain: bool) -> Any:
+    """The schema of an answer that is a value; to abstain is null."""
+    found = task.answers.schema(task.labels)
+    return {"anyOf": [found, {"type": "null"}]} if abstain else found
+
+
+def not_an_answer(data: Any, config: PromptConfig, task: TaskInfo) -> str | None:
+    """Say why a value that fits its schema is no answer to the task all the same, or return ``None``."""
+    if task.coded or config.output.labels != "task":
+        return None
+    try:
+        task.answers.read(data["label"], task.labels)
+    except NotAnAnswer:
+        return f"the answer's 'label' is not {task.answers.noun}"
+    return None
 
 
 def _question_schema(question: Question, config: PromptConfig, task: TaskInfo) -> Any:

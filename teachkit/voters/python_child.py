@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from teachkit.errors import RunError
+    from teachkit.votes.values.kind import ValueKind
 
 _START_SECONDS = 120.0
 
@@ -57,6 +58,8 @@ class Question:
     key: str
     labels: tuple[str, ...]
     multi: bool
+    answers: ValueKind | None = None
+    """The kind of the answers, where they are values."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +69,7 @@ class Progress:
     job: PythonJob
     open: int
     parts: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
+    values: dict[int, list[Any]] = field(default_factory=dict)
     failed: int | None = None
     error: RunError | None = None
 
@@ -138,6 +142,7 @@ class Child:
             "batch": unit.batch,
             "labels": question.labels,
             "multi": question.multi,
+            "valued": question.answers is not None,
             "wide": is_wide(question.labels),
         }
         self.unit = unit

@@ -10,6 +10,7 @@ from teachkit.graph.node import VoterSpec
 from teachkit.graph.python import PythonLF, package_versions, read_python
 from teachkit.voters.python_child import PythonJob
 from teachkit.voters.python_pool import PythonPool, PythonResult
+from teachkit.voters.sql_lf import refuse_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
         if context.columns and name.lower() not in context.columns:
             owner, hint = f"the dataset of task '{task.name}'", did_you_mean(name, context.columns)
             raise UnknownColumn(where, column=name, owner=owner, known=listing(context.columns, 30), hint=hint)
+    if lf.label is not None:
+        refuse_label(lf.label, task, lf.label_where or lf.where)
     if lf.label is not None and lf.label not in task.labels:
         hint = did_you_mean(lf.label, task.labels)
         raise UnknownLabel(lf.label_where, label=lf.label, task=task.name, known=listing(task.labels), hint=hint)

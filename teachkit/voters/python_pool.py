@@ -8,6 +8,7 @@ files; answers come back over a pipe. Needs a POSIX system.
 from __future__ import annotations
 
 import contextlib
+import json
 import selectors
 import signal
 import subprocess
@@ -21,12 +22,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from teachkit.errors import LabelingFunctionFailed, LabelingFunctionNotLoaded, RunError, Where, did_you_mean, listing
 from teachkit.voters.python_child import Child, Progress, PythonJob, Question, Shared, Unit, is_wide
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import pyarrow
+
+    from teachkit.votes.values.kind import ValueKind
 
 _GRACE_SECONDS = 0.05
 
@@ -37,12 +41,14 @@ class PythonResult:
 
     ``codes`` has one label code for each row (int8, or int16 beyond 127 labels), -1 where it abstained. For a
     multichoice task ``answers`` has, for each label code that was answered at all, an int8 array: 1 yes, 0
-    no, -1 nothing; ``codes`` is None. If ``error`` is set, both are None.
+    no, -1 nothing; ``codes`` is None. Where answers are values, ``values`` has them, NULL where it abstained. If
+    ``error`` is set, all are None.
     """
 
     codes: np.ndarray[Any, np.dtype[np.signedinteger[Any]]] | None = None
     answers: Mapping[int, np.ndarray[Any, np.dtype[np.int8]]] | None = None
     error: RunError | None = None
+    values: pyarrow.Array | None = None
 
 
 class PythonPool:
@@ -84,7 +90,14 @@ class PythonPool:
         self._folder.cleanup()
 
     def run(
-        self, lfs: Sequence[PythonJob], table: pyarrow.Table, *, key: str, labels: Sequence[str], multi: bool = False
+        self,
+        lfs: Sequence[PythonJob],
+        table: pyarrow.Table,
+        *,
+        key: str,
+        labels: Sequence[str],
+        multi: bool = False,
+        answers: ValueKind | None = None,
     ) -> Iterator[tuple[str, PythonResult]]:
         """Run every job on all rows; yield each job's id and result, in the order of ``lfs``.
 
@@ -94,10 +107,11 @@ class PythonPool:
             key: The column that names a row in messages.
             labels: The task's labels in the order of their codes.
             multi: Whether a row may have several labels.
+            answers: The kind of the answers, where they are values.
         """
         shared = _share(Path(self._folder.name) / f"rows-{self._runs}.arrow", lfs, table, rows=self._batch_rows)
         self._runs += 1
-        run = _Run(self, shared, lfs, Question(table, key, tuple(labels), multi))
+        run = _Run(self, shared, lfs, Question(table, key, tuple(labels), multi, answers))
         try:
             yield from run.results()
         finally:
@@ -157,6 +171,7 @@ class _Run:
                 self._step()
             yield progress.job.id, self._result(progress)
             progress.parts.clear()
+            progress.values.clear()
 
     def _step(self) -> None:
         busy = [child for child in self._pool.children if child.unit is not None]
@@ -191,7 +206,9 @@ class _Run:
             return
         child.unit = None
         unit.progress.open -= 1
-        if header["state"] == "done":
+        if header["state"] == "done" and self._question.answers is not None:
+            self._take_values(unit, payload, self._question.answers)
+        elif header["state"] == "done":
             size = len(payload) // max(1, len(header["codes"]))
             unit.progress.parts[unit.batch] = [
                 (code, payload[i * size : (i + 1) * size]) for i, code in enumerate(header["codes"])
@@ -201,6 +218,20 @@ class _Run:
         else:
             problem, advice = _explain(header, self._question)
             self._fail(unit, self._failed(unit, problem, advice, row=header["row"], line=header.get("line")))
+
+    def _take_values(self, unit: Unit, payload: bytes, kind: ValueKind) -> None:
+        """Read what a function returned for each row of a batch as answers."""
+        read = []
+        for row, value in enumerate(json.loads(payload)):
+            try:
+                read.append(kind.read(value, self._question.labels))
+            except NotAnAnswer as error:
+                said = f"is a text, which is not {kind.noun}" if isinstance(value, str) else error.problem
+                problem = f"returned an answer that {said},"
+                advice = f"return {kind.noun}, or None to abstain"
+                self._fail(unit, self._failed(unit, problem, advice, row=row))
+                return
+        unit.progress.values[unit.batch] = read
 
     def _died(self, child: Child) -> None:
         code = child.process.wait()
@@ -254,6 +285,9 @@ class _Run:
     def _result(self, progress: Progress) -> PythonResult:
         if progress.error is not None:
             return PythonResult(error=progress.error)
+        if self._question.answers is not None:
+            found = [value for batch in range(len(self._shared.sizes)) for value in progress.values[batch]]
+            return PythonResult(values=self._question.answers.array(found))
         parts = [progress.parts[batch] for batch in range(len(self._shared.sizes))]
         if self._question.multi:
             return PythonResult(answers=_answers(parts, self._shared))
@@ -280,6 +314,8 @@ def _answers(parts: Sequence[list[tuple[int, bytes]]], shared: Shared) -> dict[i
 def _explain(failure: Mapping[str, Any], question: Question) -> tuple[str, str]:
     """What to say about a row's failure, and what to do about it."""
     known = f"return one of: {listing(question.labels)}, or None to abstain"
+    if question.answers is not None:
+        known = f"return {question.answers.noun}, or None to abstain"
     if "value" in failure:
         value = failure["value"]
         shown = "a text" if value is None else f"'{value}'"

@@ -21,6 +21,7 @@ import struct
 import sys
 import threading
 from array import array
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,11 @@ class Worker:
             batch = self._batch(request["data"], request["batch"])
             columns = [batch.column(name) for name in request["columns"]]
             self.progress[0] = 0
+            if request["valued"]:
+                values = columns if request["arrow"] else [column.to_pylist() for column in columns]
+                answers = self._answers_of(function, values, batch.num_rows, arrow=request["arrow"])
+                self._answer({"state": "done", "codes": [-1]}, json.dumps(answers).encode())
+                return
             if request["arrow"]:
                 values = columns
                 votes = list(_votes_of_batch(function(*columns), batch.num_rows, request))
@@ -219,6 +225,15 @@ class Worker:
                 continue
             codes[row] = own if value is True and own >= 0 else code_of.one(value)
         return [(-1, codes)]
+
+    def _answers_of(self, function: Callable[..., Any], columns: list[Any], rows: int, *, arrow: bool) -> list[Any]:
+        """What the function returns for each row, as JSON takes it; the parent says whether it is an answer."""
+        if not arrow:
+            return [_jsonable(value, self.progress[0]) for value in self._each(function, columns)]
+        values = _sequence(function(*columns))
+        if len(values) != rows:
+            raise Mistake("length", f"returned {len(values):,} values for {rows:,} rows", row=0)
+        return [_jsonable(value, row) for row, value in enumerate(values)]
 
     def _each(self, function: Callable[..., Any], columns: list[list[Any]]) -> Iterator[Any]:
         for row, arguments in enumerate(zip(*columns, strict=True)):
@@ -325,6 +340,20 @@ def _sequence(result: Any) -> list[Any]:
     if isinstance(result, list | tuple):
         return list(result)
     raise Mistake("type", f"returned {_a(result)}, which is not one answer for each row", row=0)
+
+
+def _jsonable(value: Any, row: int) -> Any:
+    """An answer that is a value as JSON takes it."""
+    value = _plain(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_jsonable(one, row) for one in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _jsonable(one, row) for key, one in value.items()}
+    raise Mistake("type", f"returned {_a(value)}, which is no answer", row=row)
 
 
 def _plain(value: Any) -> Any:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadDictionary, BadRegex, BadRule, UnknownColumn, did_you_mean, listing
+from teachkit.errors import BadDictionary, BadRegex, BadRule, BadValue, UnknownColumn, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
-from teachkit.graph.names import fold
+from teachkit.graph.names import fold, literal, quote
 from teachkit.graph.render import in_template
-from teachkit.voters.rules import Rule, check_regex, compile_rule, read_dictionary, rule_canonical
-from teachkit.voters.sql_lf import boolean_spec, expression_of, known_label
+from teachkit.voters.rules import Rule, check_group, check_regex, compile_rule, read_dictionary, rule_canonical
+from teachkit.voters.sql_lf import boolean_spec, expression_of, known_label, refuse_label, value_spec
+from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from teachkit.graph.node import TaskInfo, VoterSpec
     from teachkit.graph.sql import Expression
     from teachkit.project import Definition
     from teachkit.project.models import RuleLF
 
-_BESIDE_SQL = frozenset({"name", "label", "description", "sql", "tags", "enabled", "abstain"})
+_BESIDE_SQL = frozenset({"name", "label", "value", "description", "sql", "tags", "enabled", "abstain"})
 
 
 def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[Voter]:
     """Compile one entry of ``labeling_functions/<task>/*.yml``."""
     config: RuleLF = definition.config
-    known_label(config.label, context.task, definition.at("label"))
+    if not context.task.coded:
+        return compile_value_rule(definition, context)
+    label = _label(definition, context.task)
     meaning: dict[str, object]
     if config.sql is not None:
         found = _expression(config.sql, definition, context)
@@ -33,21 +37,110 @@ def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[V
         rule = _rule(definition, context)
         sql, columns, meaning = f"({compile_rule(rule)})", (rule.column,), {"rule": rule_canonical(rule)}
     abstain = config.abstain or context.defaults.abstain or "informative"
-    spec = boolean_spec(sql, columns, config.label, context.task, abstain)
-    return [
-        Voter(
-            config.name,
-            definition.where,
-            spec,
-            {**meaning, "label": config.label},
-            {context.task.dataset: columns},
-            tuple(config.tags),
-            config.description,
-            _text(config, definition),
-            sql,
-            config.enabled,
+    spec = boolean_spec(sql, columns, label, context.task, abstain)
+    return [_voter(definition, context, spec, {**meaning, "label": label}, columns, sql)]
+
+
+def _label(definition: Definition, task: TaskInfo) -> str:
+    config: RuleLF = definition.config
+    for key in ("value", "group"):
+        if key in config.model_fields_set:
+            problem = f"'{key}' is for tasks whose answers are values, and '{task.name}' is of the kind '{task.kind}'"
+            place, advice = definition.at(key, key=True), "write 'label:'"
+            raise BadRule(place, name=config.name, problem=problem, advice=advice)
+    if config.label is None:
+        advice = f"write 'label:' with one of: {listing(task.labels, 30)}"
+        raise BadRule(definition.where, name=config.name, problem="it says no 'label' to vote for", advice=advice)
+    known_label(config.label, task, definition.at("label"))
+    return config.label
+
+
+def _voter(
+    definition: Definition,
+    context: VoterContext,
+    spec: VoterSpec,
+    canonical: object,
+    columns: tuple[str, ...],
+    sql: str,
+) -> Voter:
+    config: RuleLF = definition.config
+    return Voter(
+        config.name,
+        definition.where,
+        spec,
+        canonical,
+        {context.task.dataset: columns},
+        tuple(config.tags),
+        config.description,
+        _text(config, definition),
+        sql,
+        config.enabled,
+    )
+
+
+# ---------------------------------------------------------------------------- answers that are values
+
+
+def compile_value_rule(definition: Definition, context: VoterContext) -> Sequence[Voter]:
+    """A rule whose vote is a value: a constant, the text of a group of a regular expression, or an expression's."""
+    config: RuleLF = definition.config
+    if config.label is not None:
+        refuse_label(config.label, context.task, definition.at("label"))
+    given = "value" in config.model_fields_set
+    if given and config.group is not None:
+        problem, advice = "both 'value' and 'group' say what it answers", "write one of them"
+        raise BadRule(definition.at("group", key=True), name=config.name, problem=problem, advice=advice)
+    answer = _constant(definition, context.task) if given else None
+    if config.sql is not None:
+        found = _expression(config.sql, definition, context)
+        columns, meaning = found.columns, {"expression": found.canonical, "value": answer}
+        sql = f"case when {found.sql} then {_as_sql(answer)} end" if given else found.sql
+    else:
+        rule = _rule(definition, context)
+        columns = (rule.column,)
+        meaning = {"rule": rule_canonical(rule), "value": answer, "group": config.group}
+        said = _as_sql(answer) if given else _captured(definition, context, rule)
+        sql = f"case when {compile_rule(rule)} then {said} end"
+    abstain = config.abstain or context.defaults.abstain or "informative"
+    return [_voter(definition, context, value_spec(sql, columns, abstain), meaning, columns, sql)]
+
+
+def _constant(definition: Definition, task: TaskInfo) -> Any:
+    """The answer under ``value``."""
+    config: RuleLF = definition.config
+    try:
+        found = task.answers.read(config.value, task.labels)
+    except NotAnAnswer as error:
+        raise BadValue(definition.at("value"), key="value", problem=error.problem, advice=error.advice) from error
+    if found is None:
+        problem, advice = "an empty answer would never be a vote", f"write {task.answers.noun}"
+        raise BadValue(definition.at("value"), key="value", problem=problem, advice=advice)
+    return task.answers.plain(found)
+
+
+def _as_sql(answer: Any) -> str:
+    """A constant answer in SQL, as JSON where it is neither a number nor a text."""
+    if isinstance(answer, float):
+        return f"cast({literal(repr(answer))} as double)"
+    return literal(answer)
+
+
+def _captured(definition: Definition, context: VoterContext, rule: Rule) -> str:
+    """What a group of the regular expression has found; NULL where that is empty."""
+    config: RuleLF = definition.config
+    if config.regex is None or config.group is None:
+        problem = (
+            f"it does not say what it answers: a vote of task '{context.task.name}' is {context.task.answers.noun}"
         )
-    ]
+        advice = "write 'value: …', or 'regex:' with 'group: 1', or 'sql:' with an expression that results in it"
+        raise BadRule(definition.where, name=config.name, problem=problem, advice=advice)
+    regex, group = config.regex, config.group
+    problem = context.remember("group", [regex, group], lambda: check_group(regex, group))
+    if problem:
+        place, advice = definition.at("group"), "put what is the answer in parentheses; group 1 is the first of them"
+        raise BadRule(place, name=config.name, problem=problem, advice=advice)
+    column = f"cast({quote(rule.column)} as varchar)"
+    return f"nullif(regexp_extract({column}, {literal(regex)}, {group}), '')"
 
 
 def _expression(sql: str, definition: Definition, context: VoterContext) -> Expression:

@@ -79,11 +79,20 @@ def rule_canonical(rule: Rule) -> Any:
 
 def check_regex(pattern: str) -> str | None:
     """What RE2 has against a pattern, None if nothing."""
+    return _problem("select regexp_matches('', ?)", [pattern])
+
+
+def check_group(pattern: str, group: int) -> str | None:
+    """Why a pattern has no such group, None if it has."""
+    return _problem("select regexp_extract_all('', ?, ?)", [pattern, group])
+
+
+def _problem(sql: str, values: list[str | int]) -> str | None:
     import duckdb
 
     try:
         with duckdb.connect() as connection:
-            connection.execute("select regexp_matches('', ?)", [pattern]).fetchall()
+            connection.execute(sql, values).fetchall()
     except duckdb.Error as error:
         return str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
     return None

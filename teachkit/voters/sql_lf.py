@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from teachkit.errors import BadSql, UnknownLabel, Where, did_you_mean, listing
+from teachkit.errors import BadSql, BadValue, UnknownLabel, Where, did_you_mean, listing
 from teachkit.graph.config import config_place, read_config
 from teachkit.graph.kinds import Rendered, Voter, VoterContext
 from teachkit.graph.node import TaskInfo, VoterSpec
@@ -38,7 +38,9 @@ def compile_sql(definition: Definition, context: VoterContext) -> Sequence[Voter
     rendered = context.render(definition.text, where)
     config = read_config(SqlConfig, rendered.config, where, definition.text)
     if config.label is not None:
-        known_label(config.label, context.task, config_place(definition.text, "label", where))
+        place = config_place(definition.text, "label", where)
+        refuse_label(config.label, context.task, place)
+        known_label(config.label, context.task, place)
     with in_template(definition.text, rendered.text, where):
         query = context.remember("sql_lf", [rendered.text], lambda: is_select(parse_one(rendered.text, where)))
         make = _select if query else _expression
@@ -66,6 +68,18 @@ def known_label(label: str, task: TaskInfo, where: Where) -> int:
             where, label=label, task=task.name, known=listing(task.labels, 30), hint=did_you_mean(label, task.labels)
         )
     return task.labels.index(label)
+
+
+def refuse_label(label: str, task: TaskInfo, where: Where) -> None:
+    """Refuse a label to vote for where an answer is a value."""
+    if not task.coded:
+        problem = f"task '{task.name}' is of the kind '{task.kind}': a vote is {task.answers.noun}, not '{label}'"
+        raise BadValue(where, key="label", problem=problem, advice="leave it out, and let it result in the answer")
+
+
+def value_spec(sql: str, columns: tuple[str, ...], abstain: str) -> VoterSpec:
+    """A voter that answers what ``sql`` results in; NULL abstains."""
+    return VoterSpec("expression", columns, sql, abstain=abstain)
 
 
 def expression_of(sql: str, context: VoterContext, where: Where) -> Expression:
@@ -102,6 +116,9 @@ def _expression(
             {"expression": found.canonical, "label": config.label, "version": VERSION},
             reads,
         )
+    if not task.coded:
+        canonical = {"value_of": found.canonical, "version": VERSION}
+        return value_spec(found.sql, found.columns, abstain), canonical, reads
     checked = [rendered.text, task.name, list(task.labels)]
     context.remember("labels", checked, lambda: check_labels(rendered.text, task.labels, task.name, where))
     canonical = {"labels_of": found.canonical, "version": VERSION}
@@ -139,10 +156,11 @@ def _select(
     else:
         others = [c for c in columns if c != task.key]
         if task.key not in columns or len(others) != 1 or len(columns) != 2:
-            advice = f"select {task.key} and one column with the label (here: {listing(c or '?' for c in columns)})"
+            what = "label" if task.coded else "answer"
+            advice = f"select {task.key} and one column with the {what} (here: {listing(c or '?' for c in columns)})"
             raise BadSql(
                 where,
-                problem=f"a labeling function that is a SELECT gives two columns: the key '{task.key}' and the label",
+                problem=f"a labeling function that is a SELECT gives two columns: the key '{task.key}' and the {what}",
                 advice=advice,
             )
         if not others[0]:
@@ -150,7 +168,10 @@ def _select(
             raise BadSql(where, problem=problem, advice="give it one: … as label")
         sql, names = select.sql, (task.key, others[0])
         inputs = [rendered.text, others[0], context.task.name, list(context.task.labels)]
-        context.remember("labels", inputs, lambda: _check_labels_of_select(rendered.text, others[0], context, where))
+        if task.coded:
+            context.remember(
+                "labels", inputs, lambda: _check_labels_of_select(rendered.text, others[0], context, where)
+            )
     abstain = config.abstain or context.defaults.abstain or "informative"
     spec = VoterSpec("select", (), sql, label=config.label, abstain=abstain, select_columns=names)
     reads = dict(select.reads)

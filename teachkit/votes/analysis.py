@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from teachkit.votes.answers import Answers
 from teachkit.votes.intervals import wilson
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ def analyze(votes: Votes, gold: Any | None = None) -> list[VoterAnalysis]:
     return out
 
 
-def conflict_rate(votes: Votes) -> float:
+def conflict_rate(votes: Votes | Answers) -> float:
     """The share of items on which voters disagree."""
+    if isinstance(votes, Answers):
+        return float(votes.conflicting.mean()) if votes.n_items else 0.0
     return float(votes.counts[_differ(votes)].sum() / votes.n_items) if votes.n_items else 0.0
 
 

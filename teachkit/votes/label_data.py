@@ -10,6 +10,9 @@ import numpy as np
 from teachkit.votes.intervals import Quality, quality
 from teachkit.votes.splits import SPLITS
 
+METRICS = ("accuracy", "low", "high", "n", "macro_f1")
+"""The figures of quality on gold that a lock keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelData:
@@ -63,6 +66,28 @@ class LabelData:
         both = chosen & (self.decided >= 0)
         steps = np.abs(self.decided[both].astype(np.int64) - self.gold[both])
         return len(steps), int(chosen.sum()), float(steps.sum() / len(steps)) if len(steps) else None
+
+    @property
+    def labeled(self) -> Any:
+        """Which items have a label [N]."""
+        return (self.decided >= 0).all(axis=1) if self.multi else self.decided >= 0
+
+    def figures(self, split: str | None = None) -> dict[str, Any]:
+        """Quality on gold, as the lock has it."""
+        found = self.quality(split).as_dict()
+        return {name: found[name] for name in METRICS}
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether two answers about an item are the same."""
+        return bool((one == other).all())
+
+    def words(self, answer: Any) -> str | None:
+        """An answer about an item for people; None where there is none."""
+        if not (answer >= 0).all():
+            return None
+        if self.multi:
+            return "|".join(name for name, code in zip(self.labels, answer, strict=True) if code == 1)
+        return self.labels[int(answer)]
 
     def shares(self) -> list[float | None]:
         """The share of each label among the labeled items; None where there are none."""

@@ -63,6 +63,23 @@ def _phi(both: int, better: int, worse: int, neither: int) -> float:
     return (max(product - n / 2, 0) if product > 0 else product) / math.sqrt(margins)
 
 
+def paired_means(before: Any, after: Any, *, less_is_better: bool) -> Paired:
+    """Compare two means of a figure of each item [N]: normal intervals, that of the difference over the same items.
+
+    ``better`` and ``worse`` count the items that moved to either side; the p-value is that of the sign test.
+    """
+    n = len(before)
+    if not n:
+        return Paired(0, None, None, None, None, None, None, None, None, None, 0, 0, 1.0)
+    moved = (before - after) if less_is_better else (after - before)
+    better, worse = int((moved > 0).sum()), int((moved < 0).sum())
+    was, now = math.fsum(before) / n, math.fsum(after) / n
+    sides = [(mean - _spread(values), mean + _spread(values)) for mean, values in ((was, before), (now, after))]
+    delta, off = now - was, _spread(after - before)
+    p_value = mcnemar(better, worse)
+    return Paired(n, was, now, *sides[0], *sides[1], delta, delta - off, delta + off, better, worse, p_value)
+
+
 def paired_macro_f1(gold: Any, before: Any, after: Any) -> Paired:
     """Compare two macro F1 from indicator arrays [N, K] of bool: which labels hold, which were and which are said.
 

@@ -116,6 +116,12 @@ class Votes:
         """How many voters did not abstain [P]."""
         return np.diff(self.indptr)
 
+    @property
+    def votes_per_item(self) -> Array:
+        """How many voters did not abstain [N]."""
+        per: Array = self.votes_per_pattern[self.pattern_of]
+        return per
+
     def to_dense(self) -> Array:
         """Codes [N, V], -1 for abstain."""
         dense = np.full((self.n_patterns, len(self.voters)), -1, dtype=np.int16)

@@ -20,13 +20,13 @@ from teachkit.build.asking.prompting import (
     provider_of,
     requests,
 )
-from teachkit.build.asking.tally import FINE, UNFINISHED, USD, Tally, VoteTally
+from teachkit.build.asking.tally import FINE, UNFINISHED, USD, Tally, VoteTally, tally_of
 from teachkit.build.asking.vectors import AskedVectors
 from teachkit.build.run import NodeProgress
 from teachkit.errors import NodeFailed
 from teachkit.hashing import digest
 from teachkit.llm.schema import problem
-from teachkit.voters.prompt_answer import answer_schema, misquoted
+from teachkit.voters.prompt_answer import answer_schema, misquoted, not_an_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ def ask_votes(
             not be recorded.
     """
     chosen = table if rows is None else table.take(list(rows))
-    tally = VoteTally(chosen.num_rows, node.spec, task)
+    tally = tally_of(chosen.num_rows, node.spec, task)
     first, most = node.spec.times
     ask_rows(run, node, chosen, task, tally, repetitions=range(first))
     if most > first:
@@ -121,7 +121,7 @@ def _checking(spec: PromptSpec, task: TaskInfo, item_of: Callable[[int], Mapping
     schema, quoting = answer_schema(spec.config, task), bool(spec.config.output.columns)
 
     def check(request: Request, reply: ModelReply) -> str | None:
-        found = problem(reply.data, schema)
+        found = problem(reply.data, schema) or not_an_answer(reply.data, spec.config, task)
         if found is None and quoting:
             found = misquoted(reply.data, spec.config, item_of(int(request.tag)))  # type: ignore[call-overload]
         return found

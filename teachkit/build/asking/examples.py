@@ -48,11 +48,13 @@ def choice_of_examples(run: Executor, node: Node, task: TaskInfo) -> Choose:
         from teachkit.build.asking.vectors import nearest_of
 
         return nearest_of(run, node, task).choose
-    return run.once("examples", node, lambda: _choice(pool_of(run, node, task), wanted))
+    return run.once("examples", node, lambda: _choice(pool_of(run, node, task), wanted, coded=task.coded))
 
 
-def _choice(pool: Sequence[Example], wanted: PromptExamples) -> Choose:
-    return _stratified(pool, wanted.k) if wanted.select == "random" else NearestInWords(pool, wanted.k).choose
+def _choice(pool: Sequence[Example], wanted: PromptExamples, *, coded: bool) -> Choose:
+    if wanted.select != "random":
+        return NearestInWords(pool, wanted.k).choose
+    return _stratified(pool, wanted.k, by_label=coded)
 
 
 def gold_content(run: Executor, node: Node, task: TaskInfo) -> Any:
@@ -104,8 +106,7 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     found = []
     for index, row in enumerate(chosen):
         key, values = keys[index], item_of(index)
-        codes = gold.codes[row]
-        label = [task.labels[c] for c in np.flatnonzero(codes == 1)] if task.multi else task.labels[codes]
+        label = _label(gold, int(row), task)
         rank = md5(f"{node.spec.config.examples.seed}:{key}".encode(), usedforsecurity=False).digest()
         found.append(Example(key, {**{k.lower(): v for k, v in values.items()}, "label": label}, rank))
     k = node.spec.config.examples.k
@@ -115,12 +116,24 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     return sorted(found, key=lambda example: example.rank)
 
 
-def _stratified(pool: Sequence[Example], k: int) -> Choose:
-    """The labels in turn, within a label by rank; one order for all items, from which each leaves itself out."""
-    by_label: dict[str, list[Example]] = {}
+def _label(gold: Any, row: int, task: TaskInfo) -> Any:
+    import numpy as np
+
+    if not task.coded:
+        return task.answers.plain(gold.values[row])
+    codes = gold.codes[row]
+    return [task.labels[c] for c in np.flatnonzero(codes == 1)] if task.multi else task.labels[codes]
+
+
+def _stratified(pool: Sequence[Example], k: int, *, by_label: bool) -> Choose:
+    """The labels in turn, within a label by rank; one order for all items, from which each leaves itself out.
+
+    Where answers are values there is one group alone.
+    """
+    groups: dict[str, list[Example]] = {}
     for example in pool:
-        by_label.setdefault(str(example.values["label"]), []).append(example)
-    columns = [by_label[label] for label in sorted(by_label)]
+        groups.setdefault(str(example.values["label"]) if by_label else "", []).append(example)
+    columns = [groups[label] for label in sorted(groups)]
     rounds = range(max(map(len, columns)))
     order = [column[i] for i in rounds for column in columns if i < len(column)][: k + 1]
     return lambda key, item: [e.values for e in order if e.key != key][:k]

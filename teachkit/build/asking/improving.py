@@ -125,6 +125,11 @@ def improve_prompt(work: Workspace, node: Node, wish: Wish, mode: LlmMode | None
         BadOption: there is no such provider, or it names no model.
         TeachkitError: the provider cannot be used; rows may not be recorded.
     """
+    task = work.graph.tasks[node.task or ""]
+    if not task.coded:
+        problem = f"it learns from wrong labels, and task '{task.name}' is of the kind '{task.kind}'"
+        advice = "only prompts whose answers are labels can be improved so"
+        raise BadOption(None, option="PROMPT", problem=problem, advice=advice)
     with looking_at(work, llm=mode) as run:
         writer = _writer(run, node, wish)
         found = mistakes(run, node, wish.errors)

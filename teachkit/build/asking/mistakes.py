@@ -72,7 +72,7 @@ def mistakes(run: Executor, node: Node, most: int) -> Mistakes:
         if tally.status_of(index) != "ok":
             continue
         judged += 1
-        true, label = gold_label(gold.codes[row], codes, task), said[index]
+        true, label = gold_label(gold, row, codes, task), said[index]
         if label != true:
             label = ABSTAIN if label is None else label
             cell = _cell(true, label)

@@ -137,6 +137,11 @@ class Tally:
         self._status[row] = _index(self._names, status)
 
 
+def tally_of(rows: int, spec: PromptSpec, task: TaskInfo) -> VoteTally:
+    """What collects the votes of a prompt on a task."""
+    return VoteTally(rows, spec, task) if task.coded else ValueTally(rows, spec, task)
+
+
 class VoteTally(Tally):
     """Votes, and with ``confidence`` how likely each label is by the answers of a row."""
 
@@ -242,6 +247,26 @@ class VoteTally(Tally):
     def codes(self) -> dict[str, Any]:
         """The votes as a votes object holds them."""
         return {f"v{c}": v for c, v in self._votes.items()} if self._task.multi else {"vote": self._votes[0]}
+
+
+class ValueTally(VoteTally):
+    """Votes that are values."""
+
+    def __init__(self, rows: int, spec: PromptSpec, task: TaskInfo) -> None:
+        super().__init__(rows, spec, task)
+        self._values: list[Any] = [None] * rows
+
+    def read(self, row: int, data: Any, answer: Answer) -> None:
+        """The value of an answer, which was checked."""
+        self._values[row] = self._task.answers.read(data[self._spec.asks], self._task.labels)
+
+    def drop(self, row: int) -> None:
+        """A row without its answer has no vote."""
+        self._values[row] = None
+
+    def codes(self) -> dict[str, Any]:
+        """The votes as a votes object holds them."""
+        return {"value": self._task.answers.array(self._values)}
 
 
 class ColumnTally(Tally):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from teachkit.build.asking.examples import gold_of
 from teachkit.build.asking.prompting import prompt_rows
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.stored_votes import votes_column
+from teachkit.build.valued.stored import values_column
 from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS
 
@@ -53,6 +54,8 @@ class Trial:
     low: float | None
     high: float | None
     agreement: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """Where answers are values: their quality on the items with gold, by name."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -90,13 +93,25 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     tally = ask_votes(run, node, chosen, task)
     codes = tally.codes()
     said = labels_of(codes, task, len(rows))
-    truth = [gold_label(gold.codes[row], codes, task) if known[row] else None for row in rows]
+    truth = [gold_label(gold, row, codes, task) if known[row] else None for row in rows]
     items = [
         TriedItem(keys[row], label, tally.status_of(index), true, tally.reason_of(index))
         for index, (row, label, true) in enumerate(zip(rows, said, truth, strict=True))
     ]
-    agreement = {} if task.multi else _agreement(run, node, task, rows, codes["vote"])
-    return _trial(node, items, float(tally.cost.sum()), tally.paid, agreement)
+    agreement = {} if task.multi else _agreement(run, node, task, rows, codes)
+    found = _trial(node, items, float(tally.cost.sum()), tally.paid, agreement)
+    return found if task.coded else _with_figures(found, codes, gold.values[rows], task)
+
+
+def _with_figures(found: Trial, codes: Mapping[str, Any], truth: Any, task: TaskInfo) -> Trial:
+    from teachkit.votes.intervals import wilson
+
+    said = task.answers.values(codes["value"])
+    judged = ~task.answers.missing(said) & ~task.answers.missing(truth)
+    right, n = int(task.answers.same(said[judged], truth[judged]).sum()), int(judged.sum())
+    low, high = wilson(right, n) or (None, None)
+    figures = task.answers.quality(said[judged], truth[judged])
+    return replace(found, right=right, accuracy=right / n if n else None, low=low, high=high, figures=figures)
 
 
 def _trial(
@@ -113,6 +128,8 @@ def _trial(
 
 def labels_of(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
     """The label of each row, of a multichoice task a list of those that hold; None where nothing was said."""
+    if not task.coded:
+        return list(codes["value"].to_pylist())
     if not task.multi:
         return [task.labels[c] if c >= 0 else None for c in codes["vote"].tolist()]
     columns = {name: codes[f"v{c}"] for c, name in enumerate(task.labels) if f"v{c}" in codes}
@@ -122,14 +139,19 @@ def labels_of(codes: Mapping[str, Any], task: TaskInfo, rows: int) -> list[Any]:
     ]
 
 
-def gold_label(truth: Any, codes: Mapping[str, Any], task: TaskInfo) -> Any:
+def gold_label(gold: Any, row: int, codes: Mapping[str, Any], task: TaskInfo) -> Any:
     """Gold of an item in the form of ``labels_of``: of a multichoice task, of those labels that are voted on."""
+    if not task.coded:
+        return task.answers.plain(gold.values[row])
+    truth = gold.codes[row]
     if not task.multi:
         return task.labels[int(truth)]
     return [name for c, name in enumerate(task.labels) if f"v{c}" in codes and truth[c] == 1]
 
 
-def _agreement(run: Executor, node: Node, task: TaskInfo, rows: list[int], said: Any) -> dict[str, tuple[int, int]]:
+def _agreement(
+    run: Executor, node: Node, task: TaskInfo, rows: list[int], codes: Mapping[str, Any]
+) -> dict[str, tuple[int, int]]:
     """With each other voter whose votes are there: on how many of these items both voted, and said the same."""
     found = {}
     for other in run.graph.of(*FUNCTIONS):
@@ -139,8 +161,13 @@ def _agreement(run: Executor, node: Node, task: TaskInfo, rows: list[int], said:
             run.resolve(other)
         except TeachkitError:
             continue
-        theirs = votes_column(run, other.id, None)[rows]
-        both = (theirs >= 0) & (said >= 0)
+        if task.coded:
+            said, theirs = codes["vote"], votes_column(run, other.id, None)[rows]
+            both, same = (theirs >= 0) & (said >= 0), theirs == said
+        else:
+            said, theirs = task.answers.values(codes["value"]), values_column(run, other.id, task)[rows]
+            both = ~task.answers.missing(said) & ~task.answers.missing(theirs)
+            same = task.answers.same(said, theirs)
         if both.any():
-            found[other.name] = (int((both & (theirs == said)).sum()), int(both.sum()))
+            found[other.name] = (int((both & same).sum()), int(both.sum()))
     return found

@@ -52,6 +52,10 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
     gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits})"
     click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
+    if any(row.figures for row in found.voters):
+        print_table(*_values(found), settings, numeric=[False, False] + [True] * (len(_values(found)[0]) - 2))
+        _show_rest(found)
+        return
     multi = any(row.label is not None for row in found.voters)
     head = ["voter", "kind", *(["about"] if multi else []), "polarity", "votes", "coverage", "overlaps", "conflicts"]
     head += ["right", "wrong", "accuracy", "95 %", "learned", "95 %"]
@@ -62,6 +66,28 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
         _show_scores(found.scores, settings)
     if found.sides:
         _show_sides(found.sides, settings)
+    _show_rest(found)
+
+
+def _values(found: TaskAnalysis) -> tuple[list[str], list[list[str]]]:
+    """A table of voters whose answers are values: what is shared by all kinds, then the figures that there are."""
+    figures = dict.fromkeys(name for row in found.voters for name in row.figures)
+    names = [name for name in figures if not name.endswith(("_low", "_high"))]
+    head = ["voter", "kind", "votes", "coverage", "overlaps", "conflicts"]
+    rows = [
+        [
+            row.voter,
+            row.kind,
+            f"{row.votes:,}",
+            *(percent(share) for share in (row.coverage, row.overlaps, row.conflicts)),
+            *("" if row.figures.get(name) is None else f"{row.figures[name]:.4g}" for name in names),
+        ]
+        for row in found.voters
+    ]
+    return [*head, *("on gold" if name == "n" else name.replace("_", " ") for name in names)], rows
+
+
+def _show_rest(found: TaskAnalysis) -> None:
     if found.missing:
         click.echo(f"\nnot built, so left out: {', '.join(found.missing)}")
     if found.test_looks is not None:

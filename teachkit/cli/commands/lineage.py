@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MEASURES = {
     "log_odds": ", in log-odds of the label",
     "share": ", in parts of the vote",
+    "weight": ", by the weight of each in the label",
     "left_out": ", by how much the label's probability falls without each",
     "none": "",
 }
@@ -183,8 +184,7 @@ def _show(why: Explanation, settings: Settings) -> None:
         click.echo(f"the label model says: {'no label' if why.model_label is None else cell(why.model_label)}")
     if not why.published:
         click.echo("these labels are not the published ones: the project has changed since, or the build failed")
-    ranked = sorted(why.posterior.items(), key=lambda pair: -pair[1])
-    click.echo("posterior: " + ", ".join(f"{name} {share:.4f}" for name, share in ranked))
+    click.echo(f"posterior: {_posterior(why.posterior)}")
     click.echo()
     _show_votes(why, settings)
     click.echo(f"\ninput row ({why.task})")
@@ -207,6 +207,19 @@ def _show(why: Explanation, settings: Settings) -> None:
     click.echo(f"  run {run['run_id']}, teachkit {run['command']} in target {run['target']}, {run['started']}")
     click.echo(f"  {_commit(run)}")
     click.echo("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
+
+
+def _posterior(found: Any) -> str:
+    """Labels by their probability; of numbers mean, spread and interval; of other values those that were said."""
+    if isinstance(found, list):
+        return ", ".join(f"{cell(one['label'])} {one['share']:.4f}" for one in found) or "nothing was said"
+    if set(found) == {"mean", "sd", "low", "high"}:
+        said = [f"{name} {found[name]:.6g}" for name in ("mean", "sd") if found[name] is not None]
+        if found["low"] is not None:
+            said.append(f"{found['low']:.6g} to {found['high']:.6g}")
+        return ", ".join(said) or "not known"
+    ranked = sorted(found.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {share:.4f}" for name, share in ranked)
 
 
 def _decided(why: Explanation) -> str:

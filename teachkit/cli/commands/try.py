@@ -44,7 +44,10 @@ def _show(found: Trial, settings: Settings) -> None:
     silent = sum(i.status == "ok" and i.label is None for i in found.items)
     click.echo(f"\n{found.voter} by {found.model}: {count(len(found.items), 'item')}, {silent} abstained", nl=False)
     click.echo(f"; {found.cost:.6f} USD, {found.paid:.6f} paid now")
-    if found.judged:
+    if found.figures:
+        said = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items() if value is not None)
+        click.echo(f"against gold: {said}")
+    elif found.judged:
         share = f"{percent(found.accuracy)}, 95 %: {interval(found.low, found.high)}"
         click.echo(f"agrees with gold: {found.right} of {found.judged} ({share})")
     if found.agreement:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import label_counts
 from teachkit.build.keys import output_of
-from teachkit.build.publish import METRICS
-from teachkit.build.recipe import input_node
+from teachkit.build.recipe import input_node, label_kind
 from teachkit.graph import Graph
 from teachkit.lineage.audit.chain import Broken, DoesNotHold
 from teachkit.lineage.audit.stored_labels import node_and_task
 from teachkit.store import Lock, LockedLabels, differences
+from teachkit.votes.values import VALUED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _counts(chain: Chain, labels: StoredLabels) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": 0, "labeled": 0, "classes": {}}
     for part in labels.output.parts:
         table = chain.store.read(part.key, ["label"])
-        names = labels.parameters.extra["labels"]
+        names = () if label_kind(labels.parameters) in VALUED else labels.parameters.extra["labels"]
         counts = label_counts(table, names, multi=pa.types.is_list(table.schema.field("label").type))
         found["rows"] += table.num_rows
         found["labeled"] += counts["labeled"]
@@ -148,8 +148,8 @@ def _measure(
         data = label_data(run, node)
     finally:
         run.close()
-    figures = {split: data.quality(split).as_dict() for split in ("tune", "test")}
-    return {split: {m: found[m] for m in METRICS} for split, found in figures.items() if found["n"]}
+    figures = {split: data.figures(split) for split in ("tune", "test")}
+    return {split: dict(found) for split, found in figures.items() if found["n"]}
 
 
 def _same(labels: StoredLabels, entry: LockedLabels, other: LockedLabels) -> bool:

@@ -1,0 +1,1 @@
+"""Tasks whose answers are values, in a build: their votes, gold, labels and figures, beside those of labels."""

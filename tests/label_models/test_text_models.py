@@ -1,0 +1,75 @@
+"""Texts: the most frequent answer, and the one that is nearest to all others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from teachkit.label_models import Medoid, NormalisedMajority
+from tests.votes.answer_tables import answers
+
+
+def labels(model: Any, table: Any, **how: Any) -> list[Any]:
+    given_ = answers("text", table)
+    return list(model.fit(given_).predict(given_, **how).label)
+
+
+def test_case_spaces_and_punctuation_make_no_other_answer() -> None:
+    table = [["New York"], ["new  york."], ["Boston"]]
+    assert labels(NormalisedMajority(), table) == ["New York"]
+    assert labels(Medoid(), table) == ["New York"]
+
+
+def test_the_form_given_back_is_the_one_written_most_often() -> None:
+    table = [["USA", "usa"], ["usa", "USA"], ["usa", "USA"], ["U.K.", "USA"]]
+    assert labels(NormalisedMajority(), table) == ["usa", "USA"]
+
+
+def test_a_tie_is_decided_by_the_policy_never_by_the_order_of_voters() -> None:
+    for table in ([["b", "a"], ["a", "a"], ["c", "c"]], [["c", "c"], ["a", "a"], ["b", "a"]]):
+        assert labels(NormalisedMajority(), table) == [None, "a"]
+        assert labels(NormalisedMajority(), table, tie_policy="first") == ["a", "a"]
+        assert labels(NormalisedMajority(), table, tie_policy="prior") == ["a", "a"]
+    with pytest.raises(ValueError, match="tie_policy is one of"):
+        labels(NormalisedMajority(), [["a"]], tie_policy="random")
+
+
+def test_the_medoid_is_the_most_typical_where_no_two_are_the_same() -> None:
+    table = [["a red car on a road"], ["a red car on the road"], ["red car on a road"], ["two dogs"]]
+    assert labels(Medoid(), table) == ["a red car on a road"]
+    assert labels(NormalisedMajority(), table) == [None]
+
+
+def test_a_voter_that_is_near_to_the_others_has_more_weight() -> None:
+    towns = ["Aachen", "Bremen", "Chemnitz", "Dresden", "Erfurt", "Freiburg", "Gera", "Hamm"]
+    noise = ["xyz", "???", "q", "none", "-", "zzz", "no idea", "x"]
+    given_ = answers("text", [towns, towns, noise])
+    model = Medoid().fit(given_)
+    good, also_good, bad = (one["weight"] for one in model.voter_report())
+    assert good == also_good > 2 * bad
+    pair = answers("text", [["Jena"], [None], ["Kiel"]])
+    assert model.predict(pair).label[0] == "Jena"
+    parts = model.contributions(given_, 0)
+    assert parts["v0"] == parts["v1"] > parts["v2"]
+
+
+def test_gold_tells_who_is_right() -> None:
+    one, other = ["Aachen"] * 8, ["Zwickau"] * 8
+    given_ = answers("text", [one, other])
+    gold = given_.of.made(["Zwickau"] * 6 + [None] * 2)
+    model = Medoid().fit(given_, gold=gold)
+    assert list(model.predict(given_).label) == ["Zwickau"] * 8
+    assert [v["accuracy"] for v in NormalisedMajority().fit(given_, gold=gold).learned_] == [0.25, 0.75]
+
+
+def test_shares_of_the_posterior_sum_to_one_and_come_greatest_first() -> None:
+    given_ = answers("text", [["a"], ["b"], ["B "], ["c"]])
+    (found,) = NormalisedMajority().fit(given_).predict(given_).posterior
+    assert [one["share"] for one in found] == [0.5, 0.25, 0.25]
+    assert found[0]["label"] == "B "
+
+
+def test_a_strength_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="strength is a number from 0.5 up"):
+        Medoid(strength=0).fit(answers("text", [["a"]]))
