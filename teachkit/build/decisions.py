@@ -195,8 +195,7 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
         confidence = pa.array(posterior[np.arange(len(safe)), safe] if len(safe) else np.zeros(0), mask=codes < 0)
     fields = [pa.array(np.ascontiguousarray(posterior[:, k])) for k in range(len(task.labels))]
     names = pa.array(["model", "gold", "curator", "none"])
-    # Where labels are ordered, the mean place of the label, 0 that of the first: by the posterior, whoever decided.
-    place = {"position": pa.array(_positions(posterior))} if task.ordered else {}
+    place = {"position": _positions(found, chosen)} if task.ordered else {}
     return pa.table(
         {
             task.key: keys.take(pa.array(chosen)),
@@ -211,14 +210,19 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
     )
 
 
-def _positions(posterior: Any) -> Any:
-    """The expected position of each item [N], labels having the positions 0, 1, 2 …"""
-    import numpy as np
+def _positions(found: Decided, chosen: Any) -> pa.Array:
+    """The expected position of each item, labels having the positions 0, 1, 2 …: the mean over the posterior.
 
-    found = np.zeros(len(posterior))
-    for position in range(posterior.shape[1]):  # one after the other: the same bits everywhere
-        found += position * posterior[:, position]
-    return found
+    Of what gold or a curator decided the label's own; NULL where nobody said anything.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    positions = np.zeros(len(chosen))
+    for position in range(found.posterior.shape[1]):  # one after the other: the same bits everywhere
+        positions += position * found.posterior[chosen, position]
+    above = (found.decided_by[chosen] == 1) | (found.decided_by[chosen] == 2)
+    return pa.array(np.where(above, found.codes[chosen], positions), mask=(found.voted[chosen] == 0) & ~above)
 
 
 def _labels(task: TaskInfo, codes: Any) -> pa.Array:

@@ -97,9 +97,7 @@ def _relation(
     return None
 
 
-def _scores(
-    store: Store, graph: Graph, there: Sequence[Node], nodes: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _scores(store: Store, graph: Graph, there: Sequence[Node], nodes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Of each label set that knows what is compared, the scores."""
     for node in there:
         if node.kind != "label_set" or node.spec.algorithm != "bradley_terry" or not nodes[node.id]["objects"]:

@@ -43,7 +43,7 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     if label_set not in compiler.nodes:
         return None  # its own error was reported
     task = compiler.tasks[compiler.nodes[label_set].task or ""]
-    own, dataset_columns = compiler.schemas[label_set] or (), compiler.schemas.get(task.dataset) or ()
+    own, dataset_columns = tuple(compiler.schemas[label_set] or ()), compiler.schemas.get(task.dataset) or ()
     owner = f"'{config.label_set}' and its dataset"
     if config.rows == "scores":
         _check_scores(compiler.nodes[label_set], definition)

@@ -64,8 +64,8 @@ class SideBias:
 class BradleyTerry(LikelihoodModel):
     """Comparisons: R. A. Bradley, M. E. Terry (Biometrika 39, 1952), ties as in R. R. Davidson (JASA 65, 1970).
 
-    Who wins follows from two scores: P(left) : P(right) : P(tie) = e^(d/2) : e^(-d/2) : e^t, d the left's score less the
-    right's. Voters see who wins more or less reliably, as in X. Chen et al. (Pairwise ranking aggregation in a
+    Who wins follows from two scores: P(left) : P(right) : P(tie) = e^(d/2) : e^(-d/2) : e^t, d the left's score less
+    the right's. Voters see who wins more or less reliably, as in X. Chen et al. (Pairwise ranking aggregation in a
     crowdsourced setting, WSDM 2013), and each may lean to one side: P(vote c | outcome y) is proportional to
     e^(-r |c - y| + b c), outcomes being places (left 1/2, tie 0, right -1/2), r the voter's reliability, b its bias
     to the left in log-odds; a tie, and silence that is informative, have log-odds of their own. Learned together by
@@ -300,7 +300,7 @@ class _Game:
             counts = np.where(other, self.counts[:, outcome], 0.0)
             out[of_left] += np.bincount(self.left, weights=counts, minlength=len(self.scores))
             out[of_right] += np.bincount(self.right, weights=counts, minlength=len(self.scores))
-        return out.T.tolist()  # type: ignore[no-any-return]
+        return out.T.tolist()
 
     def groups(self) -> int:
         """How many groups of contestants nothing compares with each other: across them only the prior speaks."""

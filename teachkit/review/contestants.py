@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class SideRow:
     """How often a voter says that the left one is better.
 
-    ``left`` is the share among its ``decided`` votes, with its Wilson interval. ``swapped``: so many of these are on two
-    things that it was shown in both orders, each order counting the same; ``swapped_left`` is the share among them,
+    ``left`` is the share among its ``decided`` votes, with its Wilson interval. ``swapped``: so many of these are on
+    two things that it was shown in both orders, each order counting the same; ``swapped_left`` is the share among them,
     which is one half without bias. ``left_bias`` is what the label model learned: log-odds of left against right.
     """
 

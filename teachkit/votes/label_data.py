@@ -56,9 +56,9 @@ class LabelData:
         )
 
     def mean_error(self, split: str | None = None) -> tuple[int, int, float | None]:
-        """Labeled items with gold, items with gold, and how many steps the former are off in the mean (of ordered labels).
+        """Of ordered labels: labeled items with gold, items with gold, how many steps the former are off in the mean.
 
-        None without labeled items.
+        The last is None without labeled items.
         """
         chosen = self.gold >= 0
         if split is not None:
