@@ -93,14 +93,14 @@ def _value_flips(arguments: Any, before: EarlierLabels, around: Surroundings) ->
     changed = both[~same]
     share = len(changed) / len(both) if len(both) else 0.0
     shown = changed[:SHOWN_ROWS]
-    columns = {around.task.key: around.keys(shown.tolist()), "before": then[shown], "now": now[shown]}
-    rows = {name: c if isinstance(c, pa.ChunkedArray) else kind.array(c) for name, c in columns.items()}
     said = f"{len(changed)} of {len(both)} labels ({share:.2%}) are others than in {before.lock}"
     more = f" by more than {arguments.tolerance:g}" if arguments.tolerance else ""
     message = f"{said}{more}; at most {arguments.max:.2%} wanted"
-    return Finding(
-        0 if share <= arguments.max else len(changed), message, share, pa.table(rows) if len(shown) else None
-    )
+    if not len(shown):
+        return Finding(0, message, share)
+    columns = {around.task.key: around.keys(shown.tolist()), "before": then[shown], "now": now[shown]}
+    rows = {name: c if isinstance(c, pa.ChunkedArray) else kind.array(c) for name, c in columns.items()}
+    return Finding(0 if share <= arguments.max else len(changed), message, share, pa.table(rows))
 
 
 class MinAccuracyDelta(Policy):

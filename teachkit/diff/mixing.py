@@ -63,7 +63,7 @@ class Mixer:
         """The changes that may have an effect, and why they cannot be applied alone, if they cannot."""
         tasks = self._tasks
         reason = ""
-        if tasks[0].labels != tasks[1].labels or (tasks[0].multi, tasks[0].coded) != (tasks[1].multi, tasks[1].coded):
+        if tasks[0].labels != tasks[1].labels or tasks[0].form != tasks[1].form:
             reason = "the labels of the task changed, so no change can be tried alone"
         elif tasks[0].sides != tasks[1].sides:
             reason = "the sides of the task changed, so no change can be tried alone"

@@ -78,9 +78,7 @@ def _task(before: Executor, after: Executor, sides: tuple[Side, Side], name: str
         return None
     tasks = before.graph.tasks[name], after.graph.tasks[name]
     runs = before, after
-    if (tasks[0].multi, tasks[0].coded) != (tasks[1].multi, tasks[1].coded) or any(
-        t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)
-    ):
+    if tasks[0].form != tasks[1].form or any(t.dataset not in r.outputs for t, r in zip(tasks, runs, strict=True)):
         return None
     contents = [[p.columns.get(t.key) for p in r.outputs[t.dataset].parts] for t, r in zip(tasks, runs, strict=True)]
     keys = [side.keys(task) for side, task in zip(sides, tasks, strict=True)]

@@ -68,6 +68,11 @@ class TaskInfo:
         return self.kind not in VALUED
 
     @property
+    def form(self) -> str:
+        """What two versions of a task have in common whose votes can be compared: one label, several, a value."""
+        return ("labels" if self.multi else "label") if self.coded else self.kind
+
+    @property
     def answers(self) -> ValueKind:
         """What is known of the task's answers, which are values."""
         return value_kind(self.kind)

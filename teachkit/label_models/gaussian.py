@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STEPS = 500
 _TOLERANCE = 1e-9  # of the spread of all answers
+_HALF = 1e-9  # so near to one half of the weight is a half
 _MAD = 1.482602218505602  # from the median absolute deviation to the standard deviation of a normal distribution
 _MEDIAN = 1.5707963267948966  # how much less sure a median is than a mean: its variance is pi / 2 times as great
 
@@ -38,8 +39,8 @@ class Gaussian(ValueModel):
     section 5) without features, with priors that hold where votes are few:
 
     * A voter's bias is drawn to 0 by ``strength`` answers without bias. Where 0 is, votes cannot tell, for all voters
-      may be off alike: it is where the middle one of the biases is, so that one voter that is far off (another unit, a
-      slip) moves nothing; gold outvotes that.
+      may be off alike: it is where the middle one of the biases is (voters of few votes count less), so that one voter
+      that is far off (another unit, a slip) moves nothing; gold outvotes that.
     * A voter's variance is drawn to that of the population by ``strength`` answers. An estimate from n answers has a
       relative error of about sqrt(2 / n): from 4, the default, it is 70 %, so that a voter's own votes count as much
       as the population only where they begin to say something. The population's is the harmonic mean of the voters'
@@ -48,8 +49,8 @@ class Gaussian(ValueModel):
     * No variance is less than what rounding makes: a twelfth of the square of the smallest gap between two answers.
 
     The spread of an item's posterior holds the uncertainty of the prior's mean, of the biases and of where 0 is beside
-    that of the item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels are the
-    answers, and their spread is that of all answers, which is the most that it can be.
+    that of the item itself. Where no item has two answers (nor gold), noise and truth cannot be told apart: then labels
+    are the answers, and their spread is that of all answers, which is the most that it can be.
     """
 
     name: ClassVar[str] = "gaussian"
@@ -122,20 +123,21 @@ class Gaussian(ValueModel):
             pooled = max(total(trust) / total(trust / self.variance_), least)
             own = sums(voter, square, len(per)) + self.strength * pooled
             self.variance_ = np.maximum(own / counted, least)
-            truth = self._centre(answers, known, truth, per > 0, pooled)
+            truth = self._centre(answers, known, truth, per, pooled)
             self._learn_prior(truth, there, spread, least)
             change = float(np.abs(truth.mean[there] - before[there]).max() / np.sqrt(spread))
             before = truth.mean
         return steps, change
 
-    def _centre(self, answers: Answers, known: Any, truth: _Truth, voted: Any, pooled: float) -> _Truth:
+    def _centre(self, answers: Answers, known: Any, truth: _Truth, per: Any, pooled: float) -> _Truth:
         """The shift that all biases have in common, of which only gold and their prior say anything: to its optimum.
 
         EM alone would creep there.
         """
-        biases = self.bias_[voted]
-        middle = float(np.median(biases))
-        spread = max((_MAD * float(np.median(np.abs(biases - middle)))) ** 2, pooled / self.strength)
+        voted = per > 0
+        biases, trust = self.bias_[voted], (per / (per + self.strength))[voted]
+        middle = _median(biases, trust)
+        spread = max((_MAD * _median(np.abs(biases - middle), trust)) ** 2, pooled / self.strength)
         weight = len(biases) / (_MEDIAN * spread)
         judged = ~np.isnan(known[answers.item])
         of, off = answers.voter[judged], answers.value[judged] - known[answers.item[judged]]
@@ -268,6 +270,14 @@ def _spread(values: Any) -> float:
         return 0.0
     mean = total(values) / len(values)
     return total((values - mean) ** 2) / (len(values) - 1)
+
+
+def _median(values: Any, weight: Any) -> float:
+    """The value with half of the weight on either side; between two such values their mean."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order]) / total(weight)
+    first, last = np.searchsorted(below, (0.5 - _HALF, 0.5 + _HALF))
+    return float((values[order[first]] + values[order[last]]) / 2)
 
 
 def _rounding(values: Any) -> float:

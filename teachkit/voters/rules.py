@@ -83,11 +83,14 @@ def check_regex(pattern: str) -> str | None:
 
 
 def check_group(pattern: str, group: int) -> str | None:
-    """Why a pattern has no such group, None if it has."""
-    return _problem("select regexp_extract_all('', ?, ?)", [pattern, group])
+    """Why a pattern has no such group, None if it has; group 0 is the whole match."""
+    names = ", ".join(f"'g{number}'" for number in range(group))
+    if not group or _problem(f"select regexp_extract('', {literal(pattern)}, [{names}])", []) is None:
+        return None
+    return f"there is no group {group} in this regular expression"
 
 
-def _problem(sql: str, values: list[str | int]) -> str | None:
+def _problem(sql: str, values: list[str]) -> str | None:
     import duckdb
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from teachkit import registry
 from teachkit.label_models import ALGORITHMS
-from teachkit.votes import Answers
 from teachkit.votes.values import VALUED, value_kind
 from tests.votes.answer_tables import VALUES, answers, close, plain, tables
 from tests.votes.matrices import repeatable
+
+if TYPE_CHECKING:
+    from teachkit.votes import Answers
 
 PAIRS = [
     (name, kind)

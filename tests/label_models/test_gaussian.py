@@ -126,7 +126,7 @@ def test_a_voter_that_always_says_the_same_has_little_weight() -> None:
     random = np.random.default_rng(3)
     truth = random.normal(0, 5, 300)
     good = [truth + random.normal(0, 0.5, 300) for _ in range(3)]
-    given_ = answers("number", [*good, np.zeros(300)])
+    given_ = answers("number", [*map(list, good), [0.0] * 300])
     model = Gaussian().fit(given_)
     assert model.contributions(given_, 0)["v3"] < 0.02
     assert np.abs(model.predict(given_).label - truth).mean() < 0.35
@@ -135,7 +135,7 @@ def test_a_voter_that_always_says_the_same_has_little_weight() -> None:
 def test_a_voter_that_is_far_off_moves_no_label() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(10, 2, 100)
-    given_ = answers("number", [*(truth + random.normal(0, 0.3, 100) for _ in range(5)), truth + 990])
+    given_ = answers("number", [*(list(truth + random.normal(0, 0.3, 100)) for _ in range(5)), list(truth + 990)])
     model = Gaussian().fit(given_)
     assert np.abs(model.predict(given_).label - truth).mean() < 0.2
     assert model.bias_[5] > 900

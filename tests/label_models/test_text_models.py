@@ -71,5 +71,5 @@ def test_shares_of_the_posterior_sum_to_one_and_come_greatest_first() -> None:
 
 
 def test_a_strength_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="strength is a number from 0.5 up"):
+    with pytest.raises(ValueError, match="strength is a number from"):
         Medoid(strength=0).fit(answers("text", [["a"]]))
