@@ -666,6 +666,14 @@ class NullSide(RunError):
     instead = "leave such rows out: where {column} is not null"
 
 
+class NotACandidate(RunError):
+    """An answer to a ranking task names something that is not a candidate of its item."""
+
+    slug = "not-a-candidate"
+    what = "voter '{voter}' names '{candidate}' on item '{item}' of task '{task}', which is no candidate of it"
+    instead = "name some of: {known}"
+
+
 class LockedDiffers(RunError):
     """``build --locked`` came to other labels than ``teachkit.lock`` names."""
 

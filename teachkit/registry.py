@@ -28,6 +28,7 @@ TABLE: dict[str, dict[str, str]] = {
         "median": "teachkit.label_models.averages:Median",
         "medoid": "teachkit.label_models.medoid:Medoid",
         "normalised_majority": "teachkit.label_models.normalised_majority:NormalisedMajority",
+        "plackett_luce": "teachkit.label_models.plackett_luce:PlackettLuce",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",

@@ -30,6 +30,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
             "labels": list(task.labels),
             "dataset": task.dataset,
             "key": task.key,
+            "candidates": task.candidates,
             "gold": task.gold.model_dump(mode="json") if task.gold else None,
             "split_column": task.split_column,
             "hash_splits": task.hash_splits.model_dump(mode="json") if task.hash_splits else None,
@@ -104,6 +105,7 @@ def _task(said: Mapping[str, Any]) -> TaskInfo:
         split_column=said["split_column"],
         hash_splits=HashSplits.model_validate(said["hash_splits"]) if said["hash_splits"] else None,
         where=Where(f"task {said['name']}"),
+        candidates=said.get("candidates"),
     )
 
 

@@ -55,7 +55,7 @@ def sides_of(run: Executor, task: TaskInfo, sides: tuple[str, str]) -> tuple[lis
     Raises:
         NullSide: an item has nothing on one side.
     """
-    left, right = (_texts(run, task, side) for side in sides)
+    left, right = (texts_of(run, task, side) for side in sides)
     for name, column in zip(sides, (left, right), strict=True):
         if None in column:
             from teachkit.build.decisions import keys_of
@@ -65,14 +65,16 @@ def sides_of(run: Executor, task: TaskInfo, sides: tuple[str, str]) -> tuple[lis
     return left, right
 
 
-def _texts(run: Executor, task: TaskInfo, column: str) -> list[Any]:
-    """The values of a column of a task's dataset, as text."""
+def texts_of(run: Executor, task: TaskInfo, column: str) -> list[Any]:
+    """The values of a column of a task's dataset, as text; lists of texts where it is one of lists."""
     import pyarrow as pa
 
     found: list[Any] = []
     for part in run.outputs[task.dataset].parts:
         name = next((c for c in part.columns if c.lower() == column), column)
-        found += run.store.read(part.key, [name]).column(0).cast(pa.string()).to_pylist()
+        values = run.store.read(part.key, [name]).column(0)
+        nested = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+        found += values.cast(pa.list_(pa.string()) if nested else pa.string()).to_pylist()
     return found
 
 

@@ -312,6 +312,8 @@ class _Compiler:
         if split_column:
             named.append((("splits", "column"), split_column))
         sides = (task.sides.a, task.sides.b) if task.sides else None
+        if task.candidates:
+            named.append((("candidates",), task.candidates))
         if sides:
             named += [(("sides", "a"), sides[0]), (("sides", "b"), sides[1])]
         for path, column in named:
@@ -333,6 +335,7 @@ class _Compiler:
             {label.name: label.description for label in task.labels if not isinstance(label, str)},
             tuple(task.tags),
             (fold(sides[0]), fold(sides[1])) if sides else None,
+            fold(task.candidates) if task.candidates else None,
         )
 
     def reference(self, text: str, where: Where) -> str:

@@ -104,13 +104,15 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
         **({"sides": sides} if sides else {}),
+        **({"candidates": task.candidates} if task.candidates else {}),
     }
     inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
     reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
-    reads[task.dataset] = tuple(dict.fromkeys((task.key, *(gold_columns if uses_gold else ()), *(sides or ()))))
+    asked = (*(sides or ()), *([task.candidates] if task.candidates else []))
+    reads[task.dataset] = tuple(dict.fromkeys((task.key, *(gold_columns if uses_gold else ()), *asked)))
     lineage = {task.key: ((task.dataset, task.key),)}
     seen = {(r, c) for n in chosen for r, columns in n.reads.items() for c in columns or (ALL,)}
-    seen |= {(task.dataset, c) for c in (*(gold_columns if uses_gold else ()), *(sides or ()))}
+    seen |= {(task.dataset, c) for c in (*(gold_columns if uses_gold else ()), *asked)}
     decided = dict.fromkeys(_decided_columns(task.kind), tuple(sorted(seen)))
     influences = {ROWS: lineage[task.key], **decided, **lineage}
     return Node(

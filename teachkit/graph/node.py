@@ -51,6 +51,8 @@ class TaskInfo:
     tags: tuple[str, ...] = ()
     sides: tuple[str, str] | None = None
     """Of pairwise: the columns that name what stands on the left and on the right."""
+    candidates: str | None = None
+    """Of ranking: the column with the list of what is to be ordered."""
 
     @property
     def multi(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.medoid import Medoid
     from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
+    from teachkit.label_models.plackett_luce import PlackettLuce
     from teachkit.label_models.value_base import Predicted, ValueModel
     from teachkit.label_models.weighted import Weighted
 
@@ -49,6 +50,7 @@ ALGORITHMS = {
     "median": _NUMBER,
     "medoid": _TEXT,
     "normalised_majority": _TEXT,
+    "plackett_luce": Algorithm(kinds=("ranking",)),
 }
 
 DEFAULTS = {
@@ -58,6 +60,7 @@ DEFAULTS = {
     "pairwise": "bradley_terry",
     "number": "gaussian",
     "text": "medoid",
+    "ranking": "plackett_luce",
 }
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
@@ -76,6 +79,7 @@ __all__ = [
     "Medoid",
     "NormalisedMajority",
     "OneCoin",
+    "PlackettLuce",
     "Predicted",
     "ValueModel",
     "Weighted",
@@ -94,6 +98,7 @@ __getattr__ = lazy_names(
         "averages": ("Mean", "Median"),
         "medoid": ("Medoid",),
         "normalised_majority": ("NormalisedMajority",),
+        "plackett_luce": ("PlackettLuce",),
         "value_base": ("Predicted", "ValueModel"),
     },
 )  # numba takes a quarter of a second to import

@@ -216,7 +216,7 @@ class Task(Model):
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text"] = "choice"
+    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text", "ranking"] = "choice"
     labels: list[str | Label] = Field(
         default=[],
         max_length=30_000,
@@ -224,6 +224,9 @@ class Task(Model):
         "none where an answer is a value.",
     )
     sides: Sides | None = Field(default=None, description="Of pairwise: the columns that name what is compared.")
+    candidates: str | None = Field(
+        default=None, description="Of ranking: the column with the list of what is to be ordered."
+    )
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
     show: Strings = []
@@ -249,6 +252,10 @@ class Task(Model):
     def _enough_labels(self) -> Task:
         if self.sides is not None and self.kind != "pairwise":
             raise ValueError(f"only tasks of the kind 'pairwise' have 'sides', not '{self.kind}'")
+        if self.kind == "ranking" and self.candidates is None:
+            raise ValueError("a ranking needs 'candidates', the column with the list of what is to be ordered")
+        if self.candidates is not None and self.kind != "ranking":
+            raise ValueError(f"only tasks of the kind 'ranking' have 'candidates', not '{self.kind}'")
         if self.kind in VALUED and self.kind not in WITH_LABELS:
             if self.labels:
                 raise ValueError(f"an answer to a task of the kind '{self.kind}' is a value: it has no labels")

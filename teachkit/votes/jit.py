@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COMMON = ("votes/patterns.py", "label_models/kernels.py")
-KERNELS = (*_COMMON, "label_models/comparison_kernels.py")
+KERNELS = (*_COMMON, "label_models/comparison_kernels.py", "label_models/ranking_kernels.py")
 """The files of all kernels, from the package's folder: those of every build, and of single label models."""
 
 
