@@ -45,6 +45,8 @@ TABLE: dict[str, dict[str, str]] = {
         "mean_error": "teachkit.checks.values:MeanError",
         "within": "teachkit.checks.values:Within",
         "exact_match": "teachkit.checks.values:ExactMatch",
+        "tau": "teachkit.checks.values:Tau",
+        "first_match": "teachkit.checks.values:FirstMatch",
         "token_f1": "teachkit.checks.values:TokenF1",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",

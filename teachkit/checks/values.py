@@ -131,6 +131,42 @@ class TextQuality(ValueQuality, LabelCheck):
         return found
 
 
+class Tau(ValueQuality):
+    """Kendall's tau between labels and a gold split, from -1 to 1: the mean over the labeled items (see coverage)."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("ranking",)
+    title: ClassVar[str] = "tau"
+
+    class Arguments(Model):
+        """``max`` and ``min`` may be negative."""
+
+        against: Against = "gold.test"
+        min: float | None = Field(default=None, ge=-1, le=1)
+        max: float | None = Field(default=None, ge=-1, le=1)
+
+    def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
+        """The mean tau."""
+        found: float | None = kind.quality(decided, gold)["tau"]
+        return found
+
+
+class FirstMatch(ValueQuality, LabelCheck):
+    """The share of items of a gold split whose first is that of gold; items without a label count as wrong."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("ranking",)
+    title: ClassVar[str] = "first match"
+
+    class Arguments(Bounds):
+        """Bounds and the gold to measure on."""
+
+        against: Against = "gold.test"
+
+    def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
+        """The share of those."""
+        found: float | None = kind.quality(decided, gold)["first_match"]
+        return found
+
+
 class ExactMatch(TextQuality):
     """The share of items of a gold split whose label is the same text as gold, case and punctuation aside."""
 

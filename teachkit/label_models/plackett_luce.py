@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _MEAN = 1.0
 _GOLD = 5.0  # of two candidates whose utilities are one apart, gold has them in the right order in 99 of 100 cases
-_ROUNDS, _TOLERANCE = 100, 1e-6
+_ROUNDS, _TOLERANCE = 300, 1e-8
 _LOGISTIC = 1.702  # the logistic function of 1.702 z is the normal distribution's to one hundredth (Haley, 1952)
-_TIE = 1e-9
+_TIE = 1e-6
 
 
 class PlackettLuce(ValueModel):
@@ -29,8 +29,8 @@ class PlackettLuce(ValueModel):
 
     R. L. Plackett (Appl. Statist. 24, 1975), R. D. Luce (Individual Choice Behavior, 1959), with a reliability for each
     voter over all items, as in X. Chen et al. (WSDM 2013): the chance to choose a candidate is in proportion to
-    e^(r u). Of two candidates this is Bradley and Terry's model. Maximum a posteriori, by turns for utilities and
-    reliabilities.
+    e^(r u). Of two candidates this is Bradley and Terry's model. Fitted by EM: utilities by Newton's method with Laplace's
+    approximation of how sure they are, then reliabilities over all that utilities may be.
 
     Utilities are normal around 0 with the spread 1, which fixes their scale; reliabilities are normal around 1 with
     ``reliability_spread``: before anything is known, of two candidates that are one spread apart the better one stands
@@ -54,16 +54,15 @@ class PlackettLuce(ValueModel):
         check_at_least("reliability_spread", self.reliability_spread, 1e-3)
         check_at_least("n_iter", self.n_iter, 1)
         known = self._to_fit(answers, gold)
-        votes, everything = _Orders(answers), _Orders(answers, known)
+        orders = _Orders(answers, known)
         pull = 1 / (self.reliability_spread * self.reliability_spread)
         self.reliability_ = np.full(len(self.voters_), _MEAN)
         curvature = np.full(len(self.voters_), pull)
         change, rounds = math.inf, 0
         while rounds < self.n_iter and change > _TOLERANCE:
             before = self.reliability_.copy()
-            everything.fit(np.append(self.reliability_, _GOLD))
-            votes.take_over(everything)
-            votes.judge(self.reliability_, curvature, pull)
+            orders.fit(np.append(self.reliability_, _GOLD))
+            orders.judge(self.reliability_, curvature, pull)
             change = float(np.abs(self.reliability_ - before).max(initial=0.0))
             rounds += 1
         label = self.predict(answers, tie_policy="first").label
@@ -107,13 +106,13 @@ class PlackettLuce(ValueModel):
         orders.fit(np.append(self.reliability_, _GOLD))
         label, confidence = answers.of.empty(answers.n_items), np.full(answers.n_items, np.nan)
         posterior: list[Any] = [[] for _ in range(answers.n_items)]
-        for item, names, utility, variance in orders.items():
+        for item, names, utility, spread in orders.items():
             ranked = sorted(range(len(names)), key=lambda c: (-utility[c], names[c]))  # noqa: B023
-            posterior[item] = [_scored(names[c], utility[c], variance[c]) for c in ranked]
+            posterior[item] = [_scored(names[c], utility[c], spread[c][c]) for c in ranked]
             gaps = [utility[a] - utility[b] for a, b in zip(ranked, ranked[1:], strict=False)]
             if tie_policy == "first" or all(gap > _TIE for gap in gaps):
                 label[item] = tuple(names[c] for c in ranked)
-                confidence[item] = _right_order([utility[c] for c in ranked], [variance[c] for c in ranked])
+                confidence[item] = _right_order(ranked, utility, spread)
         return Predicted(label, confidence, posterior)
 
     def contributions(self, answers: Answers, item: int) -> dict[str, float]:
@@ -127,7 +126,9 @@ class PlackettLuce(ValueModel):
             for v, value in zip(one.voter, one.value, strict=True)
         ]
         whole = total(shares)
-        return {one.voters[int(v)]: s / whole if whole else 0.0 for v, s in zip(one.voter, shares, strict=True)}
+        if not whole:  # nobody orders what the label orders: they named what there is
+            shares, whole = [1.0] * len(shares), float(len(shares))
+        return {one.voters[int(v)]: s / whole for v, s in zip(one.voter, shares, strict=True)}
 
     def _exact(self) -> dict[str, Any]:
         return {"reliability": [float(x).hex() for x in self.reliability_]}
@@ -159,33 +160,28 @@ class _Orders:
         self.order = np.array([place[at][name] for at, _, order in entries for name in order], dtype=np.int64)
         self.first = _edges(np.bincount(self.item, minlength=len(row)).tolist())
         self.base = _edges([len(names) for names in self.names.values()])
-        self.utility, self.variance = np.zeros(int(self.base[-1])), np.ones(int(self.base[-1]))
+        sizes = np.diff(self.base)
+        self.blocks = _edges((sizes * sizes).tolist())
+        self.utility, self.spread = np.zeros(int(self.base[-1])), np.zeros(int(self.blocks[-1]))
 
     def fit(self, reliability: Any) -> None:
         """The most likely utilities."""
         by, about = np.ascontiguousarray(reliability), (self.order, self.starts, self.voter, self.first, self.base)
-        kernels.fit_items(*about, by, 1.0, self.utility, self.variance)
-
-    def take_over(self, other: _Orders) -> None:
-        """The utilities of other orders of the same items, where they name the same candidates."""
-        known = {
-            (at, name): other.utility[other.base[row] + c]
-            for row, (at, names) in enumerate(other.names.items())
-            for c, name in enumerate(names)
-        }
-        found = [known[at, name] for at, names in self.names.items() for name in names]
-        self.utility[:] = found
+        kernels.fit_items(*about, by, 1.0, self.utility, self.spread)
 
     def judge(self, reliability: Any, curvature: Any, pull: float) -> None:
-        """A step of the voters' reliabilities towards the most likely ones."""
-        about = (self.order, self.starts, self.voter, self.item, self.base, self.utility)
-        kernels.fit_reliabilities(*about, _MEAN, pull, reliability, curvature)
+        """A step of the voters' reliabilities towards the most likely ones; gold's stays as it is."""
+        about = (self.order, self.starts, self.voter, self.item, self.base, self.blocks, self.utility, self.spread)
+        by, bend = np.append(reliability, _GOLD), np.append(curvature, pull)
+        kernels.fit_reliabilities(*about, _MEAN, pull, by, bend)
+        reliability[:], curvature[:] = by[:-1], bend[:-1]
 
     def items(self) -> Any:
         """Of each item that has answers: its number, the candidates, their utilities and variances."""
         for row, (at, names) in enumerate(self.names.items()):
-            part = slice(int(self.base[row]), int(self.base[row + 1]))
-            yield at, names, self.utility[part].tolist(), self.variance[part].tolist()
+            part, block = slice(self.base[row], self.base[row + 1]), slice(self.blocks[row], self.blocks[row + 1])
+            spread = self.spread[block].reshape(len(names), len(names)).tolist()
+            yield at, names, self.utility[part].tolist(), spread
 
 
 def _edges(sizes: Sequence[int]) -> Any:
@@ -197,13 +193,13 @@ def _scored(name: str, utility: float, variance: float) -> dict[str, Any]:
     return {"candidate": name, "score": utility, "low": utility - by, "high": utility + by}
 
 
-def _right_order(utility: Sequence[float], variance: Sequence[float]) -> float:
+def _right_order(ranked: Sequence[int], utility: Sequence[float], spread: Sequence[Sequence[float]]) -> float:
     """The mean chance of two candidates to stand in the right order; 1 of one candidate."""
-    gaps = [
-        _LOGISTIC * (utility[a] - utility[b]) / math.sqrt(variance[a] + variance[b])
-        for a in range(len(utility))
-        for b in range(a + 1, len(utility))
-    ]
+    gaps = []
+    for place, a in enumerate(ranked):
+        for b in ranked[place + 1 :]:
+            variance = max(spread[a][a] + spread[b][b] - 2 * spread[a][b], 1e-12)
+            gaps.append(_LOGISTIC * (utility[a] - utility[b]) / math.sqrt(variance))
     out = np.empty(len(gaps))
     kernels.chances(np.array(gaps, dtype=np.float64), out)
     return total(out) / len(out) if gaps else 1.0
