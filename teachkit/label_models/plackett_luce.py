@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -29,8 +30,8 @@ class PlackettLuce(ValueModel):
 
     R. L. Plackett (Appl. Statist. 24, 1975), R. D. Luce (Individual Choice Behavior, 1959), with a reliability for each
     voter over all items, as in X. Chen et al. (WSDM 2013): the chance to choose a candidate is in proportion to
-    e^(r u). Of two candidates this is Bradley and Terry's model. Fitted by EM: utilities by Newton's method with Laplace's
-    approximation of how sure they are, then reliabilities over all that utilities may be.
+    e^(r u). Of two candidates this is Bradley and Terry's model. Fitted by EM: utilities by Newton's method, with
+    Laplace's approximation of how sure they are, then reliabilities over all that utilities may be.
 
     Utilities are normal around 0 with the spread 1, which fixes their scale; reliabilities are normal around 1 with
     ``reliability_spread``: before anything is known, of two candidates that are one spread apart the better one stands
@@ -107,9 +108,9 @@ class PlackettLuce(ValueModel):
         label, confidence = answers.of.empty(answers.n_items), np.full(answers.n_items, np.nan)
         posterior: list[Any] = [[] for _ in range(answers.n_items)]
         for item, names, utility, spread in orders.items():
-            ranked = sorted(range(len(names)), key=lambda c: (-utility[c], names[c]))  # noqa: B023
+            ranked = sorted(range(len(names)), key=lambda c: (-utility[c], names[c]))
             posterior[item] = [_scored(names[c], utility[c], spread[c][c]) for c in ranked]
-            gaps = [utility[a] - utility[b] for a, b in zip(ranked, ranked[1:], strict=False)]
+            gaps = [utility[a] - utility[b] for a, b in pairwise(ranked)]
             if tie_policy == "first" or all(gap > _TIE for gap in gaps):
                 label[item] = tuple(names[c] for c in ranked)
                 confidence[item] = _right_order(ranked, utility, spread)

@@ -90,7 +90,7 @@ def _item_worth(
 def fit_items(
     order: Any, starts: Any, voter: Any, first: Any, base: Any, by: Any, pull: float, utility: Any, spread: Any
 ) -> None:  # pragma: no cover - compiled
-    """Move the ``utility`` of each candidate to the most likely one, by Newton's method, given reliabilities ``by`` [V].
+    """Move the ``utility`` of each candidate to the most likely one, by Newton's method, given reliabilities ``by``.
 
     ``pull`` is the precision of the prior around 0. ``spread`` becomes the covariance of the utilities of each item by
     Laplace's approximation, [M, M] of one item after the other.
@@ -156,9 +156,9 @@ def fit_reliabilities(
 ) -> None:  # pragma: no cover - compiled
     """Move the reliability ``by`` [V] of each voter by a Newton step; ``bend`` [V]: the curvatures.
 
-    What is climbed is the mean log-likelihood over utilities as they may be (``spread`` from ``blocks[i]`` on), not that
-    of the likeliest ones: these follow whoever is believed most, who would then be believed ever more. An answer is
-    broken into its pairs, each of m names counting 2/m (all pairs alike: H. Azari Soufiani et al., Generalized
+    What is climbed is the mean log-likelihood over utilities as they may be (``spread`` from ``blocks[i]`` on), not
+    that of the likeliest ones: these follow whoever is believed most, who would then be believed ever more. An answer
+    is broken into its pairs, each of m names counting 2/m (all pairs alike: H. Azari Soufiani et al., Generalized
     method-of-moments for rank aggregation, NIPS 2013); the mean over the difference of two utilities, which is normal,
     is Gauss and Hermite's of five points. A step that is more than 1 is cut to 1, so that none goes astray.
     """

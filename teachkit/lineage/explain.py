@@ -181,7 +181,7 @@ class Explainer:
     ) -> Explanation:
         posterior = self._posterior(found.labels["posterior"])
         if not self.task.coded:
-            weighed = weigh_values(models[0], votes, self.task.kind)
+            weighed = weigh_values(models[0], self._counted(votes, found.row), self.task.kind)
         elif self.task.multi:
             weighed = weigh_multichoice(models, votes, posterior, self.labels)
         else:
@@ -215,6 +215,15 @@ class Explainer:
             published=self.is_published,
             diagnostics=weighed.diagnostics,
         )
+
+    def _counted(self, votes: Sequence[Vote], row: Mapping[str, Any]) -> Sequence[Vote]:
+        """The votes that count: of a ranking those that name candidates of the item alone."""
+        if self.task.candidates is None:
+            return votes
+        from teachkit.build.valued.candidates import names_in
+
+        known = names_in(next(value for name, value in row.items() if name.lower() == self.task.candidates))
+        return [vote for vote in votes if vote.label is None or known.issuperset(vote.label)]
 
     def _compared(self, row: Mapping[str, Any]) -> tuple[str, str] | None:
         """What an item compares, as its label model was told it; None if it was told nothing."""

@@ -160,7 +160,8 @@ def test_more_reliable_voters_move_more() -> None:
 def test_a_spread_that_is_none_is_refused(name: str, value: float) -> None:
     votes = Comparisons.of(Votes.from_matrix([[0]], 2), ["a"], ["b"])
     with pytest.raises(ValueError, match=f"{name} is more than 0"):
-        BradleyTerry(**{name: value}).fit(votes)
+        given: dict[str, Any] = {name: value}
+        BradleyTerry(**given).fit(votes)
 
 
 def test_a_narrow_prior_holds_scores_and_biases_back() -> None:

@@ -48,11 +48,13 @@ def of_candidates(run: Executor, task: TaskInfo, answers: Answers, kinds: Mappin
 
 
 def _candidates(run: Executor, task: TaskInfo, column: str) -> list[frozenset[str]]:
-    """The candidates of each item, as text."""
+    """The candidates of each item."""
     from teachkit.build.stored_votes import texts_of
 
-    found = []
-    for value in texts_of(run, task, column):
-        names = value.split("|") if isinstance(value, str) else value or ()
-        found.append(frozenset(str(name).strip() for name in names if name is not None))
-    return found
+    return [names_in(value) for value in texts_of(run, task, column)]
+
+
+def names_in(value: Any) -> frozenset[str]:
+    """The candidates that a value of the column names: a list, or a text with | between them."""
+    names = value.split("|") if isinstance(value, str) else value or ()
+    return frozenset(str(name).strip() for name in names if name is not None)

@@ -68,7 +68,7 @@ class Ranking(ValueKind):
     def takes(self, sql_type: str) -> bool:
         """Lists of texts or whole numbers."""
         inner = sql_type.removesuffix("[]")
-        return sql_type.endswith("[]") and not inner.endswith("]") and not inner.startswith(("STRUCT", "MAP", "BOOLEAN"))
+        return inner != sql_type and not inner.endswith("]") and not inner.startswith(("STRUCT", "MAP", "BOOLEAN"))
 
     def schema(self, labels: Sequence[str] = ()) -> dict[str, Any]:
         """A list of texts."""
@@ -91,7 +91,7 @@ class Ranking(ValueKind):
         return np.array([_distance(a, b) for a, b in zip(one, other, strict=True)], dtype=np.float64)
 
     def quality(self, decided: Any, gold: Any) -> dict[str, Any]:
-        """Kendall's tau in the mean; the share of items whose first is that of gold, with its Wilson interval; exact ones.
+        """Mean tau; the share of items whose first is that of gold, with its Wilson interval; that of exact matches.
 
         Items without a label count as wrong; tau is over labeled items that have a pair in common with gold.
         """
