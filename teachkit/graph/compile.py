@@ -389,7 +389,7 @@ class _Compiler:
             other = self.nodes.get(f"{kind}.{task.name}.{voter.name}")
             if voter.kind in FUNCTIONS and other is not None and kind != voter.kind:
                 raise DuplicateName(voter.where, kind="voter", name=voter.name, other=other.where)
-        canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.kind}
+        canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.meaning}
         name = voter.name if voter.kind == "enrichment" else f"{task.name}.{voter.name}"
         self.add(
             Node(

@@ -99,7 +99,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "prefer_gold": config.prefer_gold,
         "unlabeled": config.unlabeled,
         "labels": task.labels,
-        "kind": task.kind,
+        "kind": task.meaning,
         "abstain": abstain,
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
@@ -272,6 +272,9 @@ def _matches(node: Node, pattern: str) -> bool:
 
 
 def _check_abstain(config: LabelModelConfig, voters: Sequence[Node], task: TaskInfo, definition: Definition) -> None:
+    if config.abstain and not task.coded:
+        problem = f"an answer to task '{task.name}' is {task.answers.noun}: silence says nothing of it"
+        raise BadValue(definition.at("abstain"), key="abstain", problem=problem, advice="leave it out")
     for pattern in config.abstain:
         if not any(_matches(n, pattern) for n in voters):
             known = [n.name for n in voters]

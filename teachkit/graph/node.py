@@ -75,6 +75,11 @@ class TaskInfo:
         return ("labels" if self.multi else "label") if self.coded else self.kind
 
     @property
+    def meaning(self) -> Any:
+        """The kind, as part of what depends on it: of values with the version by which they are read."""
+        return self.kind if self.coded else [self.kind, self.answers.version]
+
+    @property
     def answers(self) -> ValueKind:
         """What is known of the task's answers, which are values."""
         return value_kind(self.kind)

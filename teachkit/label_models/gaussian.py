@@ -107,27 +107,69 @@ class Gaussian(ValueModel):
         self.prior_variance_, self.prior_mean_variance_, self.shift_variance_ = spread, 0.0, 0.0
 
     def _learn(self, answers: Answers, known: Any, per: Any, spread: float, least: float) -> tuple[int, float]:
-        item, voter, value = answers.item, answers.voter, answers.value
-        there = (answers.votes_per_item > 0) | ~np.isnan(known)
+        """Steps of EM, two and two with a leap along the line that they take (SQUAREM, Varadhan and Roland 2008).
+
+        A leap from which a step leads farther than the steps before it is taken back.
+        """
         self.variance_[:] = max(_within(answers), least)
-        before, change, steps = np.full(answers.n_items, np.inf), np.inf, 0
+        scale, there = float(np.sqrt(spread)), (answers.votes_per_item > 0) | ~np.isnan(known)
+
+        def step() -> Any:
+            return self._step(answers, known, per, spread, least)[there]
+
+        change, steps, labels = np.inf, 0, step()
         while steps < self.n_iter and change > _TOLERANCE:
-            steps += 1
-            truth = self._truth(answers, known)
-            residual = value - truth.mean[item]
-            counted = per + self.strength
-            self.bias_ = sums(voter, residual, len(per)) / counted
-            self.bias_variance_ = self.variance_ / counted
-            square = (residual - self.bias_[voter]) ** 2 + truth.variance[item] + self.bias_variance_[voter]
-            trust = per / counted
-            pooled = max(total(trust) / total(trust / self.variance_), least)
-            own = sums(voter, square, len(per)) + self.strength * pooled
-            self.variance_ = np.maximum(own / counted, least)
-            truth = self._centre(answers, known, truth, per, pooled)
-            self._learn_prior(truth, there, spread, least)
-            change = float(np.abs(truth.mean[there] - before[there]).max() / np.sqrt(spread))
-            before = truth.mean
+            before, start = labels, self._state(scale)
+            labels = step()
+            one = self._state(scale)
+            change, steps = float(np.abs(labels - before).max()) / scale, steps + 1
+            if change <= _TOLERANCE or steps >= self.n_iter:
+                break
+            before, labels = labels, step()
+            two = self._state(scale)
+            change, steps = float(np.abs(labels - before).max()) / scale, steps + 1
+            move, bend = one - start, two - 2 * one + start
+            length = float(np.sqrt(total(move**2) / total(bend**2))) if bend.any() else 1.0
+            if change > _TOLERANCE and length > 1:
+                leap = start + 2 * length * move + length**2 * bend
+                self._set_state(leap, scale, least)
+                after = step()
+                if total((self._state(scale) - leap) ** 2) > total(move**2):
+                    self._set_state(two, scale, least)
+                else:
+                    labels = after
+                steps += 1
         return steps, change
+
+    def _state(self, scale: float) -> Any:
+        """What the steps change, in one array without a unit."""
+        prior = (self.prior_mean_ / scale, self.prior_variance_ / scale**2)
+        return np.concatenate([self.bias_ / scale, self.variance_ / scale**2, prior])
+
+    def _set_state(self, state: Any, scale: float, least: float) -> None:
+        size = len(self.bias_)
+        self.bias_ = state[:size] * scale
+        self.variance_ = np.maximum(state[size : 2 * size] * scale**2, least)
+        self.prior_mean_ = float(state[-2]) * scale
+        self.prior_variance_ = max(float(state[-1]) * scale**2, least)
+
+    def _step(self, answers: Answers, known: Any, per: Any, spread: float, least: float) -> Any:
+        """One step of EM; the labels [N] that it is made from."""
+        item, voter = answers.item, answers.voter
+        truth = self._truth(answers, known)
+        residual = answers.value - truth.mean[item]
+        counted = per + self.strength
+        self.bias_ = sums(voter, residual, len(per)) / counted
+        self.bias_variance_ = self.variance_ / counted
+        square = (residual - self.bias_[voter]) ** 2 + truth.variance[item] + self.bias_variance_[voter]
+        trust = per / counted
+        pooled = max(total(trust) / total(trust / self.variance_), least)
+        own = sums(voter, square, len(per)) + self.strength * pooled
+        self.variance_ = np.maximum(own / counted, least)
+        truth = self._centre(answers, known, truth, per, pooled)
+        there = (answers.votes_per_item > 0) | ~np.isnan(known)
+        self._learn_prior(truth, there, spread, least)
+        return truth.mean
 
     def _centre(self, answers: Answers, known: Any, truth: _Truth, per: Any, pooled: float) -> _Truth:
         """The shift that all biases have in common, of which only gold and their prior say anything: to its optimum.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models.normalised_majority import TextModel, per_item
-from teachkit.label_models.value_base import check_at_least
+from teachkit.label_models.value_base import check_at_least, total
 from teachkit.votes.values.text import normalised, text_distance
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Medoid(TextModel):
         far, count = np.zeros(size), np.zeros(size)
         for _ in range(_ROUNDS):
             far, count = self._distances(items, size)
-            mean = float(far.sum() / count.sum()) if count.sum() else 0.0
+            mean = total(far) / total(count) if count.any() else 0.0
             if mean > 0:
                 self.weight_ = mean / ((far + self.strength * mean) / (count + self.strength))
         self.learned_ = [

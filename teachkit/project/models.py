@@ -219,6 +219,7 @@ class Task(Model):
     kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text", "ranking"] = "choice"
     labels: list[str | Label] = Field(
         default=[],
+        min_length=1,
         max_length=30_000,
         description="The answers to choose from, in order (pairwise: left, right, and if there is one the tie); "
         "none where an answer is a value.",

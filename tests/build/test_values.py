@@ -316,7 +316,7 @@ def test_no_rows_and_one_row_are_no_trouble(tmp_path: Path, files: Any, data: An
     people = {name: None for name in files if name.startswith("annotations/")}
     plain = {
         "label_models/prices.yml": "label_models: [{name: prices, task: price}]\n",
-        "label_models/orte.yml": "label_models: [{name: orte, task: ort}, {name: most, task: ort, type: normalised_majority}]\n",
+        "label_models/orte.yml": "label_models: [{name: orte, task: ort}]\n",
     }
     plain = {name: text for name, text in plain.items() if name in files}
     sandbox.write({f"data/{table}.csv": data(rows).encode(), **people, **plain})
@@ -371,7 +371,7 @@ def test_a_label_model_of_ones_own_decides_values(tmp_path: Path) -> None:
     sandbox.write(
         {
             "label_models/own.py": code,
-            "label_models/prices.yml": "label_models: [{name: prices, task: price, type: 'label_models/own.py:Least'}]\n",
+            "label_models/prices.yml": "label_models: [{name: prices, task: price, type: 'label_models/own.py:Least'}]",
         }
     )
     sandbox.build()

@@ -137,7 +137,9 @@ TOWNS: Mapping[str, str] = {
             gold: {column: ort}
             splits: {column: split}
         """,
-    "labeling_functions/ort/some.sql": "case when satz like '%K%' then 'köln ' when satz like '%M%' then 'Munchen' end\n",
+    "labeling_functions/ort/some.sql": """
+        case when satz like '%K%' then 'köln ' when satz like '%M%' then 'Munchen' end
+        """,
     "labeling_functions/ort/joined.sql": """
         select schlüssel, case when satz like '%M%' then 'München' else 'ZÜRICH' end as ort
         from {{ source('s', 'bilder') }}

@@ -297,7 +297,7 @@ def test_the_errors_of_all_files_come_at_once(tmp_path: Path) -> None:
         "labeling_functions/a.py",
         "macros/a.sql",
         "sources/a.yml",
-        *["tasks/a.yml"] * 4,
+        *["tasks/a.yml"] * 3,
         "transforms/a.sql",
     ]
 

@@ -315,9 +315,9 @@ MISTAKES = [
     ),
     (
         "TestsFile",
-        "unit_tests: [{name: a, voter: v, rows: [{x: 1}], expect: [^1]}]",
+        "unit_tests: [{name: a, voter: v, rows: [{x: 1}], expect: [^{a: 1}]}]",
         "bad-value",
-        "expect[0]: found 1, not text or a list",
+        "expect[0]: found keys with values, not text or a number or a list",
         "",
     ),
     ("AnnotationsFile", "files: ^[a.csv]", "bad-value", "files: found a list, not keys with values", ""),
@@ -397,7 +397,7 @@ MISTAKES = [
         TASK + "kind: ^chioce}]",
         "bad-value",
         "kind: 'chioce' is not allowed",
-        "write one of: choice, multichoice. Did you mean 'choice'?",
+        "write one of: choice, multichoice, number, text. Did you mean 'choice'?",
     ),
     (
         "TasksFile",
