@@ -41,12 +41,12 @@ def jit(function: F) -> F:
     return compiled
 
 
-def is_compiled(*more: str) -> bool:
-    """Whether the kernels of every build, and of ``more`` files, were compiled before (else somebody waits).
+def is_compiled(*more: str, common: bool = True) -> bool:
+    """Whether kernels were compiled before, by this numba for this machine (else somebody waits).
 
-    By this numba for this machine, that is.
+    Those of every build (not if ``common`` is false), and those of ``more`` files.
     """
-    folder, names = cache_folder(), (*_COMMON, *more)
+    folder, names = cache_folder(), (*(_COMMON if common else ()), *more)
     return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in names)
 
 
