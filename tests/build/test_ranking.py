@@ -209,6 +209,8 @@ def test_a_prompt_orders_and_what_it_makes_up_does_not_count(tmp_path: Path) -> 
         why = sandbox("lineage", "orders", trip, "--format", "json").json
         (vote,) = [v for v in why["votes"] if v["voter"] == "judge"]
         assert ("Atlantis" in vote["label"]) is not counts
+        assert (vote["contribution"] is None) is not counts
+        assert sum(v["contribution"] or 0 for v in why["votes"]) == pytest.approx(1.0)
         assert "Atlantis" not in why["label"]
     learned = {v["voter"]: v for v in sandbox("analyze", "nicest", "--format", "json").json["voters"]}
     assert learned["judge"]["votes"] == 40 - made_up
