@@ -117,6 +117,14 @@ def test_labels_are_derived_again_from_votes_and_parameters(duels: Sandbox) -> N
 def test_the_site_shows_the_task(duels: Sandbox) -> None:
     duels("docs", "generate", "-q")
     assert "pairwise" in duels.read("target/docs/index.html")
+    (page,) = [
+        p.read_text(encoding="utf-8")
+        for p in (duels.root / "target/docs").rglob("*.html")
+        if "bias to the left" in p.read_text("utf-8")
+    ]
+    rows = [page.index(f"<td>{row['contestant']}</td>") for row in scores(duels)]
+    assert rows == sorted(rows)
+    assert f"{scores(duels)[0]['score']:+.3f}"[:5] in page
 
 
 def test_whoever_is_compared_counts_in_the_fingerprint_and_no_voter_runs_again(duels: Sandbox) -> None:
