@@ -173,17 +173,17 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
     chosen = config.type != "auto" and "type" in config.model_fields_set
     name = config.type if chosen else DEFAULTS.get(task.kind, config.type)
     known = registry.names("label_model")
+    fit = [n for n in known if n not in ALGORITHMS or task.kind in ALGORITHMS[n].kinds]
     if name not in known:
         raise UnknownType(
             definition.at("type"),
             kind="label model",
             name=config.type,
-            known=listing(["auto", *(n for n in known if n != "auto")], 40),
-            hint=did_you_mean(config.type, known),
+            known=listing(["auto", *(n for n in fit if n != "auto")], 40),
+            hint=did_you_mean(config.type, fit),
         )
     about = ALGORITHMS.get(name)  # None: another package's, which says itself what it cannot do
     if about is not None and task.kind not in about.kinds:
-        fit = [n for n, a in ALGORITHMS.items() if task.kind in a.kinds]
         problem = f"'{name}' does not decide tasks of the kind '{task.kind}', as '{task.name}' is"
         raise BadValue(
             definition.at("type"), key="type", problem=problem, advice=f"write auto, or one of: {listing(fit, 40)}"

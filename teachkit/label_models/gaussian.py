@@ -39,13 +39,16 @@ class Gaussian(ValueModel):
     section 5) without features, with priors that hold where votes are few:
 
     * A voter's bias is drawn to 0 by ``strength`` answers without bias. Where 0 is, votes cannot tell, for all voters
-      may be off alike: it is where the middle one of the biases is (voters of few votes count less), so that one voter
-      that is far off (another unit, a slip) moves nothing; gold outvotes that.
+      may be off alike: it is where the middle one of the biases is (voters of few votes, and noisy ones, count less),
+      so that one voter that is far off (another unit, a slip) moves nothing; gold outvotes that.
     * A voter's variance is drawn to that of the population by ``strength`` answers. An estimate from n answers has a
       relative error of about sqrt(2 / n): from 4, the default, it is 70 %, so that a voter's own votes count as much
       as the population only where they begin to say something. The population's is the harmonic mean of the voters'
       variances, those of few votes counting less: the likeliest scale of the inverse gamma prior that this is.
     * The variance of the true values is drawn to that of all answers, as strongly.
+    * EM starts from means in which a voter counts as it goes along with the others (its squared correlation with their
+      means): rules that always say the same, or nearly so, agree with each other better than any measurement does, and
+      a fit that starts from plain means may take what they say for the truth.
     * No variance is less than what rounding makes: a twelfth of the square of the smallest gap between two answers.
 
     The spread of an item's posterior holds the uncertainty of the prior's mean, of the biases and of where 0 is beside
@@ -111,7 +114,7 @@ class Gaussian(ValueModel):
 
         A leap from which a step leads farther than the steps before it is taken back.
         """
-        self.variance_[:] = max(_within(answers), least)
+        self.variance_ = np.maximum(_within(answers) / _in_step(answers, self.strength), least)
         scale, there = float(np.sqrt(spread)), (answers.votes_per_item > 0) | ~np.isnan(known)
 
         def step() -> Any:
@@ -177,10 +180,11 @@ class Gaussian(ValueModel):
         EM alone would creep there.
         """
         voted = per > 0
-        biases, trust = self.bias_[voted], (per / (per + self.strength))[voted]
+        biases = self.bias_[voted]
+        trust = (per / (per + self.strength) * pooled / (pooled + self.variance_))[voted]
         middle = _median(biases, trust)
         spread = max((_MAD * _median(np.abs(biases - middle), trust)) ** 2, pooled / self.strength)
-        weight = len(biases) / (_MEDIAN * spread)
+        weight = total(trust) ** 2 / total(trust**2) / (_MEDIAN * spread)  # as many voters as weigh alike
         judged = ~np.isnan(known[answers.item])
         of, off = answers.voter[judged], answers.value[judged] - known[answers.item[judged]]
         telling = 1 / self.variance_[of]
@@ -312,6 +316,23 @@ def _spread(values: Any) -> float:
         return 0.0
     mean = total(values) / len(values)
     return total((values - mean) ** 2) / (len(values) - 1)
+
+
+def _in_step(answers: Answers, strength: float) -> Any:
+    """How far each voter goes along with the others, 0.01 to 1 [V]; drawn to 1 where it shares few items with them."""
+    size, per = len(answers.voters), answers.votes_per_item[answers.item]
+    shared = per > 1
+    voter, value, others = answers.voter[shared], answers.value[shared], (per[shared] - 1).astype(np.float64)
+    whole = sums(answers.item, answers.value, answers.n_items)[answers.item[shared]]
+    rest = (whole - value) / others
+    count = sums(voter, np.ones(len(voter)), size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = value - (sums(voter, value, size) / count)[voter]
+        other = rest - (sums(voter, rest, size) / count)[voter]
+        product = np.maximum(sums(voter, off * other, size), 0.0)
+        square = product**2 / (sums(voter, off**2, size) * sums(voter, other**2, size))
+    square = np.where(np.isfinite(square), square, 0.0)
+    return np.clip((strength + count * square) / (strength + count), 0.01, 1.0)
 
 
 def _median(values: Any, weight: Any) -> float:

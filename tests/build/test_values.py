@@ -168,6 +168,19 @@ def test_curators_and_gold_decide_above_the_model(tmp_path: Path) -> None:
     assert "1 of 18 protected answers are contradicted" in sandbox("build", code=1).all
 
 
+def test_gold_of_the_test_split_is_never_fitted(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, HOUSES)
+    sandbox.write({"label_models/prices.yml": "label_models: [{name: prices, task: price, gold: tune}]\n"})
+    sandbox.build()
+    before = sandbox.labels("prices", "code")
+    sandbox.replace("data/houses.csv", "46,3,113.0,test", "46,3,9000,test")
+    sandbox.build()
+    assert sandbox.labels("prices", "code") == before
+    sandbox.replace("data/houses.csv", "43,2,106.5,tune", "43,2,9000,tune")
+    sandbox.build()
+    assert sandbox.labels("prices", "code") != before
+
+
 def test_exports_hold_values_and_what_is_known_of_them(houses_built: Sandbox, towns_built: Sandbox) -> None:
     labels = houses_built.labels("prices", "code")
     with (houses_built.root / "output/rows.csv").open(encoding="utf-8", newline="") as file:

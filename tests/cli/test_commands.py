@@ -193,6 +193,7 @@ VOTER = record(
         "learned": MAYBE_NUMBER,
         "learned_low": MAYBE_NUMBER,
         "learned_high": MAYBE_NUMBER,
+        "figures": record({}),
     }
 )
 ANALYSIS = {

@@ -75,6 +75,14 @@ def test_gold_says_where_zero_is() -> None:
     assert np.nanmean(Gaussian().fit(given_).predict(given_).label - truth) > 4
 
 
+def test_without_gold_the_level_is_unsure_as_voters_biases_differ() -> None:
+    truth, given_ = crowd(6, items=400)
+    gold = np.where(np.arange(len(truth)) % 2 == 0, truth, np.nan)
+    free, held = (Gaussian().fit(given_, gold=g).predict(given_).posterior["sd"] for g in (None, gold))
+    assert free.min() > 0.4
+    assert held[given_.votes_per_item > 2].mean() < 0.75 * free[given_.votes_per_item > 2].mean()
+
+
 @repeatable
 @given(data=st.data(), shift=st.integers(-50, 50), factor=st.sampled_from([0.25, 0.5, 2.0, 16.0]))
 def test_another_unit_gives_the_same_labels_in_it(data: Any, shift: int, factor: float) -> None:
@@ -130,6 +138,17 @@ def test_a_voter_that_always_says_the_same_has_little_weight() -> None:
     model = Gaussian().fit(given_)
     assert model.contributions(given_, 0)["v3"] < 0.02
     assert np.abs(model.predict(given_).label - truth).mean() < 0.35
+
+
+def test_rules_that_say_nearly_the_same_everywhere_are_not_taken_for_the_truth() -> None:
+    random = np.random.default_rng(2)
+    truth = random.normal(0, 100, 1000)
+    good = [truth * slope + random.normal(0, 5, 1000) for slope in (0.9, 1.0, 1.1)]
+    flat = [random.normal(0, 0.5, 1000) for _ in range(3)]
+    given_ = answers("number", [list(column) for column in (*good, *flat)])
+    model = Gaussian().fit(given_)
+    assert np.corrcoef(model.predict(given_).label, truth)[0, 1] > 0.99
+    assert np.sqrt(model.variance_)[:3].max() < 20 < 80 < np.sqrt(model.variance_)[3:].min()
 
 
 def test_a_voter_that_is_far_off_moves_no_label() -> None:
