@@ -17,7 +17,7 @@ from teachkit.label_models.sweep import Sweep
 from teachkit.votes.comparisons import Comparisons
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from teachkit.label_models.base import Abstain
     from teachkit.votes import Votes
@@ -119,21 +119,20 @@ class BradleyTerry(LikelihoodModel):
         game = _Game(votes, np.where((votes.votes_per_pattern > 0) | (clamp >= 0), weight, 0.0))
         weights = np.zeros((len(self.voters_), kernels.WEIGHTS))
         weights[:, 0] = _START
-        variances = np.zeros_like(weights)
         done, change = 0, None
         with _PairSweep(votes, game.pair, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
             sweep.count()
-            self._learn_all(game, sweep, weights, variances)
+            self._learn_all(game, sweep, weights)
             while done < limit and (change is None or change > self.tolerance):
                 if done:
-                    self._learn_all(game, sweep, weights, variances)
+                    self._learn_all(game, sweep, weights)
                 change = sweep.step(*self._tables())
                 done += 1
             scored = sweep.log_likelihood(*self._tables())
         self.prior_ = game.mean_shares()
         self.scores_ = game.report(sweep.posterior, _precision(self.score_spread), self.threads)
-        self.sides_ = _side_biases(self.voters_, weights, variances)
+        self.sides_ = self._side_biases(sweep, weights)
         self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": done,
@@ -153,11 +152,18 @@ class BradleyTerry(LikelihoodModel):
         spoken = np.bincount(votes.voter, weights=votes.counts[votes.entry_pattern], minlength=len(votes.voters))
         return bool((self.informative_ & (2 * spoken < votes.n_items)).any())
 
-    def _learn_all(self, game: _Game, sweep: _PairSweep, weights: Any, variances: Any) -> None:
+    def _learn_all(self, game: _Game, sweep: _PairSweep, weights: Any) -> None:
         """The M-step: scores by the expected outcomes, then each voter, then the mean of their reliabilities."""
         game.fit(sweep.posterior, _precision(self.score_spread))
         self.contestants_, self.score_of_, self.tie_ = game.votes.contestants, game.scores, game.tie
         sweep.logs = game.logs
+        seen, middle, pull = self._seen(sweep, weights)
+        kernels.fit_voters(seen, self.informative_, middle, pull, weights)
+        self.likelihood_ = np.empty_like(seen)
+        kernels.voter_likelihood(weights, self.informative_, self.likelihood_)
+
+    def _seen(self, sweep: _PairSweep, weights: Any) -> tuple[Any, Any, Any]:
+        """Expected outcomes of each voter by truth [V, K + 1, K]; centre and precision [W] of its weights' prior."""
         labels = len(sweep.mass)
         seen = np.zeros((len(self.voters_), labels + 1, labels))
         seen[:, :labels] = sweep.sums
@@ -166,11 +172,21 @@ class BradleyTerry(LikelihoodModel):
             spoken += sweep.sums[:, code]
         seen[:, labels] = np.where(self.informative_[:, None], np.maximum(sweep.mass[None, :] - spoken, 0.0), 0.0)
         spread = np.array([self.reliability_spread, self.bias_spread, _TIE_SPREAD, _SILENCE_SPREAD])
-        pull = 1 / (spread * spread)
-        middle = np.array([self._mean_reliability(weights, spoken), 0.0, 0.0, 0.0])
-        kernels.fit_voters(seen, self.informative_, middle, pull, weights, variances)
-        self.likelihood_ = np.empty_like(seen)
-        kernels.voter_likelihood(weights, self.informative_, self.likelihood_)
+        return seen, np.array([self._mean_reliability(weights, spoken), 0.0, 0.0, 0.0]), 1 / (spread * spread)
+
+    def _side_biases(self, sweep: _PairSweep, weights: Any) -> list[SideBias]:
+        """What was learned of each voter's bias, the outcomes being as unsure as they are."""
+        votes, size = sweep.votes, len(self.voters_)
+        lost, variance = np.zeros((size, kernels.WEIGHTS, kernels.WEIGHTS)), np.empty((size, kernels.WEIGHTS))
+        rows = votes.indptr, votes.voter, votes.code, sweep.weight, sweep.posterior
+        kernels.unseen(*rows, weights, self.informative_, lost)
+        seen, middle, pull = self._seen(sweep, weights)
+        kernels.voter_spreads(seen, self.informative_, middle, pull, weights, lost, variance)
+        found = []
+        for voter, weight, spread in zip(self.voters_, weights.tolist(), variance.tolist(), strict=True):
+            by = _95 * math.sqrt(spread[1])
+            found.append(SideBias(voter, weight[0], weight[1], weight[1] - by, weight[1] + by))
+        return found
 
     def _mean_reliability(self, weights: Any, spoken: Any) -> float:
         """The mean of the voters that vote, drawn to that before anything is known."""
@@ -363,11 +379,3 @@ def _pairs(votes: Comparisons) -> tuple[Any, Any, Any]:
     count = max(1, len(votes.contestants))
     found, pair = np.unique(votes.left * count + votes.right, return_inverse=True)
     return found // count, found % count, pair.ravel().astype(np.int64)
-
-
-def _side_biases(voters: Sequence[str], weights: Any, variances: Any) -> list[SideBias]:
-    found = []
-    for voter, weight, variance in zip(voters, weights, variances, strict=True):
-        bias, by = float(weight[1]), float(_95 * math.sqrt(variance[1]))
-        found.append(SideBias(voter, float(weight[0]), bias, bias - by, bias + by))
-    return found

@@ -270,14 +270,16 @@ def _voter_slope(
 
 
 @jit
-def _inverse(matrix: Any, out: Any) -> None:  # pragma: no cover - compiled
-    """The inverse of a small positive definite matrix, by Gauss and Jordan; ``matrix`` is used up."""
+def _inverse(matrix: Any, out: Any) -> bool:  # pragma: no cover - compiled
+    """The inverse of a small matrix, by Gauss and Jordan, which is used up; false if it is not positive definite."""
     size = len(matrix)
     for i in range(size):
         for j in range(size):
             out[i, j] = 1.0 if i == j else 0.0
     for i in range(size):
         pivot = matrix[i, i]
+        if pivot <= 0.0:
+            return False
         for j in range(size):
             matrix[i, j] /= pivot
             out[i, j] /= pivot
@@ -287,15 +289,16 @@ def _inverse(matrix: Any, out: Any) -> None:  # pragma: no cover - compiled
                 for j in range(size):
                     matrix[r, j] -= by * matrix[i, j]
                     out[r, j] -= by * out[i, j]
+    return True
 
 
 @jit
-def fit_voters(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any, spread: Any) -> None:
+def fit_voters(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any) -> None:
     # pragma: no cover - compiled
     """Move the ``weights`` [V, W] of each voter to the most likely ones, by Newton's method on a concave function.
 
     ``seen`` [V, K + 1, K] are expected outcomes (silence last) by truth, ``middle`` and ``pull`` [W] the centre and
-    the precision of the prior. ``spread`` [V, W] becomes the variance of each weight, taking the truths as they are.
+    the precision of the prior.
     """
     labels = seen.shape[2]
     slope, step, tried = np.empty(WEIGHTS), np.empty(WEIGHTS), np.empty(WEIGHTS)
@@ -329,8 +332,64 @@ def fit_voters(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any
             for i in range(WEIGHTS):
                 weights[v, i] = tried[i]
             worth = found
+
+
+@jit
+def unseen(
+    indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, weights: Any, informative: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    """Add to ``out`` [V, W, W] what not knowing the outcomes costs of what votes say of each voter's weights.
+
+    The variance of each vote's gradient over the truths as they may be (Louis, J. R. Stat. Soc. B 44, 1982).
+    """
+    labels = posterior.shape[1]
+    feature, logs = np.empty(WEIGHTS), np.empty(labels + 1)
+    gradient, mean = np.empty((labels, WEIGHTS)), np.empty(WEIGHTS)
+    expected = np.zeros((len(weights), labels, WEIGHTS))
+    for v in range(len(weights)):
+        outcomes_ = labels + 1 if informative[v] else labels
+        for y in range(labels):
+            _chances(weights[v], y, outcomes_, labels, feature, logs)
+            for o in range(outcomes_):
+                _features(o, y, labels, feature)
+                for i in range(WEIGHTS):
+                    expected[v, y, i] += exp(logs[o]) * feature[i]
+    for p in range(len(weight)):
+        for e in range(indptr[p], indptr[p + 1]):
+            v = voter[e]
+            for i in range(WEIGHTS):
+                mean[i] = 0.0
+            for y in range(labels):
+                _features(code[e], y, labels, feature)
+                for i in range(WEIGHTS):
+                    gradient[y, i] = feature[i] - expected[v, y, i]
+                    mean[i] += posterior[p, y] * gradient[y, i]
+            for y in range(labels):
+                by = weight[p] * posterior[p, y]
+                for i in range(WEIGHTS):
+                    for j in range(WEIGHTS):
+                        out[v, i, j] += by * (gradient[y, i] - mean[i]) * (gradient[y, j] - mean[j])
+
+
+@jit
+def voter_spreads(seen: Any, informative: Any, middle: Any, pull: Any, weights: Any, lost: Any, spread: Any) -> None:
+    # pragma: no cover - compiled
+    """The variance of each weight, to ``spread`` [V, W]: of what is seen, less what is ``lost`` [V, W, W] (``unseen``).
+
+    Where more seems lost than is known, half of it is taken, or a quarter, or none.
+    """
+    labels = seen.shape[2]
+    slope, turned = np.empty(WEIGHTS), np.empty((WEIGHTS, WEIGHTS))
+    bend, less = np.empty((WEIGHTS, WEIGHTS)), np.empty((WEIGHTS, WEIGHTS))
+    for v in range(len(weights)):
+        outcomes_ = labels + 1 if informative[v] else labels
         _voter_slope(seen[v], weights[v], middle, pull, outcomes_, labels, slope, bend)
-        _inverse(bend, turned)
+        for share in (1.0, 0.5, 0.25, 0.0):
+            for i in range(WEIGHTS):
+                for j in range(WEIGHTS):
+                    less[i, j] = bend[i, j] - share * lost[v, i, j]
+            if _inverse(less, turned):
+                break
         for i in range(WEIGHTS):
             spread[v, i] = turned[i, i]
 

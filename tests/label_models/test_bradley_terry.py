@@ -58,12 +58,14 @@ def test_scores_reliability_bias_and_ties_are_found_again(silence: Any, tie: flo
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    inside = []
+    inside, sides = [], []
     for seed in range(40):
         votes, _ = tournament(300, SCORES, [1.0, 1.5, 2.0], [0.5, 0.0, -0.5], tie=-0.5, coverage=0.7, seed=seed)
         model = BradleyTerry().fit(votes, abstain="at_random")
         inside += [one.low <= SCORES[int(one.contestant[1:])] <= one.high for one in model.scores_]
+        sides += [side.low <= bias <= side.high for side, bias in zip(model.sides_, (0.5, 0.0, -0.5), strict=True)]
     assert 0.88 < np.mean(inside) <= 0.99
+    assert 0.88 < np.mean(sides) <= 0.99
 
 
 def test_a_voter_who_always_says_left_is_biased_and_hardly_moves_the_scores() -> None:
