@@ -6,18 +6,27 @@ from typing import TYPE_CHECKING
 from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from teachkit.label_models.auto import Auto
     from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.bradley_terry import BradleyTerry
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.gaussian import Gaussian
+    from teachkit.label_models.glad import Glad
+    from teachkit.label_models.kos import Kos
+    from teachkit.label_models.mace import Mace
     from teachkit.label_models.majority import Majority
     from teachkit.label_models.medoid import Medoid
+    from teachkit.label_models.metal import Metal
     from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
+    from teachkit.label_models.ordinal_dawid_skene import OrdinalDawidSkene
     from teachkit.label_models.plackett_luce import PlackettLuce
+    from teachkit.label_models.triplet import Triplet
     from teachkit.label_models.value_base import Predicted, ValueModel
+    from teachkit.label_models.wawa import Wawa
     from teachkit.label_models.weighted import Weighted
+    from teachkit.label_models.zero_based_skill import ZeroBasedSkill
 
 CODED = ("choice", "multichoice", "ordinal", "pairwise")
 """The kinds of task whose votes are codes of labels."""
@@ -40,11 +49,20 @@ class Algorithm:
 _NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
 
 ALGORITHMS = {
+    "auto": Algorithm(),
     "majority": Algorithm(),
     "weighted": Algorithm(),
     "one_coin": Algorithm(),
     "dawid_skene": Algorithm(),
     "bradley_terry": Algorithm(kinds=("pairwise",), sides=True),
+    "wawa": Algorithm(),
+    "zero_based_skill": Algorithm(),
+    "mace": Algorithm(),
+    "glad": Algorithm(),
+    "metal": Algorithm(),
+    "triplet": Algorithm(),
+    "kos": Algorithm(),
+    "ordinal_dawid_skene": Algorithm(kinds=("ordinal", "choice")),
     "gaussian": _NUMBER,
     "mean": _NUMBER,
     "median": _NUMBER,
@@ -54,9 +72,9 @@ ALGORITHMS = {
 }
 
 DEFAULTS = {
-    "choice": "dawid_skene",
-    "multichoice": "dawid_skene",
-    "ordinal": "dawid_skene",
+    "choice": "auto",
+    "multichoice": "auto",
+    "ordinal": "auto",
     "pairwise": "bradley_terry",
     "number": "gaussian",
     "text": "medoid",
@@ -69,36 +87,54 @@ __all__ = [
     "CODED",
     "DEFAULTS",
     "Algorithm",
+    "Auto",
     "BradleyTerry",
     "DawidSkene",
     "Gaussian",
+    "Glad",
+    "Kos",
     "LabelModel",
+    "Mace",
     "Majority",
     "Mean",
     "Median",
     "Medoid",
+    "Metal",
     "NormalisedMajority",
     "OneCoin",
+    "OrdinalDawidSkene",
     "PlackettLuce",
     "Predicted",
+    "Triplet",
     "ValueModel",
+    "Wawa",
     "Weighted",
+    "ZeroBasedSkill",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "majority": ("Majority",),
-        "weighted": ("Weighted",),
-        "one_coin": ("OneCoin",),
-        "dawid_skene": ("DawidSkene",),
-        "bradley_terry": ("BradleyTerry",),
-        "base": ("LabelModel",),
-        "gaussian": ("Gaussian",),
+        "auto": ("Auto",),
         "averages": ("Mean", "Median"),
+        "base": ("LabelModel",),
+        "bradley_terry": ("BradleyTerry",),
+        "dawid_skene": ("DawidSkene",),
+        "gaussian": ("Gaussian",),
+        "glad": ("Glad",),
+        "kos": ("Kos",),
+        "mace": ("Mace",),
+        "majority": ("Majority",),
         "medoid": ("Medoid",),
+        "metal": ("Metal",),
         "normalised_majority": ("NormalisedMajority",),
+        "one_coin": ("OneCoin",),
+        "ordinal_dawid_skene": ("OrdinalDawidSkene",),
         "plackett_luce": ("PlackettLuce",),
+        "triplet": ("Triplet",),
         "value_base": ("Predicted", "ValueModel"),
+        "wawa": ("Wawa",),
+        "weighted": ("Weighted",),
+        "zero_based_skill": ("ZeroBasedSkill",),
     },
 )  # numba takes a quarter of a second to import

@@ -160,19 +160,11 @@ def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str) -> Any:
     """
     if tie_policy not in TIE_POLICIES:
         raise ValueError(f"tie_policy is one of {', '.join(TIE_POLICIES)}, not '{tie_policy}'")
-    if len(posterior) == 0:
-        return np.zeros(0, np.int16)
-    top = posterior.max(axis=1)
-    tied = posterior >= (top * (1 - TIE))[:, None]
-    codes = tied.argmax(axis=1).astype(np.int16)
-    several = tied.sum(axis=1) > 1
-    if tie_policy == "abstain":
-        codes[several] = -1
-    elif tie_policy == "prior":
-        weighted = np.where(tied, np.asarray(prior)[None, :], -1.0)
-        best = weighted >= weighted.max(axis=1)[:, None] * (1 - TIE)
-        codes[several] = np.where(best.sum(axis=1) > 1, -1, best.argmax(axis=1))[several]
-    codes[np.asarray(voted) == 0] = -1
+    from teachkit.label_models.kernels import greatest
+
+    codes = np.full(len(posterior), -1, dtype=np.int16)
+    rows, weights = np.ascontiguousarray(posterior, np.float64), np.array(prior, dtype=np.float64)
+    greatest(rows, np.asarray(voted, np.int64), weights, TIE, TIE_POLICIES.index(tie_policy), codes)
     return codes
 
 

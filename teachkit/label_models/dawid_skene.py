@@ -52,5 +52,9 @@ class DawidSkene(OneCoin):
             raise ValueError("row_strength is 0 or more")
 
     def _likelihood(self, sums: Any, mass: Any) -> Any:
-        coin = super()._likelihood(sums, mass)
+        coin = self._coin(sums, mass)
         return confusion_rows(sums, mass, coin, self.informative_, float(self.row_strength * self.prior_strength))
+
+    def _coin(self, sums: Any, mass: Any) -> Any:
+        """The rows [V, K + 1, K] that a voter's are drawn to."""
+        return super()._likelihood(sums, mass)

@@ -75,6 +75,19 @@ def log_all(values: Any) -> Any:
     return out
 
 
+def exp_all(values: Any) -> Any:
+    """``exp`` of each number of a flat array."""
+    out = np.array(values, dtype=np.float64)
+    _exp_all(out)
+    return out
+
+
+@jit
+def _exp_all(values: Any) -> None:  # pragma: no cover - compiled
+    for i in range(len(values)):
+        values[i] = exp(values[i])
+
+
 @jit
 def _log_all(values: Any) -> None:  # pragma: no cover - compiled
     for i in range(len(values)):
@@ -100,6 +113,41 @@ def shares(indptr: Any, code: Any, weight: Any, out: Any, mass: Any) -> None:  #
             for k in range(len(mass)):
                 out[p, k] /= stop - start
                 mass[k] += weight[p] * out[p, k]
+
+
+@jit
+def weighted_shares(
+    indptr: Any, voter: Any, code: Any, say: Any, weight: Any, out: Any, mass: Any
+) -> None:  # pragma: no cover - compiled
+    """``shares`` of votes that count ``say`` [V] each."""
+    for p in range(len(indptr) - 1):
+        total = 0.0
+        for k in range(len(mass)):
+            out[p, k] = 0.0
+        for i in range(indptr[p], indptr[p + 1]):
+            out[p, code[i]] += say[voter[i]]
+            total += say[voter[i]]
+        if total > 0.0:
+            for k in range(len(mass)):
+                out[p, k] /= total
+                mass[k] += weight[p] * out[p, k]
+
+
+@jit
+def decided_shares(posterior: Any, clamp: Any) -> None:  # pragma: no cover - compiled
+    """Put posteriors [P, K] on their greatest label, in equal parts where several tie; known labels stay."""
+    for p in range(len(posterior)):
+        if clamp[p] >= 0:
+            continue
+        top, several = 0.0, 0
+        for x in posterior[p]:
+            top = max(top, x)
+        for k in range(posterior.shape[1]):
+            found = posterior[p, k] >= top * (1.0 - 1e-9) and top > 0.0
+            several += found
+            posterior[p, k] = 1.0 if found else 0.0
+        for k in range(posterior.shape[1]):
+            posterior[p, k] /= max(several, 1)
 
 
 @jit
@@ -183,6 +231,41 @@ def normalise(start: int, stop: int, scores: Any, clamp: Any, posterior: Any) ->
             change = max(change, abs(found - posterior[p, k]))
             posterior[p, k] = found
     return change
+
+
+@jit
+def greatest(
+    posterior: Any, voted: Any, prior: Any, tie: float, policy: int, out: Any
+) -> None:  # pragma: no cover - compiled
+    """The label with the greatest posterior, to ``out`` [P], where anybody voted.
+
+    Posteriors within the share ``tie`` of the greatest are equal: then there is none (``policy`` 0), the one with the
+    greater prior (1) unless that ties too, or the first (2).
+    """
+    labels = posterior.shape[1]
+    for p in range(len(out)):
+        if voted[p] == 0:
+            continue
+        top = posterior[p, 0]
+        for k in range(1, labels):
+            top = max(top, posterior[p, k])
+        least, found, several = top * (1.0 - tie), -1, 0
+        best = -1.0
+        for k in range(labels):
+            if posterior[p, k] >= least:
+                several += 1
+                if found < 0:
+                    found = k
+                best = max(best, prior[k])
+        if several > 1 and policy < 2:
+            found, several = -1, 0
+            for k in range(labels):
+                if policy == 1 and posterior[p, k] >= least and prior[k] >= best * (1.0 - tie):
+                    found = k
+                    several += 1
+            if several > 1:
+                found = -1
+        out[p] = found
 
 
 @jit

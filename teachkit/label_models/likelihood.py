@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, decide, entries
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries
 from teachkit.label_models.diagnostics import flips, identifiability, learned
-from teachkit.label_models.kernels import log_all, rights, shares, tables
+from teachkit.label_models.kernels import log_all, rights, tables
+from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from teachkit.votes import Votes
 
 POLICIES = ("informative", "at_random")
@@ -71,13 +74,7 @@ class LikelihoodModel(LabelModel):
 
     def _policies(self, abstain: Abstain) -> Any:
         """Whether silence is informative [V]."""
-        by_name = abstain if isinstance(abstain, Mapping) else {}
-        default = abstain if isinstance(abstain, str) else "informative"
-        policies = [by_name.get(voter, default) for voter in self.voters_]
-        for voter, policy in zip(self.voters_, policies, strict=True):
-            if policy not in POLICIES:
-                raise ValueError(f"silence of voter '{voter}' is one of {', '.join(POLICIES)}, not '{policy}'")
-        return np.array([policy == "informative" for policy in policies], dtype=bool)
+        return policies_of(abstain, self.voters_, "informative") == "informative"
 
     def _fit(self, votes: Votes, clamp: Any) -> None:
         weight = self._weight(votes, clamp)
@@ -199,17 +196,15 @@ class LikelihoodModel(LabelModel):
         return model
 
 
-def majority_start(sweep: Sweep) -> Any:
-    """Set the posteriors to vote shares: known labels, and the mean share where nobody votes; the majority [P]."""
-    votes, posterior = sweep.votes, sweep.posterior
-    mass = np.zeros(votes.n_labels)
-    shares(votes.indptr, votes.code, sweep.weight, posterior, mass)
-    majority = decide(posterior, votes.votes_per_pattern, mass, "abstain")
-    posterior[votes.votes_per_pattern == 0] = class_prior("learned", mass, 0.0)
-    known = np.flatnonzero(sweep.clamp >= 0)
-    posterior[known] = 0.0
-    posterior[known, sweep.clamp[known]] = 1.0
-    return majority
+def policies_of(abstain: Abstain, voters: Sequence[str], default: str) -> Any:
+    """What the silence of each voter says, as an array of words [V]; ``default`` where nothing is said of it."""
+    by_name = abstain if isinstance(abstain, Mapping) else {}
+    others = abstain if isinstance(abstain, str) else default
+    policies = [by_name.get(voter, others) for voter in voters]
+    for voter, policy in zip(voters, policies, strict=True):
+        if policy not in POLICIES and policy != default:
+            raise ValueError(f"silence of voter '{voter}' is one of {', '.join(POLICIES)}, not '{policy}'")
+    return np.array(policies, dtype=object)
 
 
 def _numbers(values: Any) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, leave_one_out
 from teachkit.label_models.diagnostics import identifiability, learned
 from teachkit.label_models.kernels import shares
-from teachkit.label_models.likelihood import majority_start
+from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
 
 if TYPE_CHECKING:

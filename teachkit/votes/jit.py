@@ -20,9 +20,23 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COMMON = ("votes/patterns.py", "label_models/kernels.py")
-KERNELS = (*_COMMON, "label_models/comparison_kernels.py", "label_models/ranking_kernels.py")
-"""The files of all kernels, from the package's folder: those of every build, and of single label models."""
+COMMON = (
+    "votes/patterns.py",
+    "label_models/kernels.py",
+    "label_models/hierarchy.py",
+    "label_models/dependence.py",
+    "label_models/squarem.py",
+)
+KERNELS = (
+    *COMMON,
+    "label_models/priors.py",
+    "label_models/glad_kernels.py",
+    "label_models/kos_kernels.py",
+    "label_models/moment_kernels.py",
+    "label_models/comparison_kernels.py",
+    "label_models/ranking_kernels.py",
+)
+"""The files of all kernels, from the package's folder: those of the default label model, and of single others."""
 
 
 def jit(function: F) -> F:
@@ -46,7 +60,7 @@ def is_compiled(*more: str, common: bool = True) -> bool:
 
     Those of every build (not if ``common`` is false), and those of ``more`` files.
     """
-    folder, names = cache_folder(), (*(_COMMON if common else ()), *more)
+    folder, names = cache_folder(), (*(COMMON if common else ()), *more)
     return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in names)
 
 

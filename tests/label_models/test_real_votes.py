@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from teachkit.label_models import DawidSkene, LabelModel, Majority, OneCoin, Weighted
+from teachkit.label_models import Auto, DawidSkene, LabelModel, Majority, OneCoin, Weighted
 from teachkit.votes import Votes
 
 DATA = Path(os.environ.get("TEACHKIT_DATA", ""))
@@ -93,6 +93,59 @@ def test_crowds_are_weighed(folder: str, floor: float) -> None:
 def test_crowds_lose_little_where_nothing_is_said_of_silence(folder: str, floor: float) -> None:
     votes, truth = people(folder)
     assert accuracy(DawidSkene().fit(votes), votes, truth) >= floor
+
+
+FUNCTIONS = ("youtube_spam/wrench", "yoruba_topics", "trec_questions")
+CROWDS = ("crowd_bluebird", "crowd_dog", "crowd_rte", "crowd_sp")
+
+
+def of_test(folder: str) -> tuple[Votes, Any, Any]:
+    """A set of votes, its truth, what silence says; of labeling functions the test split alone."""
+    if folder in CROWDS:
+        return *people(folder), "at_random"
+    votes, gold, test = rules(folder)
+    return Votes.from_matrix(votes.to_dense()[test], votes.n_labels, votes.voters), gold[test], "informative"
+
+
+@pytest.mark.parametrize(
+    ("folder", "floor"), [*zip((*FUNCTIONS, *CROWDS), (0.855, 0.535, 0.645, 0.885, 0.84, 0.925, 0.914), strict=True)]
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_auto_is_good_on_functions_and_on_crowds(folder: str, floor: float, told: bool) -> None:
+    votes, truth, silence = of_test(folder)
+    model = Auto().fit(votes, abstain=silence if told else None)
+    assert model.diagnostics_["fallback"] is None
+    assert accuracy(model, votes, truth) >= floor
+
+
+@pytest.mark.parametrize("folder", [*FUNCTIONS, *CROWDS])
+def test_auto_gains_by_fifty_items_with_gold(folder: str) -> None:
+    """Over draws of the fifty: on what is left, so that knowing them is not all that is gained."""
+    votes, truth, silence = of_test(folder)
+    plain = Auto().fit(votes, abstain=silence).predict_proba(votes).argmax(axis=1) == truth
+    gains, whole = [], []
+    for seed in range(10):
+        known = np.random.default_rng(seed).choice(len(truth), 50, replace=False)
+        gold = np.full(len(truth), -1)
+        gold[known] = truth[known]
+        found = Auto().fit(votes, gold=gold, abstain=silence).predict_proba(votes).argmax(axis=1) == truth
+        gains.append(np.delete(found, known).mean() - np.delete(plain, known).mean())
+        found[known] = True
+        whole.append(found.mean() - plain.mean())
+    assert np.mean(gains) >= -0.006  # the fifty are not in it, and of small sets they were the easier ones
+    assert np.mean(whole) > 0
+
+
+@pytest.mark.parametrize("folder", [*FUNCTIONS, *CROWDS])
+def test_auto_counts_copies_once(folder: str) -> None:
+    votes, truth, silence = of_test(folder)
+    dense = votes.to_dense()
+    busiest = np.argsort(-(dense >= 0).sum(axis=0), kind="stable")[:8]
+    moved = []
+    for voter in busiest:
+        more = Votes.from_matrix(np.column_stack([dense, *[dense[:, voter]] * 5]), votes.n_labels)
+        moved.append(accuracy(Auto().fit(more, abstain=silence), more, truth))
+    assert abs(np.mean(moved) - accuracy(Auto().fit(votes, abstain=silence), votes, truth)) < 0.01
 
 
 def test_weighted_votes_beat_the_majority_of_a_crowd() -> None:

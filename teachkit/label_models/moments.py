@@ -1,0 +1,98 @@
+"""Models that are fitted to how often pairs of voters say what, not to each item."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from teachkit.label_models.base import class_prior
+from teachkit.label_models.kernels import exp_all
+from teachkit.label_models.likelihood import LikelihoodModel
+from teachkit.label_models.moment_kernels import count_outcomes
+from teachkit.label_models.start import majority_start
+from teachkit.label_models.sweep import Sweep
+
+if TYPE_CHECKING:
+    from teachkit.votes import Votes
+
+MOST_OUTCOMES = 4096
+"""Voters times labels at most: their square is counted."""
+
+
+class MomentModel(LikelihoodModel):
+    """A ``LikelihoodModel`` whose likelihoods come from one look at the votes."""
+
+    def _fit(self, votes: Votes, clamp: Any) -> None:
+        from teachkit.label_models.diagnostics import flips, identifiability
+
+        weight = self._weight(votes, clamp)
+        with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
+            majority = majority_start(sweep)
+            sweep.count()
+            known = None if isinstance(self.class_prior, str) and self.class_prior == "learned" else self.class_prior
+            mass = sweep.mass if known is None else np.ones(votes.n_labels)
+            self.prior_ = class_prior(self.class_prior, mass, 1.0)
+            self.likelihood_, steps = self._of_moments(votes, clamp, weight)
+            change = sweep.step(*self._tables())
+            scored = sweep.log_likelihood(*self._tables())
+        self.learned_ = self._report(votes, sweep)
+        self.diagnostics_ = {
+            "iterations": steps,
+            "converged": True,
+            "max_change": change,
+            "log_likelihood": scored if np.isfinite(scored) else None,
+            "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
+            **identifiability(votes, self.informative_),
+        }
+
+    def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
+        """[V, K + 1, K], and the steps that it took; ``prior_`` is known."""
+        raise TypeError(f"{type(self).__name__} does not define _of_moments")
+
+
+class OneVersusRest(MomentModel):
+    """Each label against the rest: what a vote for it, and a vote for another, say of the odds of it."""
+
+    def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
+        voters, labels = len(self.voters_), votes.n_labels
+        odds = np.zeros((voters, labels, labels))  # of a vote for c, the log-odds of y
+        for y in range(1 if labels == 2 else labels):
+            own_other = self._weigh(votes, clamp, weight, y)
+            odds[:, :, y] = own_other[:, 1:]
+            odds[:, y, y] = own_other[:, 0]
+        if labels == 2:  # one against the other is the same question twice: half to each side
+            odds[:, :, 0] *= 0.5
+            odds[:, :, 1] = -odds[:, :, 0]
+        out = np.ones((voters, labels + 1, labels))
+        out[:, :labels] = exp_all(np.clip(odds, -30.0, 30.0).ravel()).reshape(odds.shape)
+        return out, int(self.n_iter or 1)
+
+    def _weigh(self, votes: Votes, clamp: Any, weight: Any, label: int) -> Any:
+        """[V, 2]: the log-odds of ``label`` that a vote for it makes, and a vote for another."""
+        raise TypeError(f"{type(self).__name__} does not define _weigh")
+
+
+def outcome_counts(votes: Votes, threads: int = 1) -> Any:
+    """On how many items voter u says c and voter v says d [V K, V K].
+
+    Raises:
+        ValueError: there are too many voters and labels for that.
+    """
+    size = len(votes.voters) * votes.n_labels
+    if size > MOST_OUTCOMES:
+        raise ValueError(
+            f"{len(votes.voters):,} voters of {votes.n_labels} labels are too many for a model of pairs: take auto"
+        )
+    ends = [(votes.n_patterns * i // threads, votes.n_patterns * (i + 1) // threads) for i in range(threads)]
+
+    def one(ends: tuple[int, int]) -> Any:
+        out = np.zeros((size, size), dtype=np.int64)
+        count_outcomes(*ends, votes.indptr, votes.voter, votes.code, votes.counts, votes.n_labels, out)
+        return out
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(one, ends)) if threads > 1 else [one(ends[0])]
+    both = np.sum(found, axis=0)  # whole numbers: any order will do
+    return both + np.tril(both, -1).T

@@ -1,0 +1,114 @@
+"""Models that weigh each vote by one number of its voter, its skill; posteriors are shares of the weighted votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries
+from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.kernels import decided_shares, rights, weighted_shares
+from teachkit.label_models.start import majority_start, weighted_start
+from teachkit.label_models.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from teachkit.votes import Votes
+
+
+class SkillModel(LabelModel):
+    """Votes count as much as their voter's skill; subclasses say how skills are learned.
+
+    Abstaining says nothing. Known labels are what voters are compared with where there are any.
+    """
+
+    skills_: Any
+    learned_: list[Learned]
+    steps: int = 1
+    tolerance: float = 0.0
+
+    def __init__(self, *, class_prior: Any = "learned", threads: int = 1) -> None:
+        self.class_prior = class_prior
+        self.threads = threads
+
+    def fit(self, votes: Any, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
+        """Learn skills; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
+        folded, clamp = self._to_fit(votes, gold)
+        weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)
+        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
+            majority = majority_start(sweep)
+            skills, done, change = np.ones(len(self.voters_)), 0, None
+            while done < self.steps and (change is None or change > self.tolerance):
+                weighted_start(sweep, skills)
+                decided_shares(sweep.posterior, sweep.clamp)
+                sweep.count()
+                right, total, _ = rights(sweep.sums)
+                found = self._skills(skills, np.where(total > 0, right / np.where(total > 0, total, 1.0), 0.0))
+                change = float(np.abs(found - skills).max(initial=0.0))
+                skills, done = found, done + 1
+            self.skills_ = skills
+            weighted_start(sweep, skills)
+            sweep.count()
+            self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
+            self.learned_ = learned(folded, weight, sweep.posterior, sweep.sums)
+            self.diagnostics_ = {
+                "iterations": done,
+                "converged": self.steps == 1 or (change is not None and change <= self.tolerance),
+                "max_change": change,
+                "log_likelihood": None,
+                "flips_against_majority": flips(majority, sweep.posterior, folded, self.prior_),
+                **identifiability(folded, np.ones(len(self.voters_), dtype=bool)),
+            }
+        return self
+
+    def _skills(self, before: Any, agreement: Any) -> Any:
+        """New skills [V] from those before and from how often each voter agrees with the weighted votes [V]."""
+        raise TypeError(f"{type(self).__name__} does not define _skills")
+
+    def pattern_proba(self, votes: Votes) -> Any:
+        """Shares of the weighted votes [P, K]; the class prior where nobody votes, or nobody that counts."""
+        found = np.empty((votes.n_patterns, votes.n_labels))
+        nothing = np.zeros(votes.n_labels)
+        weighted_shares(votes.indptr, votes.voter, votes.code, self.skills_, np.zeros(len(found)), found, nothing)
+        found[found.sum(axis=1) == 0.0] = self.prior_
+        return found
+
+    def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
+        """The share of the posterior [K] that each vote is; together they are the posterior."""
+        said = [(int(v), int(c)) for v, c in entries(votes, pattern)]
+        total = sum(float(self.skills_[v]) for v, _ in said)
+        out = {}
+        for voter, code in said:
+            share = np.zeros(votes.n_labels)
+            share[code] = self.skills_[voter] / total if total > 0 else 0.0
+            out[self.voters_[voter]] = share
+        return out
+
+    def voter_report(self) -> list[Learned]:
+        """How often each voter agrees with the weighted votes and with gold."""
+        return self.learned_
+
+    def parameters(self) -> dict[str, Any]:
+        """Skills and prior, exactly."""
+        return {
+            "model": self.name,
+            "version": self.version,
+            "voters": list(self.voters_),
+            "skills": [float(x).hex() for x in self.skills_],
+            "prior": [float(x).hex() for x in self.prior_],
+            "diagnostics": self.diagnostics_,
+            "learned": [found.as_dict() for found in self.learned_],
+        }
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """The fitted model again."""
+        model = cls()
+        model.voters_ = tuple(parameters["voters"])
+        model.skills_ = np.array([float.fromhex(x) for x in parameters["skills"]], dtype=np.float64)
+        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
+        model.diagnostics_ = dict(parameters["diagnostics"])
+        model.learned_ = [Learned(**found) for found in parameters["learned"]]
+        return model

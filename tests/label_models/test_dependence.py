@@ -1,0 +1,114 @@
+"""Voters that say the same for another reason than the label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from teachkit.label_models import Auto, dependence
+from teachkit.label_models.dependence import excess_of_graded, excess_of_one_sided, labels_said, pairs_of, say_of
+from teachkit.votes import Votes
+from tests.label_models.examples import crowd, one_sided
+
+
+def doubled(votes: Votes, voter: int, times: int) -> Votes:
+    """The same votes with copies of one voter at the end."""
+    dense = votes.to_dense()
+    return Votes.from_matrix(np.column_stack([dense, *[dense[:, voter]] * times]), votes.n_labels)
+
+
+def graded(votes: Votes) -> Any:
+    return excess_of_graded(pairs_of(votes, labels_said(votes)), np.zeros(len(votes.voters), dtype=bool))
+
+
+def test_pairs_are_counted() -> None:
+    matrix = np.array([[0, 0, -1], [1, 0, 1], [1, 1, -1], [-1, -1, -1], [1, 1, -1]])
+    votes = Votes.from_matrix(matrix, 2)
+    found = pairs_of(votes, labels_said(votes))
+    assert labels_said(votes).tolist() == [[1, 3], [2, 2], [0, 1]]
+    assert found.shared.tolist() == [[0, 4, 1], [4, 0, 1], [1, 1, 0]]
+    assert found.agreed.tolist() == [[0, 3, 1], [3, 0, 0], [1, 0, 0]]
+    assert found.items == 5
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_change_no_count(threads: int) -> None:
+    votes, _ = crowd(500, [0.9, 0.8, 0.7, 0.6], 3, coverage=0.5)
+    said = labels_said(votes)
+    one, several = pairs_of(votes, said), pairs_of(votes, said, threads)
+    assert (one.agreed == several.agreed).all() and (one.shared == several.shared).all()
+    assert one.items == several.items == 500
+
+
+def test_independent_voters_of_any_reliability_are_independent() -> None:
+    votes, _ = crowd(3000, [0.95, 0.95, 0.9, 0.8, 0.7, 0.6, 0.55], 3, coverage=0.7)
+    assert graded(votes).max() < 0.1
+
+
+def test_copies_are_found_and_count_as_one() -> None:
+    votes, _ = crowd(400, [0.85, 0.8, 0.75, 0.7, 0.65, 0.6], 2)
+    found = graded(doubled(votes, 5, 4))
+    copies = [5, 6, 7, 8, 9]
+    assert found[np.ix_(copies, copies)][~np.eye(5, dtype=bool)].min() > 0.8
+    assert found[:5, :5].max() < 0.15
+    say = say_of(pairs_of(votes, labels_said(votes)), 10, np.zeros((6, 6)), np.zeros((6, 6)), 3.0)
+    assert say.tolist() == [1.0] * 10
+
+
+def test_one_prompt_in_three_wordings_is_not_three_prompts() -> None:
+    random = np.random.default_rng(4)
+    votes, truth = crowd(1500, [0.85, 0.83, 0.8, 0.82, 0.84, 0.81], 3, coverage=0.6, seed=4)
+    slip = np.where(random.random(1500) < 0.62, truth, (truth + random.integers(1, 3, 1500)) % 3)
+    wordings = [np.where(random.random(1500) < 0.93, slip, random.integers(0, 3, 1500)) for _ in range(4)]
+    together = Votes.from_matrix(np.column_stack([votes.to_dense(), *wordings]), 3)
+    model = Auto().fit(together, abstain="at_random")
+    fooled = Auto(discount=False).fit(together, abstain="at_random")
+    right, wrong = ((m.predict_proba(together).argmax(axis=1) == truth).mean() for m in (model, fooled))
+    assert right > wrong + 0.1
+    assert {pair[0] for pair in model.diagnostics_["dependent"]} <= {"voter_6", "voter_7", "voter_8", "voter_9"}
+    assert set(model.diagnostics_["voter_weights"]) == {"voter_6", "voter_7", "voter_8", "voter_9"}
+
+
+def test_one_sided_voters_that_fire_together_depend_on_each_other() -> None:
+    votes, _ = one_sided()
+    said = labels_said(doubled(votes, 0, 2))
+    pairs, sides = pairs_of(doubled(votes, 0, 2), said), np.ones(10, dtype=bool)
+    found = excess_of_one_sided(pairs, sides, None, None)
+    assert found[0, 8] > 0.9 and found[8, 9] > 0.9
+    assert found[:8, :8].max() < 0.3
+    assert excess_of_one_sided(pairs, np.zeros(10, dtype=bool), None, None).max() == 0.0
+
+
+def test_votes_that_the_labels_explain_are_no_dependence() -> None:
+    """Two voters that both fire on every item of a label: seen without labels they look like one."""
+    truth = np.random.default_rng(0).random(2000) < 0.3
+    matrix = np.where(truth[:, None], 1, -1).repeat(2, axis=1)
+    votes = Votes.from_matrix(matrix, 2)
+    pairs, sides = pairs_of(votes, labels_said(votes)), np.ones(2, dtype=bool)
+    assert excess_of_one_sided(pairs, sides, None, None)[0, 1] > 0.9
+    chance, mass = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([2000.0 - truth.sum(), float(truth.sum())])
+    assert excess_of_one_sided(pairs, sides, chance, mass)[0, 1] == 0.0
+
+
+def test_among_many_voters_those_with_most_votes_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependence, "MOST_VOTERS", 3)
+    votes, _ = crowd(300, [0.9, 0.8, 0.7, 0.6, 0.6], 2)
+    matrix = votes.to_dense()
+    matrix[:200, 1] = -1
+    matrix[:100, 3] = -1
+    sparse = Votes.from_matrix(matrix, 2)
+    assert pairs_of(sparse, labels_said(sparse)).chosen.tolist() == [0, 2, 4]
+    assert len(Auto().fit(sparse).say_) == 5
+
+
+def test_of_very_many_pairs_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes, _ = crowd(4000, [0.9, 0.8, 0.7, 0.6, 0.6, 0.7, 0.8, 0.6, 0.7], 4)
+    whole = pairs_of(votes, labels_said(votes))
+    monkeypatch.setattr(dependence, "MOST_PAIRS", 20_000)
+    some = pairs_of(votes, labels_said(votes))
+    assert 0 < some.items < 0.5 * whole.items
+    share = some.agreed[0, 1] / some.shared[0, 1]
+    assert share == pytest.approx(whole.agreed[0, 1] / whole.shared[0, 1], abs=0.06)
+    assert excess_of_graded(some, np.zeros(9, dtype=bool)).max() < 0.15
