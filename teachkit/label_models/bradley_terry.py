@@ -12,7 +12,8 @@ import numpy as np
 from teachkit.label_models import comparison_kernels as kernels
 from teachkit.label_models.diagnostics import flips, identifiability
 from teachkit.label_models.kernels import evidence, normalise
-from teachkit.label_models.likelihood import FEW_STEPS, MANY_STEPS, LikelihoodModel, majority_start
+from teachkit.label_models.likelihood import FEW_STEPS, MANY_STEPS, LikelihoodModel
+from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
 from teachkit.votes.comparisons import Comparisons
 
