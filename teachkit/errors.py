@@ -658,6 +658,22 @@ class NullKey(RunError):
     instead = "choose a key that is never NULL, or leave such rows out: where {key} is not null"
 
 
+class NullSide(RunError):
+    """An item of a pairwise task has nothing on one side."""
+
+    slug = "null-side"
+    what = "task '{task}': the item with {key} '{item}' has nothing in column '{column}', a side of the comparison"
+    instead = "leave such rows out: where {column} is not null"
+
+
+class NotACandidate(RunError):
+    """An answer to a ranking task names something that is not a candidate of its item."""
+
+    slug = "not-a-candidate"
+    what = "voter '{voter}' names '{candidate}' on item '{item}' of task '{task}', which is no candidate of it"
+    instead = "name some of: {known}"
+
+
 class LockedDiffers(RunError):
     """``build --locked`` came to other labels than ``teachkit.lock`` names."""
 

@@ -206,6 +206,7 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
         confidence = pa.array(posterior[np.arange(len(safe)), safe] if len(safe) else np.zeros(0), mask=codes < 0)
     fields = [pa.array(np.ascontiguousarray(posterior[:, k])) for k in range(len(task.labels))]
     names = pa.array(["model", "gold", "curator", "none"])
+    place = {"position": _positions(found, chosen)} if task.ordered else {}
     return pa.table(
         {
             task.key: keys.take(pa.array(chosen)),
@@ -215,8 +216,24 @@ def _table(task: TaskInfo, keys: pa.ChunkedArray, chosen: Any, found: Decided) -
             "decided_by": names.take(pa.array(found.decided_by[chosen])),
             "votes": pa.array(found.voted[chosen].astype(np.int32)),
             "model_label": model_label,
+            **place,
         }
     )
+
+
+def _positions(found: Decided, chosen: Any) -> pa.Array:
+    """The expected position of each item, labels having the positions 0, 1, 2 …: the mean over the posterior.
+
+    Of what gold or a curator decided the label's own; NULL where nobody said anything.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    positions = np.zeros(len(chosen))
+    for position in range(found.posterior.shape[1]):  # one after the other: the same bits everywhere
+        positions += position * found.posterior[chosen, position]
+    above = (found.decided_by[chosen] == 1) | (found.decided_by[chosen] == 2)
+    return pa.array(np.where(above, found.codes[chosen], positions), mask=(found.voted[chosen] == 0) & ~above)
 
 
 def _labels(task: TaskInfo, codes: Any) -> pa.Array:

@@ -26,6 +26,8 @@ def export(run: Executor, node: Node) -> bool:
     if sample:
         path = run.files.target_path / "sample" / path.name
     read = {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}
+    if node.spec.config.rows == "scores":
+        read["parameters"] = [part.extra["parameters"] for part in run.outputs[node.spec.label_set].parts[:1]]
     key = "export:" + digest([node.own, read, node.spec.path, sample])
     if not run.options.full_refresh and _is_there(run, key, path):
         return False
@@ -58,15 +60,25 @@ def select_sql(run: Executor, node: Node, task: TaskInfo) -> str:
     """The SELECT of an export: columns of the label set first, those of the dataset beside them."""
     from teachkit.graph import quote
 
+    config = node.spec.config
+    where = f"where {config.where}" if config.where else ""
+    if config.rows == "scores":
+        wanted = ", ".join(quote(c.lower()) for c in config.columns) or "*"
+        return f"select {wanted} from ({_scores_sql(run, node)}) {where} order by score desc, contestant"
     of_labels = run.graph[node.spec.label_set].columns or ()
     of_items = [c for c in run.outputs[task.dataset].parts[0].columns if c.lower() not in of_labels]
     joined = ", ".join(["l.*", *(f"d.{quote(c)}" for c in of_items)])
     labels, dataset, key = quote(node.spec.label_set), quote(task.dataset), quote(task.key)
-    config = node.spec.config
     wanted = ", ".join(quote(c.lower()) for c in config.columns) or ", ".join(quote(c) for c in of_labels)
-    where = f"where {config.where}" if config.where else ""
     rows = f"select {joined} from {labels} l join {dataset} d on l.{key} = d.{key}"
     return f"select {wanted} from ({rows}) {where} order by {key}"
+
+
+def _scores_sql(run: Executor, node: Node) -> str:
+    from teachkit.engine.scores import scores_sql
+
+    first = run.outputs[node.spec.label_set].parts[0]
+    return scores_sql(run.store.path(first.extra["parameters"]))
 
 
 def _check_place(run: Executor, node: Node, path: Path) -> None:

@@ -54,8 +54,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    if task.coded:
-        _say_if_compiling(run)
+    _say_if_compiling(run, node, task)
     with fitting(run, node):
         votes, models, gold = fit(run, node)
         parameters = parameters_of(models)
@@ -131,10 +130,24 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     return found
 
 
-def _say_if_compiling(run: Executor) -> None:
+_OWN_KERNELS = {
+    "auto": ("label_models/hierarchy.py", "label_models/dependence.py"),
+    "mace": ("label_models/priors.py",),
+    "glad": ("label_models/glad_kernels.py",),
+    "kos": ("label_models/kos_kernels.py",),
+    "metal": ("label_models/moment_kernels.py",),
+    "triplet": ("label_models/moment_kernels.py",),
+    "bradley_terry": ("label_models/comparison_kernels.py",),
+    "plackett_luce": ("label_models/ranking_kernels.py",),
+}
+"""Label models that have loops of their own to compile."""
+
+
+def _say_if_compiling(run: Executor, node: Node, task: TaskInfo) -> None:
     from teachkit.votes.jit import is_compiled
 
-    if not is_compiled():
+    own = _OWN_KERNELS.get(node.spec.algorithm, ())
+    if (task.coded or own) and not is_compiled(*own, common=task.coded):
         run.note("compiling the label models' kernels for this machine, once (some seconds)")
 
 

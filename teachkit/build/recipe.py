@@ -30,6 +30,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
             "labels": list(task.labels),
             "dataset": task.dataset,
             "key": task.key,
+            "candidates": task.candidates,
             "gold": task.gold.model_dump(mode="json") if task.gold else None,
             "split_column": task.split_column,
             "hash_splits": task.hash_splits.model_dump(mode="json") if task.hash_splits else None,
@@ -40,6 +41,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
         "curators": list(spec.curators),
         "gold": list(spec.gold),
         "algorithm": spec.algorithm,
+        "sides": list(spec.sides) if spec.sides else None,
         "abstain": dict(spec.abstain),
         "parameters": dict(spec.parameters),
         "reads": {parent: None if columns is None else list(columns) for parent, columns in node.reads.items()},
@@ -66,6 +68,7 @@ def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str,
         tuple(recipe["gold"]),
         recipe["abstain"],
         recipe["parameters"],
+        _sides(recipe),
     )
     node = Node(
         id=f"label_set.{name}",
@@ -102,4 +105,10 @@ def _task(said: Mapping[str, Any]) -> TaskInfo:
         split_column=said["split_column"],
         hash_splits=HashSplits.model_validate(said["hash_splits"]) if said["hash_splits"] else None,
         where=Where(f"task {said['name']}"),
+        candidates=said.get("candidates"),
     )
+
+
+def _sides(recipe: Mapping[str, Any]) -> tuple[str, str] | None:
+    found = recipe.get("sides")
+    return (found[0], found[1]) if found else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from teachkit.errors import NullSide
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -35,9 +37,45 @@ class Cast:
 
 
 def votes_of(run: Executor, node: Node) -> Cast:
-    """The votes that a label set is made of, from the store."""
+    """The votes that a label set is made of, from the store; they know what is compared if its algorithm asks."""
+    from teachkit.votes import Comparisons
+
     spec: LabelSetSpec = node.spec
-    return cast_votes(run, run.graph.tasks[node.task or ""], spec.voters, spec.annotations, spec.abstain)
+    task = run.graph.tasks[node.task or ""]
+    cast = cast_votes(run, task, spec.voters, spec.annotations, spec.abstain)
+    if spec.sides is None:
+        return cast
+    left, right = sides_of(run, task, spec.sides)
+    return replace(cast, votes=tuple(Comparisons.of(votes, left, right) for votes in cast.votes))
+
+
+def sides_of(run: Executor, task: TaskInfo, sides: tuple[str, str]) -> tuple[list[str], list[str]]:
+    """What stands on the left and on the right of each item of a task, as text.
+
+    Raises:
+        NullSide: an item has nothing on one side.
+    """
+    left, right = (texts_of(run, task, side) for side in sides)
+    for name, column in zip(sides, (left, right), strict=True):
+        if None in column:
+            from teachkit.build.decisions import keys_of
+
+            row = column.index(None)
+            raise NullSide(task.where, task=task.name, column=name, key=task.key, item=keys_of(run, task)[row].as_py())
+    return left, right
+
+
+def texts_of(run: Executor, task: TaskInfo, column: str) -> list[Any]:
+    """The values of a column of a task's dataset, as text; lists of texts where it is one of lists."""
+    import pyarrow as pa
+
+    found: list[Any] = []
+    for part in run.outputs[task.dataset].parts:
+        name = next((c for c in part.columns if c.lower() == column), column)
+        values = run.store.read(part.key, [name]).column(0)
+        nested = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+        found += values.cast(pa.list_(pa.string()) if nested else pa.string()).to_pylist()
+    return found
 
 
 def cast_votes(

@@ -261,7 +261,10 @@ def _is_range(limits: Any) -> bool:
 
 
 class Agreement(LabelCheck):
-    """How well the task's annotators agree: Krippendorff's alpha (default), Fleiss' kappa, or in percent."""
+    """How well the task's annotators agree: Krippendorff's alpha (default), Fleiss' kappa, or in percent.
+
+    Of ordered labels, alpha weighs a disagreement by how far apart the two are (the ordinal alpha).
+    """
 
     tasks: ClassVar[tuple[str, ...] | None] = CODED
 
@@ -283,13 +286,13 @@ class Agreement(LabelCheck):
         """Measure on items with two judgments."""
         from teachkit.votes.agreement import fleiss_kappa, krippendorff_alpha, percent_agreement
 
-        measure = {"krippendorff": krippendorff_alpha, "fleiss": fleiss_kappa, "percent": percent_agreement}[
-            arguments.metric
-        ]
-        found = measure(around.people())
-        rest = f"({arguments.metric}) " + (
-            found.reason if found.value is None else f"on {found.n} items judged by two or more"
-        )
+        name = arguments.metric
+        if name == "krippendorff" and around.task.ordered:
+            found, name = krippendorff_alpha(around.people(), metric="ordinal"), "krippendorff, ordinal"
+        else:
+            measure = {"krippendorff": krippendorff_alpha, "fleiss": fleiss_kappa, "percent": percent_agreement}[name]
+            found = measure(around.people())
+        rest = f"({name}) " + (found.reason if found.value is None else f"on {found.n} items judged by two or more")
         return figure("agreement", found.value, arguments, rest)
 
 

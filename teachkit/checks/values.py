@@ -57,17 +57,32 @@ class ValueQuality(Check):
 
 
 class MeanError(ValueQuality):
-    """The mean absolute difference between labels and a gold split, over the labeled items (see coverage)."""
+    """The mean absolute difference between labels and a gold split, over the labeled items (see coverage).
 
-    tasks: ClassVar[tuple[str, ...] | None] = ("number",)
+    Of ordered labels in steps: neighbours are 1 apart.
+    """
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("number", "ordinal")
     title: ClassVar[str] = "mean error"
 
     class Arguments(Model):
-        """``max`` and ``min`` are in the unit of the labels."""
+        """``max`` and ``min`` are in the unit of the labels, of an ordinal task in steps."""
 
         against: Against = "gold.test"
         min: float | None = Field(default=None, ge=0)
         max: float | None = Field(default=None, ge=0)
+
+    def look(self, arguments: Any, around: Surroundings) -> Finding:
+        """Compare labels with gold."""
+        if not around.task.ordered:
+            return super().look(arguments, around)
+        labels, split = around.labels(), arguments.against.partition(".")[2] or None
+        labeled, n, value = labels.mean_error(split)
+        if not n:
+            return Finding(1, f"{self.title}: no item of {arguments.against} has gold")
+        rest = f"on {n} items of {arguments.against}, {labeled} of them labeled"
+        test_gold = split in (None, "test") and labels.quality("test").n > 0
+        return replace(figure(self.title, value, arguments, rest), test_gold=test_gold)
 
     def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
         """The mean absolute error."""
@@ -113,6 +128,42 @@ class TextQuality(ValueQuality, LabelCheck):
     def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
         """The figure of the kind with this name."""
         found: float | None = kind.quality(decided, gold)[self.title.replace(" ", "_")]
+        return found
+
+
+class Tau(ValueQuality):
+    """Kendall's tau between labels and a gold split, from -1 to 1: the mean over the labeled items (see coverage)."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("ranking",)
+    title: ClassVar[str] = "tau"
+
+    class Arguments(Model):
+        """``max`` and ``min`` may be negative."""
+
+        against: Against = "gold.test"
+        min: float | None = Field(default=None, ge=-1, le=1)
+        max: float | None = Field(default=None, ge=-1, le=1)
+
+    def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
+        """The mean tau."""
+        found: float | None = kind.quality(decided, gold)["tau"]
+        return found
+
+
+class FirstMatch(ValueQuality, LabelCheck):
+    """The share of items of a gold split whose first is that of gold; items without a label count as wrong."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("ranking",)
+    title: ClassVar[str] = "first match"
+
+    class Arguments(Bounds):
+        """Bounds and the gold to measure on."""
+
+        against: Against = "gold.test"
+
+    def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
+        """The share of those."""
+        found: float | None = kind.quality(decided, gold)["first_match"]
         return found
 
 

@@ -188,7 +188,9 @@ def _agreement(side: Side, node: Node | None) -> float | None:
     there = [n.id for n in files if n.id in side.run.outputs]
     if not there:
         return None
-    return krippendorff_alpha(people_votes(side.run, there, side.task(node))).value
+    task = side.task(node)
+    metric = "ordinal" if task.ordered else "nominal"
+    return krippendorff_alpha(people_votes(side.run, there, task), metric=metric).value
 
 
 def _renamed(labels: tuple[Any, Any]) -> list[str]:

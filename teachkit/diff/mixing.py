@@ -65,6 +65,8 @@ class Mixer:
         reason = ""
         if tasks[0].labels != tasks[1].labels or tasks[0].form != tasks[1].form:
             reason = "the labels of the task changed, so no change can be tried alone"
+        elif tasks[0].sides != tasks[1].sides:
+            reason = "the sides of the task changed, so no change can be tried alone"
         found = []
         with_data: set[Key] = set()
         for key in sorted(self._members):

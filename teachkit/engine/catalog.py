@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from teachkit.engine.scores import scores_sql
 from teachkit.engine.session import parquet
 from teachkit.engine.sources import open_source
 from teachkit.errors import TeachkitError
@@ -15,7 +16,7 @@ from teachkit.graph.sql import literal, quote
 from teachkit.store.atomic import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from teachkit.graph.node import Graph, Node, TaskInfo
@@ -56,6 +57,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Gra
         relation = _relation(connection, node, paths[node.id], files)
         if relation:
             connection.execute(f"create or replace view {relation[0]} as select * from {relation[1]}")
+    for name, sql in _scores(store, graph, there, nodes):
+        connection.execute(f"create or replace view labels.{quote(name)} as {sql}")
     for task in graph.tasks.values():
         voters = [n for n in there if n.kind in FUNCTIONS and n.task == task.name and paths[n.id]]
         dataset = paths.get(task.dataset)
@@ -92,6 +95,17 @@ def _relation(
         case "annotations" if paths:
             return f"votes.{quote(f'{node.task}_{node.name}')}", parquet(paths)
     return None
+
+
+def _scores(store: Store, graph: Graph, there: Sequence[Node], nodes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Of each label set that knows what is compared, the scores."""
+    for node in there:
+        if node.kind != "label_set" or node.spec.algorithm != "bradley_terry" or not nodes[node.id]["objects"]:
+            continue
+        meta = store.meta(nodes[node.id]["objects"][0])
+        parameters = meta.extra["parameters"] if meta is not None else ""
+        if store.has(parameters) and f"label_set.{node.name}_scores" not in graph.nodes:
+            yield f"{node.name}_scores", scores_sql(store.path(parameters))
 
 
 def _votes(task: TaskInfo, dataset: Sequence[Path], voters: Sequence[tuple[Node, Sequence[Path]]]) -> str:

@@ -128,6 +128,7 @@ class _Compiler:
             for name in table_names(definition.name, definition.config):
                 self._name(name, f"enrichment.{name}", definition, seen)
         keys = {d.name: d.config.key for d in self.files.of("task")}
+        kinds = {d.name: d.config.kind for d in self.files.of("task")}
         for definition in self.files.of("prompt"):
             for name in table_names(definition.name, definition.config):
                 if definition.task in keys:
@@ -140,7 +141,7 @@ class _Compiler:
                     self.renderer.switched_off.add(name)
         for definition in self.files.of("label_model"):
             if definition.config.task in keys:
-                columns = label_set_columns(keys[definition.config.task])
+                columns = label_set_columns(keys[definition.config.task], kinds[definition.config.task])
                 self.schemas[f"label_set.{definition.name}"] = columns
 
     def _name(self, name: str, node: str, definition: Definition, seen: dict[str, Definition]) -> None:
@@ -311,6 +312,11 @@ class _Compiler:
         split_column = task.splits.column if isinstance(task.splits, ColumnSplits) else None
         if split_column:
             named.append((("splits", "column"), split_column))
+        sides = (task.sides.a, task.sides.b) if task.sides else None
+        if task.candidates:
+            named.append((("candidates",), task.candidates))
+        if sides:
+            named += [(("sides", "a"), sides[0]), (("sides", "b"), sides[1])]
         for path, column in named:
             if columns is not None:
                 known_column(column, columns, f"the dataset '{dataset.partition('.')[2]}'", definition.at(*path))
@@ -329,6 +335,8 @@ class _Compiler:
             task.description,
             {label.name: label.description for label in task.labels if not isinstance(label, str)},
             tuple(task.tags),
+            (fold(sides[0]), fold(sides[1])) if sides else None,
+            fold(task.candidates) if task.candidates else None,
         )
 
     def reference(self, text: str, where: Where) -> str:

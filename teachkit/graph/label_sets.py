@@ -26,11 +26,27 @@ if TYPE_CHECKING:
 CALIBRATION_VERSION = INTERVALS_VERSION = 1
 """Raised when results change; part of the fingerprints of label sets that ask for them."""
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
+SCORES = {
+    "contestant": "varchar",
+    "score": "double",
+    "low": "double",
+    "high": "double",
+    "comparisons": "bigint",
+    "wins": "double",
+    "losses": "double",
+    "ties": "double",
+}
+"""The columns of the scores of what is compared, with their types, where a label model gives any."""
 
 
-def label_set_columns(key: str) -> tuple[str, ...]:
-    """The columns of a label set whose items are named by ``key``."""
-    return (fold(key), *LABEL_SET_COLUMNS)
+def label_set_columns(key: str, kind: str) -> tuple[str, ...]:
+    """The columns of a label set of a task of this ``kind``, whose items are named by ``key``."""
+    return (fold(key), *_decided_columns(kind))
+
+
+def _decided_columns(kind: str) -> tuple[str, ...]:
+    """All columns but the key: where labels are ordered, the expected position stands beside the label."""
+    return (*LABEL_SET_COLUMNS, "position") if kind == "ordinal" else LABEL_SET_COLUMNS
 
 
 def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Node], root: Path) -> Node:
@@ -70,6 +86,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
     }
     parameters = _prior_in_order(parameters, task, definition)
+    sides = task.sides if _wants_sides(name) else None
     spec = LabelSetSpec(
         config,
         name,
@@ -79,6 +96,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         gold if uses_gold else (),
         abstain,
         parameters,
+        sides,
     )
     canonical = {
         "algorithm": algorithm,
@@ -92,6 +110,8 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "abstain": abstain,
         "curators": config.curators,
         "splits": _splits(task) if uses_gold else None,
+        **({"sides": sides} if sides else {}),
+        **({"candidates": task.candidates} if task.candidates else {}),
     }
     if config.calibrate is not None:
         canonical["calibrate"] = [config.calibrate, CALIBRATION_VERSION]
@@ -99,11 +119,13 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         canonical["intervals"] = [config.intervals, INTERVALS_VERSION]
     inputs = tuple(dict.fromkeys((task.dataset, *(n.id for n in chosen), *curators, *spec.gold)))
     reads: dict[str, tuple[str, ...] | None] = dict.fromkeys(inputs)
-    reads[task.dataset] = (task.key, *(gold_columns if uses_gold else ()))
+    asked = (*(sides or ()), *([task.candidates] if task.candidates else []))
+    reads[task.dataset] = tuple(dict.fromkeys((task.key, *(gold_columns if uses_gold else ()), *asked)))
     lineage = {task.key: ((task.dataset, task.key),)}
     seen = {(r, c) for n in chosen for r, columns in n.reads.items() for c in columns or (ALL,)}
-    seen |= {(task.dataset, c) for c in gold_columns if uses_gold}
-    influences = {ROWS: lineage[task.key], **dict.fromkeys(LABEL_SET_COLUMNS, tuple(sorted(seen))), **lineage}
+    seen |= {(task.dataset, c) for c in (*(gold_columns if uses_gold else ()), *asked)}
+    decided = dict.fromkeys(_decided_columns(task.kind), tuple(sorted(seen)))
+    influences = {ROWS: lineage[task.key], **decided, **lineage}
     return Node(
         f"label_set.{config.name}",
         "label_set",
@@ -113,7 +135,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         canonical,
         inputs,
         reads,
-        label_set_columns(task.key),
+        label_set_columns(task.key, task.kind),
         lineage,
         task.name,
         (*task.tags, *config.tags),
@@ -192,6 +214,14 @@ def _check_own(config: LabelModelConfig, task: TaskInfo, definition: Definition)
     wanted = {"calibrate": config.calibrate is not None, "intervals": config.intervals != "information"}
     for key in (key for key, asked in wanted.items() if asked):
         raise BadValue(definition.at(key), key=key, problem=problem, advice=advice)
+
+
+def _wants_sides(algorithm: str) -> bool:
+    """Whether an algorithm looks at what is compared; a class of the user's own may, another package's says nothing."""
+    from teachkit.label_models import ALGORITHMS
+
+    about = ALGORITHMS.get(algorithm)
+    return ":" in algorithm or (about is not None and about.sides)
 
 
 def _python_algorithm(written: str, where: Where, root: Path) -> Any:

@@ -49,11 +49,20 @@ class TaskInfo:
     description: str = ""
     label_descriptions: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    sides: tuple[str, str] | None = None
+    """Of pairwise: the columns that name what stands on the left and on the right."""
+    candidates: str | None = None
+    """Of ranking: the column with the list of what is to be ordered."""
 
     @property
     def multi(self) -> bool:
         """Whether an item may have several labels."""
         return self.kind == "multichoice"
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the labels are steps of one order."""
+        return self.kind == "ordinal"
 
     @property
     def coded(self) -> bool:
@@ -203,7 +212,10 @@ class AnnotationsSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelSetSpec:
-    """Which votes become labels, and by which ``algorithm`` (what ``auto`` stands for, or 'file.py:Class')."""
+    """Which votes become labels, and by which ``algorithm`` (what ``auto`` stands for, or 'file.py:Class').
+
+    ``sides``: the columns of what is compared, if the algorithm wants to know.
+    """
 
     config: LabelModelConfig
     algorithm: str
@@ -213,6 +225,7 @@ class LabelSetSpec:
     gold: tuple[str, ...]
     abstain: Mapping[str, str]
     parameters: Mapping[str, Any]
+    sides: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

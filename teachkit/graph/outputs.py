@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadValue
 from teachkit.graph.known import known_column, known_label
+from teachkit.graph.label_sets import SCORES
 from teachkit.graph.names import fold
 from teachkit.graph.node import ExportSpec, Node, UnitTestSpec, entry_text
 from teachkit.graph.sql import Expression, understand_expression
@@ -42,10 +43,14 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     if label_set not in compiler.nodes:
         return None  # its own error was reported
     task = compiler.tasks[compiler.nodes[label_set].task or ""]
-    dataset_columns = compiler.schemas.get(task.dataset) or ()
-    known = [*(compiler.schemas[label_set] or ()), *dataset_columns]
+    own, dataset_columns = tuple(compiler.schemas[label_set] or ()), compiler.schemas.get(task.dataset) or ()
+    owner = f"'{config.label_set}' and its dataset"
+    if config.rows == "scores":
+        _check_scores(compiler.nodes[label_set], definition)
+        own, dataset_columns, owner = tuple(SCORES), (), f"the scores of '{config.label_set}'"
+    known = [*own, *dataset_columns]
     for index, column in enumerate(config.columns):
-        known_column(column, known, f"'{config.label_set}' and its dataset", definition.at("columns", index))
+        known_column(column, known, owner, definition.at("columns", index))
     columns = tuple(fold(c) for c in config.columns)
     read = set(columns)
     where = None
@@ -61,9 +66,13 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
         read, where = read | set(found.columns), found.canonical
     path = compiler.renderer.value(config.path, definition.at("path"))
     _check_path(path, definition, compiler)
-    compiler.schemas[f"export.{config.name}"] = columns or tuple(compiler.schemas[label_set] or ())
+    compiler.schemas[f"export.{config.name}"] = columns or own
     canonical = {"export": config.format, "columns": columns, "where": where}
-    from_dataset = tuple(sorted((read - set(compiler.schemas[label_set] or ())) | {task.key}))
+    reads: dict[str, tuple[str, ...] | None] = {label_set: None}
+    if config.rows == "labels":
+        reads[task.dataset] = tuple(sorted((read - set(own)) | {task.key}))
+    else:
+        canonical["rows"] = config.rows
     return Node(
         f"export.{config.name}",
         "export",
@@ -71,15 +80,22 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
         definition.where,
         ExportSpec(config, label_set, path),
         canonical,
-        (label_set, task.dataset),
-        {label_set: None, task.dataset: from_dataset},
-        columns or tuple(compiler.schemas[label_set] or ()),
+        tuple(reads),
+        reads,
+        columns or own,
         {},
         task.name,
         tuple(config.tags),
         config.description,
         entry_text(definition),
     )
+
+
+def _check_scores(label_set: Node, definition: Definition) -> None:
+    if label_set.spec.algorithm != "bradley_terry":
+        problem = f"'{label_set.name}' has no scores: its labels are decided by '{label_set.spec.algorithm}'"
+        advice = "name a label set of a pairwise task with 'type: bradley_terry'"
+        raise BadValue(definition.at("rows"), key="rows", problem=problem, advice=advice)
 
 
 def _check_path(path: str, definition: Definition, compiler: Compiler) -> None:

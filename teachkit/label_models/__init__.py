@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.auto import Auto
     from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.bradley_terry import BradleyTerry
     from teachkit.label_models.calibrated import Calibrated
     from teachkit.label_models.contract import check_label_model, label_model_checks
     from teachkit.label_models.dawid_skene import DawidSkene
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.normalised_majority import NormalisedMajority
     from teachkit.label_models.one_coin import OneCoin
     from teachkit.label_models.ordinal_dawid_skene import OrdinalDawidSkene
+    from teachkit.label_models.plackett_luce import PlackettLuce
     from teachkit.label_models.summary import lf_summary
     from teachkit.label_models.triplet import Triplet
     from teachkit.label_models.value_base import Predicted, ValueModel
@@ -43,6 +45,8 @@ class Algorithm:
 
     version: int = 1
     kinds: tuple[str, ...] = CODED
+    sides: bool = False
+    """Whether it wants to know what the items of a pairwise task compare (``teachkit.votes.Comparisons``)."""
 
 
 _NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
@@ -53,6 +57,7 @@ ALGORITHMS = {
     "weighted": Algorithm(),
     "one_coin": Algorithm(),
     "dawid_skene": Algorithm(),
+    "bradley_terry": Algorithm(kinds=("pairwise",), sides=True),
     "wawa": Algorithm(),
     "zero_based_skill": Algorithm(),
     "mace": Algorithm(),
@@ -66,15 +71,17 @@ ALGORITHMS = {
     "median": _NUMBER,
     "medoid": _TEXT,
     "normalised_majority": _TEXT,
+    "plackett_luce": Algorithm(kinds=("ranking",)),
 }
 
 DEFAULTS = {
     "choice": "auto",
     "multichoice": "auto",
     "ordinal": "auto",
-    "pairwise": "auto",
+    "pairwise": "bradley_terry",
     "number": "gaussian",
     "text": "medoid",
+    "ranking": "plackett_luce",
 }
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
@@ -84,6 +91,7 @@ __all__ = [
     "DEFAULTS",
     "Algorithm",
     "Auto",
+    "BradleyTerry",
     "Calibrated",
     "DawidSkene",
     "Gaussian",
@@ -99,6 +107,7 @@ __all__ = [
     "NormalisedMajority",
     "OneCoin",
     "OrdinalDawidSkene",
+    "PlackettLuce",
     "Predicted",
     "Triplet",
     "ValueModel",
@@ -116,6 +125,7 @@ __getattr__ = lazy_names(
         "auto": ("Auto",),
         "averages": ("Mean", "Median"),
         "base": ("LabelModel",),
+        "bradley_terry": ("BradleyTerry",),
         "dawid_skene": ("DawidSkene",),
         "gaussian": ("Gaussian",),
         "glad": ("Glad",),
@@ -127,6 +137,7 @@ __getattr__ = lazy_names(
         "normalised_majority": ("NormalisedMajority",),
         "one_coin": ("OneCoin",),
         "ordinal_dawid_skene": ("OrdinalDawidSkene",),
+        "plackett_luce": ("PlackettLuce",),
         "triplet": ("Triplet",),
         "value_base": ("Predicted", "ValueModel"),
         "wawa": ("Wawa",),

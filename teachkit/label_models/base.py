@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -313,8 +313,9 @@ def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
 def leave_one_out(model: Any, votes: Votes, pattern: int) -> dict[str, Any]:
     """For models without contributions: the change of each posterior [K] that a voter's vote makes."""
     said = list(entries(votes, pattern))
-    whole = _single(model, votes, said)
-    return {votes.voters[int(v)]: whole - _single(model, votes, [e for e in said if e[0] != v]) for v, _ in said}
+    one = votes.regrouped(np.array([pattern]), np.zeros(1, np.int64))
+    whole = _single(model, one, said)
+    return {votes.voters[int(v)]: whole - _single(model, one, [e for e in said if e[0] != v]) for v, _ in said}
 
 
 def entries(votes: Votes, pattern: int) -> Any:
@@ -324,13 +325,7 @@ def entries(votes: Votes, pattern: int) -> Any:
 
 
 def _single(model: Any, votes: Votes, said: Sequence[Any]) -> Any:
-    one = Votes(
-        votes.voters,
-        votes.n_labels,
-        np.array([0, len(said)]),
-        np.array([e[0] for e in said], np.int32),
-        np.array([e[1] for e in said], np.int16),
-        np.ones(1, np.int64),
-        np.zeros(1, np.int64),
-    )
+    """The posterior [K] of the one item of ``votes``, had it these votes."""
+    rows = np.array([e[0] for e in said], np.int32), np.array([e[1] for e in said], np.int16)
+    one = replace(votes, indptr=np.array([0, len(said)]), voter=rows[0], code=rows[1])
     return np.asarray(model.predict_proba(one))[0]

@@ -76,5 +76,8 @@ class Metal(MomentModel):
         ridge = np.full(voters, max(self.l2, 1e-9))
         steps = complete(shares, shared > 0, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
         out = np.ones((voters, k + 1, k))
-        out[:, :k] = mu
+        whole = mu[:, 0].copy()
+        for c in range(1, k):
+            whole += mu[:, c]
+        out[:, :k] = mu / np.maximum(whole, 1.0)[:, None, :]
         return out, steps

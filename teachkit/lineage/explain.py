@@ -192,14 +192,16 @@ class Explainer:
         summary: Mapping[str, Any] | None,
     ) -> Explanation:
         posterior = self._posterior(found.labels["posterior"])
-        if self.task.coded:
-            weigh = weigh_multichoice if self.task.multi else weigh_choice
-            weighed = weigh(models, votes, posterior, self.labels)
-            policy = self.node.spec.config.tie_policy
-            without = without_each(models, votes, self.labels, policy, multi=self.task.multi)
+        without: Mapping[str, WhatIf] = {}
+        if not self.task.coded:
+            weighed = weigh_values(models[0], self._counted(votes, found.row), self.task.kind)
         else:
-            weighed = weigh_values(models[0], votes, self.task.kind)
-            without = {}
+            sides, policy = self._compared(found.row), self.node.spec.config.tie_policy
+            if self.task.multi:
+                weighed = weigh_multichoice(models, votes, posterior, self.labels)
+            else:
+                weighed = weigh_choice(models, votes, posterior, self.labels, sides)
+            without = without_each(models, votes, self.labels, policy, multi=self.task.multi, sides=sides)
         return Explanation(
             item=found.labels[self.task.key],
             label=found.labels["label"],
@@ -230,6 +232,26 @@ class Explainer:
             diagnostics=weighed.diagnostics,
             calibration=weighed.calibration,
         )
+
+    def _counted(self, votes: Sequence[Vote], row: Mapping[str, Any]) -> Sequence[Vote]:
+        """The votes that count: of a ranking those that name candidates of the item alone."""
+        if self.task.candidates is None:
+            return votes
+        from teachkit.build.valued.candidates import names_in
+
+        known = names_in(next(value for name, value in row.items() if name.lower() == self.task.candidates))
+        return [vote for vote in votes if vote.label is None or known.issuperset(vote.label)]
+
+    def _compared(self, row: Mapping[str, Any]) -> tuple[str, str] | None:
+        """What an item compares, as its label model was told it; None if it was told nothing."""
+        import pyarrow as pa
+
+        recorded = self.parameters.extra.get("recipe", {}).get("sides")
+        if not recorded:
+            return None
+        folded = {name.lower(): value for name, value in row.items()}
+        left, right = (pa.scalar(folded[side]).cast(pa.string()).as_py() for side in recorded)
+        return left, right
 
     def _key(self, vote: Vote) -> tuple[str, Any]:
         """What the contribution of a vote is found by."""

@@ -63,22 +63,28 @@ BY_THE_MODEL = ("lf", "prompt", "annotator")
 
 
 def weigh_choice(
-    models: Sequence[Any], votes: Sequence[Vote], posterior: Mapping[str, float], labels: Sequence[str]
+    models: Sequence[Any],
+    votes: Sequence[Vote],
+    posterior: Mapping[str, float],
+    labels: Sequence[str],
+    sides: tuple[str, str] | None = None,
 ) -> Weighed:
-    """How much each vote moved the odds of the likeliest label against the next."""
+    """How much each vote moved the odds of the likeliest label against the next; ``sides``: what the item compares."""
     ranked = sorted(range(len(labels)), key=lambda k: (-posterior[labels[k]], k))
     toward, against = ranked[0], ranked[1]
     model = models[0]
     if model is None:
         return Weighed(labels[toward], labels[against], "none", None, {}, {}, {})
     codes = {v.voter: labels.index(v.label) for v in votes if v.kind in BY_THE_MODEL}
-    moved = _contributions(model, codes, len(labels))
+    item = _item(model, codes, len(labels), sides)
+    moved = model.contributions(item, 0)
     if isinstance(model, LeftOut):
         said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in BY_THE_MODEL}
         return Weighed(labels[toward], None, "left_out", None, said, {}, {})
-    if hasattr(model, "log_prior"):
+    before = model.log_prior_of(item, 0) if hasattr(model, "log_prior_of") else getattr(model, "log_prior", None)
+    if before is not None:
         odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
-        prior = float(model.log_prior[toward] - model.log_prior[against])
+        prior = float(before[toward] - before[against])
         measure = "log_odds"
     else:
         odds = {voter: float(found[toward]) for voter, found in moved.items()}
@@ -113,7 +119,7 @@ def weigh_multichoice(
             continue
         codes = {v.voter: int(v.yes) for v in votes if v.kind in BY_THE_MODEL and v.label == label}
         measure = _measure(model)
-        for voter, found in _contributions(model, codes, 2).items():
+        for voter, found in model.contributions(_item(model, codes, 2), 0).items():
             if voter in codes:
                 said[voter, label] = float(found[1] - found[0]) if measure == "log_odds" else float(found[1])
     return Weighed(None, None, measure, None, said, {}, {})
@@ -143,20 +149,22 @@ def _measure(model: Any) -> str:
     return "log_odds" if hasattr(model, "log_prior") else "share"
 
 
-def _contributions(model: Any, codes: Mapping[str, int], k: int) -> dict[str, Any]:
-    """What each voter adds [K] on an item with these votes."""
-    found: dict[str, Any] = model.contributions(_as_votes(model, [codes], k), 0)
-    return found
+def _item(model: Any, codes: Mapping[str, int], k: int, sides: tuple[str, str] | None = None) -> Votes:
+    """These votes on one item."""
+    return _as_votes(model, [codes], k, sides)
 
 
-def _as_votes(model: Any, items: Sequence[Mapping[str, int]], k: int) -> Votes:
-    """Items with these codes, by voter."""
+def _as_votes(model: Any, items: Sequence[Mapping[str, int]], k: int, sides: tuple[str, str] | None = None) -> Votes:
+    """Items with these codes, by voter; all compare the same ``sides``."""
     import numpy as np
 
-    from teachkit.votes import Votes
+    from teachkit.votes import Comparisons, Votes
 
     columns = [np.array([item.get(voter, -1) for item in items], dtype=np.int16) for voter in model.voters_]
-    return Votes.from_columns(model.voters_, columns, k, n_items=len(items))
+    votes = Votes.from_columns(model.voters_, columns, k, n_items=len(items))
+    if sides is None:
+        return votes
+    return Comparisons.of(votes, [sides[0]] * len(items), [sides[1]] * len(items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,13 @@ class WhatIf:
 
 
 def without_each(
-    models: Sequence[Any], votes: Sequence[Vote], labels: Sequence[str], tie_policy: str, *, multi: bool
+    models: Sequence[Any],
+    votes: Sequence[Vote],
+    labels: Sequence[str],
+    tie_policy: str,
+    *,
+    multi: bool,
+    sides: tuple[str, str] | None = None,
 ) -> dict[str, WhatIf]:
     """For each voter of an item, what the label models would answer without it; nothing where they are not known.
 
@@ -188,7 +202,9 @@ def without_each(
     else:
         of_label = [{v.voter: labels.index(v.label) for v in votes if v.kind in BY_THE_MODEL}]
     stacked = [
-        _as_votes(model, [{w: c for w, c in said.items() if w != gone} for gone in cases], 2 if multi else len(labels))
+        _as_votes(
+            model, [{w: c for w, c in said.items() if w != gone} for gone in cases], 2 if multi else len(labels), sides
+        )
         for model, said in zip(models, of_label, strict=True)
     ]
     plain = [model.model if isinstance(model, LeftOut) else model for model in models]

@@ -198,17 +198,35 @@ class ColumnSplits(Model):
     column: str
 
 
+class Sides(Model):
+    """The columns of the dataset that name the two things compared."""
+
+    a: str = Field(description="The column of the left one.")
+    b: str = Field(description="The column of the right one.")
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> Sides:
+        if self.a.casefold() == self.b.casefold():
+            raise ValueError(f"both sides are the column '{self.a}': name one column for each")
+        return self
+
+
 class Task(Model):
     """A question asked of every item."""
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice", "number", "text"] = "choice"
+    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text", "ranking"] = "choice"
     labels: list[str | Label] = Field(
         default=[],
         min_length=1,
         max_length=30_000,
-        description="The answers to choose from; none where an answer is a value.",
+        description="The answers to choose from, in order (pairwise: left, right, and if there is one the tie); "
+        "none where an answer is a value.",
+    )
+    sides: Sides | None = Field(default=None, description="Of pairwise: the columns that name what is compared.")
+    candidates: str | None = Field(
+        default=None, description="Of ranking: the column with the list of what is to be ordered."
     )
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
@@ -233,21 +251,39 @@ class Task(Model):
 
     @model_validator(mode="after")
     def _enough_labels(self) -> Task:
+        if self.sides is not None and self.kind != "pairwise":
+            raise ValueError(f"only tasks of the kind 'pairwise' have 'sides', not '{self.kind}'")
+        if self.kind == "ranking" and self.candidates is None:
+            raise ValueError("a ranking needs 'candidates', the column with the list of what is to be ordered")
+        if self.candidates is not None and self.kind != "ranking":
+            raise ValueError(f"only tasks of the kind 'ranking' have 'candidates', not '{self.kind}'")
         if self.kind in VALUED and self.kind not in WITH_LABELS:
             if self.labels:
                 raise ValueError(f"an answer to a task of the kind '{self.kind}' is a value: it has no labels")
             if self.gold is not None and self.gold.values is not None:
                 raise ValueError(f"gold of a task of the kind '{self.kind}' is read as it stands: it has no 'values'")
+        elif self.kind == "pairwise":
+            self._check_pairwise()
         elif not self.labels:
             raise ValueError("it needs 'labels'")
-        if self.kind == "choice" and len(self.labels) < 2:
-            raise ValueError("a choice needs two labels or more")
+        elif self.kind in ("choice", "ordinal") and len(self.labels) < 2:
+            raise ValueError(f"{'a choice' if self.kind == 'choice' else 'an order'} needs two labels or more")
         return self
+
+    def _check_pairwise(self) -> None:
+        names = self.label_names
+        if self.sides is None:
+            raise ValueError("a pairwise task needs 'sides: {a: …, b: …}', the columns that name what is compared")
+        if not 2 <= len(names) <= 3:
+            raise ValueError(f"a pairwise task has 2 labels (left, right) or 3 (and tie), not {len(names)}")
+        if "tie" in names[:2]:
+            raise ValueError("'tie' is the third label of a pairwise task: write first those of left and right")
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels in the order that gives the codes 0..k-1."""
-        return tuple(label if isinstance(label, str) else label.name for label in self.labels)
+        """The labels in the order that gives the codes 0..k-1; of pairwise, by default ``a`` and ``b``."""
+        names = tuple(label if isinstance(label, str) else label.name for label in self.labels)
+        return names or (("a", "b") if self.kind == "pairwise" else ())
 
 
 class TasksFile(Model):
@@ -374,6 +410,9 @@ class Export(Model):
     name: Name
     label_set: str = Field(description="ref('…').")
     description: str = ""
+    rows: Literal["labels", "scores"] = Field(
+        default="labels", description="'scores': those of what is compared (`bradley_terry`), the best first."
+    )
     format: Literal["parquet", "csv", "jsonl"] = "parquet"
     path: str = Field(description="Where to write, relative to the project.")
     columns: Strings = Field(

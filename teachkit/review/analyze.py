@@ -14,6 +14,7 @@ from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean,
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze_values import value_rows
 from teachkit.review.calibration import calibration_of
+from teachkit.review.contestants import SideRow, scores, side_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ class VoterRow:
 class TaskAnalysis:
     """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on.
 
-    ``test_looks``: which look at the task's test split this is, None if it is none.
+    ``test_looks``: which look at the task's test split this is, None if it is none. Of a pairwise task: ``scores`` of
+    what is compared, and to which of the ``sides`` voters lean.
     """
 
     task: str
@@ -77,6 +79,8 @@ class TaskAnalysis:
     """How far the label set's posteriors keep their word on this gold; None without."""
     doubts: Sequence[str] = ()
     """What the fit can be doubted for, in sentences."""
+    scores: Sequence[Mapping[str, Any]] = ()
+    sides: Sequence[SideRow] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -112,6 +116,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, gold)
     cast, rows = voter_rows(run, task, node, voters, codes)
+    parameters = _parameters(run, node)
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
@@ -133,6 +138,8 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
             calibration_of(run, task, node, codes) if node and node.id in run.outputs and task.coded else None
         ),
         doubts=_doubts(run, node, task, splits),
+        scores=scores(parameters),
+        sides=side_rows(run, task, cast, parameters),
     )
 
 
@@ -261,7 +268,7 @@ def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str) -> li
 
 
 def _parameters(run: Executor, node: Node | None) -> list[Any]:
-    """The parameters of a label set's models; None for a model that keeps none."""
+    """The parameters of the label models of a label set; none if it was not built."""
     if node is None:
         return []
     try:
@@ -271,9 +278,7 @@ def _parameters(run: Executor, node: Node | None) -> list[Any]:
     except TeachkitError:
         return []
     parameters = run.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
-    if parameters is None:
-        return []
-    return stored_parameters(run.store.read(parameters.key))
+    return stored_parameters(run.store.read(parameters.key)) if parameters is not None else []
 
 
 def _rows(votes: Any, gold: Any, task: TaskInfo, number: int, kinds: Any, learned: Any) -> list[VoterRow]:

@@ -136,6 +136,9 @@ def _posterior(measured: Measured, why: Explanation) -> list[tuple[str, Any]]:
     if measured.task.coded:
         return sorted(found.items(), key=lambda pair: -pair[1])
     if isinstance(found, list):
+        if found and "candidate" in found[0]:
+            shown = "{score:+.2f} ({low:+.2f} to {high:+.2f})"
+            return [(one["candidate"], shown.format(**one)) for one in found]
         return [(label_name(one["label"]) or "", f"{one['share']:.1%}") for one in found]
     return [(name, "not known" if value is None else f"{value:.6g}") for name, value in found.items()]
 

@@ -267,7 +267,7 @@ def model_of(view: View, node: Node) -> dict[str, Any] | None:
     for number, found in enumerate(stored_parameters(view.run.store.read(key))):
         about = labels[number] if view.graph.tasks[node.task or ""].multi else None
         if found is None:
-            fitted.append({"about": about, "prior": [], "diagnostics": [], "weak": {}, "learned": []})
+            fitted.append({"about": about, "prior": [], "diagnostics": [], "weak": {}, "learned": [], "scores": []})
             continue
         diagnostics = dict(found.get("diagnostics", {}))
         weak = diagnostics.pop("weak_voters", {})
@@ -276,7 +276,12 @@ def model_of(view: View, node: Node) -> dict[str, Any] | None:
         prior = list(zip(names, map(_float, found.get("prior", ())), strict=False)) if coded else []
         learned = [{k: v for k, v in one.items() if k != "support"} for one in found.get("learned", ())]
         plain = [[name.replace("_", " "), value] for name, value in diagnostics.items() if _is_plain(value)]
-        fitted.append({"about": about, "prior": prior, "diagnostics": plain, "weak": weak, "learned": learned})
+        biases = {one["voter"]: one for one in found.get("sides", ())}
+        learned = [{**one, "bias": biases.get(one["voter"])} for one in learned]
+        beside = {"scores": found.get("scores", []), "has_bias": bool(biases)}
+        fitted.append(
+            {"about": about, "prior": prior, "diagnostics": plain, "weak": weak, "learned": learned, **beside}
+        )
     settings = [[k, str(v)] for k, v in node.spec.parameters.items()]
     config = node.spec.config
     settings += [["ties", config.tie_policy], ["gold", config.gold], ["items without votes", config.unlabeled]]

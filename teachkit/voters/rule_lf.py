@@ -119,7 +119,9 @@ def _constant(definition: Definition, task: TaskInfo) -> Any:
 
 
 def _as_sql(answer: Any) -> str:
-    """A constant answer in SQL, as JSON where it is neither a number nor a text."""
+    """A constant answer in SQL."""
+    if isinstance(answer, list) and all(isinstance(one, str) for one in answer):
+        return f"[{', '.join(literal(one) for one in answer)}]"
     if isinstance(answer, float):
         return f"cast({literal(repr(answer))} as double)"
     return literal(answer)

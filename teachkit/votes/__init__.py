@@ -7,11 +7,19 @@ from teachkit.votes.splits import SPLITS
 
 if TYPE_CHECKING:
     from teachkit.votes.answers import Answers
+    from teachkit.votes.comparisons import Comparisons
     from teachkit.votes.label_data import LabelData
     from teachkit.votes.value_data import ValueData
     from teachkit.votes.votes import Votes
 
-__all__ = ["SPLITS", "Answers", "LabelData", "ValueData", "Votes"]
+__all__ = ["SPLITS", "Answers", "Comparisons", "LabelData", "ValueData", "Votes"]
 __getattr__ = lazy_names(
-    __name__, {"answers": ("Answers",), "label_data": ("LabelData",), "value_data": ("ValueData",), "votes": ("Votes",)}
+    __name__,
+    {
+        "answers": ("Answers",),
+        "comparisons": ("Comparisons",),
+        "label_data": ("LabelData",),
+        "value_data": ("ValueData",),
+        "votes": ("Votes",),
+    },
 )

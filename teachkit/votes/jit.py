@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+COMMON = ("votes/patterns.py", "label_models/kernels.py")
 KERNELS = (
-    "votes/patterns.py",
-    "label_models/kernels.py",
+    *COMMON,
     "label_models/hierarchy.py",
     "label_models/dependence.py",
     "label_models/squarem.py",
@@ -30,8 +30,10 @@ KERNELS = (
     "label_models/glad_kernels.py",
     "label_models/kos_kernels.py",
     "label_models/moment_kernels.py",
+    "label_models/comparison_kernels.py",
+    "label_models/ranking_kernels.py",
 )
-"""The files of all kernels, from the package's folder."""
+"""The files of all kernels, from the package's folder: those of all label models of codes, and of single ones."""
 
 
 def jit(function: F) -> F:
@@ -50,10 +52,13 @@ def jit(function: F) -> F:
     return compiled
 
 
-def is_compiled() -> bool:
-    """Whether these very kernels were compiled before, by this numba for this machine (else a first build waits)."""
-    folder = cache_folder()
-    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in KERNELS)
+def is_compiled(*more: str, common: bool = True) -> bool:
+    """Whether kernels were compiled before, by this numba for this machine (else somebody waits).
+
+    Those of every build (not if ``common`` is false), and those of ``more`` files.
+    """
+    folder, names = cache_folder(), (*(COMMON if common else ()), *more)
+    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in names)
 
 
 def cache_folder() -> Path | None:

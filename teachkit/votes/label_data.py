@@ -57,6 +57,18 @@ class LabelData:
             macro_f1=sum(found) / len(found) if found else None,
         )
 
+    def mean_error(self, split: str | None = None) -> tuple[int, int, float | None]:
+        """Of ordered labels: labeled items with gold, items with gold, how many steps the former are off in the mean.
+
+        The last is None without labeled items.
+        """
+        chosen = self.gold >= 0
+        if split is not None:
+            chosen = chosen & (self.split == SPLITS.index(split))
+        both = chosen & (self.decided >= 0)
+        steps = np.abs(self.decided[both].astype(np.int64) - self.gold[both])
+        return len(steps), int(chosen.sum()), float(steps.sum() / len(steps)) if len(steps) else None
+
     @property
     def labeled(self) -> Any:
         """Which items have a label [N]."""

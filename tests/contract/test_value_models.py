@@ -33,7 +33,7 @@ def new(name: str) -> Any:
 
 
 def degenerate(kind: str) -> dict[str, Answers]:
-    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn")}[kind]
+    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn"), "ranking": (("a", "ç"), ("ç", "a", "b"))}[kind]
     return {
         "no items": answers(kind, [[], []]),
         "no voters": answers(kind, [], n_items=3),

@@ -163,11 +163,13 @@ def test_every_field_of_lineage_is_on_the_page() -> None:
 def test_every_field_of_analyze_is_on_the_page() -> None:
     from dataclasses import fields
 
+    from teachkit.label_models.bradley_terry import ContestantScore
     from teachkit.review import TaskAnalysis
     from teachkit.review.analyze import VoterRow
+    from teachkit.review.contestants import SideRow
 
     text = _page("commands/analyze")
-    for made_of in (TaskAnalysis, VoterRow):
+    for made_of in (TaskAnalysis, VoterRow, ContestantScore, SideRow):
         for field in fields(made_of):
             assert f"`{field.name}`" in text, field.name
 

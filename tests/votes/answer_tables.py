@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 NUMBERS = st.integers(-40, 40).map(lambda x: x / 4)
 TEXTS = st.sampled_from(["Köln", "köln ", "Koeln", "Bonn", "Bad Honnef", "bad-honnef", "東京", "?!", "a"])
-VALUES: dict[str, st.SearchStrategy[Any]] = {"number": NUMBERS, "text": TEXTS}
+ORDERS = st.lists(st.sampled_from(["a", "b", "ç", "東京"]), min_size=1, unique=True).map(tuple)
+VALUES: dict[str, st.SearchStrategy[Any]] = {"number": NUMBERS, "text": TEXTS, "ranking": ORDERS}
 
 
 @st.composite

@@ -74,10 +74,16 @@ def test_compiled_means_these_very_kernels_of_every_file(tmp_path: Path, monkeyp
     assert not jit.is_compiled()
     folder = jit.cache_folder()
     assert folder is not None
-    (folder / "patterns.f-1.py311.nbi").write_bytes(b"")
-    assert not jit.is_compiled()
-    (folder / "kernels.f-1.py311.nbi").write_bytes(b"")
+    for name in jit.COMMON:
+        assert not jit.is_compiled()
+        (folder / f"{Path(name).stem}.f-1.py311.nbi").write_bytes(b"")
     assert jit.is_compiled()
+    assert not jit.is_compiled("label_models/ranking_kernels.py")
+    (folder / "ranking_kernels.f-1.py311.nbi").write_bytes(b"")
+    assert jit.is_compiled("label_models/ranking_kernels.py")
+    (folder / "kernels.f-1.py311.nbi").unlink()
+    assert not jit.is_compiled("label_models/ranking_kernels.py")
+    assert jit.is_compiled("label_models/ranking_kernels.py", common=False)
 
 
 def test_every_file_with_kernels_counts_for_the_cache() -> None:

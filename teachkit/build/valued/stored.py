@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.stored_votes import Cast, annotation_rows, voter_of
+from teachkit.build.valued.candidates import of_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ def cast_answers(
     people, nodes = people_answers(run, annotations, names, task)
     kinds = {**dict(zip(names, voters, strict=True)), **nodes}
     policies = {voter: abstain[node_id] for voter, node_id in kinds.items()}
-    return Cast((Answers.joined(functions, people) if people.voters else functions,), policies, kinds)
+    found = Answers.joined(functions, people) if people.voters else functions
+    return Cast((of_candidates(run, task, found, kinds),), policies, kinds)
 
 
 def items_of(run: Executor, task: TaskInfo) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +11,12 @@ from teachkit.cli.output import count, format_option, interval, percent, print_j
 from teachkit.errors import BadOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from teachkit.cli.settings import Settings
     from teachkit.review import TaskAnalysis
     from teachkit.review.analyze import VoterRow
+    from teachkit.review.contestants import SideRow
     from teachkit.votes.calibration import PosteriorCalibration
 
 
@@ -64,6 +67,10 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
         _show_calibration(found.calibration)
     for sentence in found.doubts:
         click.echo(f"\ndoubt: {sentence}" if sentence is found.doubts[0] else f"doubt: {sentence}")
+    if found.scores:
+        _show_scores(found.scores, settings)
+    if found.sides:
+        _show_sides(found.sides, settings)
     _show_rest(found)
 
 
@@ -105,6 +112,42 @@ def _show_calibration(found: PosteriorCalibration) -> None:
     if filled:
         words = (f"{percent(b.mean)} -> {percent(b.share)} of {b.count}" for b in filled)
         click.echo("  said -> right: " + ", ".join(words))
+
+
+def _show_scores(scores: Sequence[Mapping[str, Any]], settings: Settings) -> None:
+    rows = [
+        [
+            score["contestant"],
+            f"{score['score']:+.2f}",
+            f"{score['low']:+.2f} to {score['high']:+.2f}",
+            f"{score['comparisons']:,}",
+            *(f"{score[name]:,.1f}" for name in ("wins", "losses", "ties")),
+        ]
+        for score in scores
+    ]
+    click.echo("\nscores, in log-odds to win against the mean\n")
+    head = ["contestant", "score", "95 %", "comparisons", "wins", "losses", "ties"]
+    print_table(head, rows, settings, numeric=[False] + [True] * 6)
+
+
+def _show_sides(sides: Sequence[SideRow], settings: Settings) -> None:
+    rows = [
+        [
+            row.voter,
+            f"{row.decided:,}",
+            percent(row.left),
+            interval(row.low, row.high),
+            f"{row.swapped:,}",
+            percent(row.swapped_left),
+            interval(row.swapped_low, row.swapped_high),
+            "" if row.left_bias is None else f"{row.left_bias:+.2f}",
+            "" if row.left_bias is None else f"{row.left_bias_low:+.2f} to {row.left_bias_high:+.2f}",
+        ]
+        for row in sides
+    ]
+    click.echo("\nhow often voters say that the left one is better\n")
+    head = ["voter", "decided", "left", "95 %", "in both orders", "left", "95 %", "bias", "95 %"]
+    print_table(head, rows, settings, numeric=[False] + [True] * 8)
 
 
 def _row(row: VoterRow, *, multi: bool) -> list[str]:

@@ -223,7 +223,12 @@ def _show(why: Explanation, settings: Settings) -> None:
 
 
 def _posterior(found: Any) -> str:
-    """Labels by their probability; of numbers mean, spread and interval; of other values those that were said."""
+    """Labels by their probability; of numbers mean, spread and interval; of other values those that were said.
+
+    Of an order its candidates with their scores.
+    """
+    if isinstance(found, list) and found and "candidate" in found[0]:
+        return ", ".join(f"{cell(one['candidate'])} {one['score']:+.2f}" for one in found)
     if isinstance(found, list):
         return ", ".join(f"{cell(one['label'])} {one['share']:.4f}" for one in found) or "nothing was said"
     if set(found) == {"mean", "sd", "low", "high"}:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from teachkit.votes.values.kind import ValueKind
 
-_PLACES = {"number": "teachkit.votes.values.number:Number", "text": "teachkit.votes.values.text:Text"}
+_PLACES = {
+    "number": "teachkit.votes.values.number:Number",
+    "text": "teachkit.votes.values.text:Text",
+    "ranking": "teachkit.votes.values.ranking:Ranking",
+}
 
 VALUED = tuple(_PLACES)
 """The kinds of task whose votes are values."""
