@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from teachkit.review.analyze_agreement import AgreementSection
     from teachkit.review.analyze_annotators import AnnotatorRow, AnnotatorsSection
     from teachkit.review.analyze_marginal import MarginalSection
-    from teachkit.review.analyze_pairs import PairsSection
+    from teachkit.review.analyze_pairs import PairRow, PairsSection
     from teachkit.review.analyze_slices import SlicesSection
 
 _MATRIX = 10
 """So many voters make a matrix that fits the screen; pairs of more are listed."""
 _LISTED = 15
+_ENOUGH = 10
 _SHOWN = 0.1
 """Dependence from here on is listed."""
 
@@ -50,11 +51,12 @@ def _heading(title: str, note: str) -> None:
 
 
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value * 100:+.1f}"
+    points = "" if value is None else f"{value * 100:+.1f}"
+    return "0.0" if points in ("+0.0", "-0.0") else points
 
 
 def _two(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def _matrix(names: Sequence[str], cell: Callable[[str, str], str], settings: Settings) -> None:
@@ -78,40 +80,45 @@ def _pairs(found: PairsSection, settings: Settings) -> None:
         click.echo("same answer, of the items on which both vote (how many)\n")
         _matrix(sorted(names), lambda a, b: cells.get((a, b), "–"), settings)
         click.echo("")
-    fights = sorted((r for r in found.pairs if r.conflicts), key=lambda r: -r.conflicts)[:_LISTED]
+    fights = sorted((r for r in found.pairs if r.conflicts), key=lambda r: -r.conflicts)[:5]
     if fights:
         click.echo("most conflicts\n")
-        head = ["", *(["about"] if None not in labels else []), "conflicts", "both vote", "same"]
-        rows = [
-            [f"{r.first}, {r.second}", *([r.label] if r.label is not None else []), f"{r.conflicts:,}"]
-            + [f"{r.shared:,}", percent(r.same)]
-            for r in fights[:5]
-        ]
-        print_table(head, rows, settings, numeric=[False] * (len(head) - 3) + [True] * 3)
+        _list(fights, "conflicts", lambda r: f"{r.conflicts:,}", settings)
         click.echo("")
     close = [r for r in found.pairs if (r.dependence or 0) >= _SHOWN]
     close.sort(key=lambda r: -(r.dependence or 0))
     if close:
         click.echo("dependent: they agree more than the labels explain (1: copies)\n")
-        head = ["", *(["about"] if None not in labels else []), "dependence", "both vote", "same"]
-        rows = [
-            [f"{r.first}, {r.second}", *([r.label] if r.label is not None else []), _two(r.dependence)]
-            + [f"{r.shared:,}", percent(r.same)]
-            for r in close[:_LISTED]
-        ]
-        print_table(head, rows, settings, numeric=[False] * (len(head) - 3) + [True] * 3)
+        _list(close[:_LISTED], "dependence", lambda r: _two(r.dependence), settings)
         if len(close) > _LISTED:
             click.echo(f"and {count(len(close) - _LISTED, 'more pair')}: see --format json")
     elif found.pairs:
         click.echo("no two voters agree more than the labels explain")
     elif not found.note:
         click.echo("no two voters share an item")
+    if found.redundant:
+        click.echo("")
+    said_of: set[tuple[str, str, str | None]] = set()
     for one in found.redundant:
+        if one.copy and (one.by, one.voter, one.label) in said_of:
+            continue  # the other way round, it stands there already
+        said_of.add((one.voter, one.by, one.label))
         about = f" about {one.label}" if one.label is not None else ""
         word = "copy" if one.copy else "redundant"
         said = f"{percent(one.repeated)} of the {one.votes:,} votes of {one.voter}{about}"
         back = ", and the other way round" if one.copy else ""
         click.echo(f"{word}: {said} are also votes of {one.by}{back}")
+
+
+def _list(pairs: Sequence[PairRow], figure: str, value: Callable[[PairRow], str], settings: Settings) -> None:
+    """A table of pairs with one figure of each."""
+    multi = any(row.label is not None for row in pairs)
+    head = ["", *(["about"] if multi else []), figure, "both vote", "same"]
+    rows = [
+        [f"{r.first}, {r.second}", *([r.label or ""] if multi else []), value(r), f"{r.shared:,}", percent(r.same)]
+        for r in pairs
+    ]
+    print_table(head, rows, settings, numeric=[False] * (len(head) - 3) + [True] * 3)
 
 
 # ---------------------------------------------------------------------------- agreement
@@ -140,18 +147,24 @@ def _agreement(found: AgreementSection, settings: Settings) -> None:
     weights = f", {found.weights} weights" if found.weights else ""
     if len(names) <= _MATRIX:
         cells = {
-            pair: f"{'undef.' if r.kappa is None else f'{r.kappa:.2f}'} ({r.units:,})"
+            pair: f"{_two(r.kappa) or 'undef.'} ({r.units:,})"
             for r in found.pairs
             for pair in ((r.first, r.second), (r.second, r.first))
         }
         click.echo(f"\nCohen's kappa of two voters{weights} (on how many items both vote)\n")
         _matrix(sorted(names), lambda a, b: cells.get((a, b), "–"), settings)
     else:
-        least = sorted((r for r in found.pairs if r.kappa is not None and r.units >= 10), key=lambda r: r.kappa or 0)
-        click.echo(f"\nCohen's kappa of two voters{weights}: the lowest on 10 items or more\n")
-        rows = [[f"{r.first}, {r.second}", _two(r.kappa), f"{r.units:,}", percent(r.same)] for r in least[:_LISTED]]
-        print_table(["", "kappa", "both vote", "same"], rows, settings, numeric=[False, True, True, True])
-        click.echo(f"\nall {len(found.pairs):,} pairs: --format json")
+        least = sorted((r for r in found.pairs if r.kappa and r.units >= _ENOUGH), key=lambda r: r.kappa or 0)
+        if least:
+            click.echo(f"\nCohen's kappa of two voters{weights}: the lowest on {_ENOUGH} items or more\n")
+            rows = [[f"{r.first}, {r.second}", _two(r.kappa), f"{r.units:,}", percent(r.same)] for r in least[:_LISTED]]
+            print_table(["", "kappa", "both vote", "same"], rows, settings, numeric=[False, True, True, True])
+        one_sided = sum(r.kappa == 0 or (r.kappa is None) for r in found.pairs)
+        said = f"all {count(len(found.pairs), 'pair')}: --format json"
+        if one_sided:
+            said += f"; of {one_sided:,} kappa says nothing, as one of the two always says the same there"
+        click.echo(f"\n{said}")
+        return
     reasons = sorted({r.reason for r in found.pairs if r.kappa is None})
     for reason in reasons:
         click.echo(f"undefined: {reason}")

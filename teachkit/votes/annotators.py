@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from teachkit.votes.intervals import wilson
+
 ENOUGH = 20
 """Judgments that it takes to call an annotator anything."""
 NOTHING = 0.05
@@ -51,10 +53,13 @@ def remarks(table: Any, labels: Any, score: float | None) -> list[str]:
     most = int(said.argmax())
     if said[most] == n and (true > 0).sum() > 1:
         return [f"always says {labels[most]}, whatever the label"]
-    expected = float((said * true).sum() / n)
+    expected = float((said * true).sum() / n**2)
     if score is not None and score < NOTHING:
         return ["spammer: its answers say nearly nothing of the label"]
-    if right < expected:
+    low, high = wilson(right, n) or (0.0, 1.0)
+    if low <= expected <= high:
+        return [f"right no more often than by chance ({right / n:.0%}, by chance {expected:.0%})"]
+    if right / n < expected:
         return ["right less often than by chance: labels mixed up?"]
     spread = np.sqrt(np.maximum(counts.sum() * true / n * (1 - true / n), 1.0))
     lean = (said - true) / spread

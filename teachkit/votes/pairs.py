@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from teachkit.votes.agreement import Agreement, kappa_of_table
+from teachkit.votes.agreement import NO_UNIT, Agreement, kappa_of_table
 from teachkit.votes.jit import jit
 
 if TYPE_CHECKING:
@@ -57,6 +57,23 @@ def pair_tables(votes: Votes, voters: Sequence[int] | None = None) -> PairTables
     tables = np.zeros((len(chosen), len(chosen), votes.n_labels, votes.n_labels), dtype=np.int64)
     _fill(votes.indptr, votes.voter, votes.code, votes.counts, place, tables)
     return PairTables(chosen, tables, total[chosen].astype(np.int64))
+
+
+def mean_kappa(votes: Votes, *, weights: str | None = None) -> Agreement:
+    """Cohen's kappa of all pairs of voters, the mean weighted by the units that they share (after Light 1971).
+
+    ``n`` is the number of units with two votes; pairs whose kappa is undefined do not count.
+    """
+    tables, total, weight, reason = pair_tables(votes), 0.0, 0, NO_UNIT
+    for u in range(len(tables.chosen)):
+        for v in range(u):
+            found = tables.kappa(u, v, weights=weights)
+            if found.value is not None:
+                total, weight = total + found.value * found.n, weight + found.n
+            elif found.n:
+                reason = found.reason
+    units = int(votes.counts[votes.votes_per_pattern >= 2].sum())
+    return Agreement(total / weight, units) if weight else Agreement(None, units, reason=reason)
 
 
 @jit
