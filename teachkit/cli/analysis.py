@@ -30,24 +30,26 @@ _SHOWN = 0.1
 def show_sections(found: TaskAnalysis, settings: Settings) -> None:
     """Write the sections that were asked for."""
     if found.pairs is not None:
-        _heading("pairs of voters", found.pairs.note)
+        _heading("pairs of voters", found.pairs.note, something=bool(found.pairs.pairs or not found.pairs.note))
         _pairs(found.pairs, settings)
     if found.agreement is not None:
-        _heading("agreement beyond chance (1: perfect, 0: as by chance)", found.agreement.note)
+        title = "agreement beyond chance (1: perfect, 0: as by chance)"
+        _heading(title, found.agreement.note, something=bool(found.agreement.coefficients))
         _agreement(found.agreement, settings)
     if found.annotators is not None:
-        _heading("annotators", found.annotators.note)
+        _heading("annotators", found.annotators.note, something=bool(found.annotators.annotators))
         _annotators(found.annotators, settings)
     if found.marginal is not None:
-        _heading("what each voter adds to the others", found.marginal.note)
+        title = "what each voter adds to the others"
+        _heading(title, found.marginal.note, something=found.marginal.coverage is not None)
         _marginal(found.marginal, settings)
     if found.slices is not None:
-        _heading("slices", found.slices.note)
+        _heading("slices", found.slices.note, something=bool(found.slices.slices))
         _slices(found.slices, settings)
 
 
-def _heading(title: str, note: str) -> None:
-    click.echo(f"\n{title}" + (f": {note}" if note else "") + "\n")
+def _heading(title: str, note: str, *, something: bool) -> None:
+    click.echo(f"\n{title}" + (f": {note}" if note else "") + ("\n" if something else ""))
 
 
 def _signed(value: float | None) -> str:

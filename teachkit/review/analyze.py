@@ -141,6 +141,10 @@ def analyze_task(work: Workspace, name: str, ask: Ask | None = None) -> TaskAnal
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
     ask = ask or Ask()
     check_gold_name(ask.gold)
+    for section in ask.sections:
+        if section not in SECTIONS:
+            advice = f"write some of: {listing(SECTIONS)}"
+            raise BadOption(None, option="sections", problem=f"'{section}' is no section", advice=advice)
     with looking_at(work) as run:
         return _analyze(work, run, work.graph.tasks[name], ask)
 

@@ -69,7 +69,7 @@ def marginal_section(
     truth = codes[chosen].ravel()
     base = _figures(task, whole, truth)
     rows = [_row(task, name, whole, other, truth, base) for name, other in gone]
-    rows.sort(key=lambda r: (-(r.accuracy or 0), -r.coverage, r.voter))
+    rows.sort(key=lambda r: (-(r.accuracy or 0), -r.coverage, -r.moved, r.voter))
     note = f"the {MOST} voters with most votes" if len(gone) < len(set(_leavers(cast).values())) else ""
     return MarginalSection(*base, int((truth >= 0).sum()), rows, note)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from teachkit import Project
+from teachkit.errors import BadOption
 from teachkit.votes import Votes
 from teachkit.votes.agreement import cohen_kappa, krippendorff_alpha
 from teachkit.votes.annotators import remarks, spammer_score
@@ -379,3 +381,47 @@ def test_what_is_of_one_task_needs_it(tmp_path: Path, option: str) -> None:
     other = FILES["tasks/art.yml"].replace("name: art", "name: another")
     two = Sandbox(tmp_path / "two", {**FILES, "tasks/another.yml": other})
     assert "it needs a TASK" in two("analyze", option, "x", code=2).err
+
+
+def test_a_section_that_is_not_there_is_refused(zoo: Sandbox) -> None:
+    with pytest.raises(BadOption, match="'pear' is no section"):
+        Project.load(zoo.root).analyze("art", sections=["pear"])
+
+
+# ---------------------------------------------------------------------------- agreement as a test
+
+
+@pytest.mark.parametrize(
+    ("test", "status", "message"),
+    [
+        ("{min: 0.9}", "failed", "agreement 0.4"),
+        ("{min: 0.3}", "passed", "(krippendorff) on 118 items judged by two or more; at least 0.3 wanted"),
+        ("{min: 0.9, severity: warn}", "warned", "agreement 0.4"),
+        ("{min: 0.3, coefficient: cohen}", "passed", "(cohen) on 118 items"),
+        ("{max: 1, of: voters}", "passed", "(krippendorff) on 120 items voted on by two or more"),
+    ],
+)
+def test_agreement_is_a_test(zoo: Sandbox, test: str, status: str, message: str) -> None:
+    model = FILES["label_models/art.yml"].replace("task: art}", f"task: art, tests: [{{agreement: {test}}}]}}", 1)
+    with zoo.changed({"label_models/art.yml": model}):
+        zoo("test", "-q", "--select", "arts", code=int(status == "failed"))
+        found = zoo.result("test.arts.agreement")
+    assert found["status"] == status
+    assert message in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"), [("", "failed"), (", undefined: pass", "passed"), (", severity: warn", "warned")]
+)
+def test_what_cannot_be_worked_out_fails_unless_it_may(tmp_path: Path, more: str, status: str) -> None:
+    model = FILES["label_models/art.yml"].replace(
+        "task: art}", f"task: art, tests: [{{agreement: {{min: 0.1{more}}}}}]}}", 1
+    )
+    alone = "item,label,annotator\nk0,hund,solo\n"
+    zoo = Sandbox(tmp_path / "zoo", {**FILES, "label_models/art.yml": model, "annotations/art/crowd.csv": alone})
+    zoo("build", "-q", code=int(status == "failed"))
+    found = zoo.result("test.arts.agreement")
+    assert found["status"] == status
+    assert (
+        "agreement undefined (krippendorff): no item is judged by two or more; at least 0.1 wanted" in found["message"]
+    )
