@@ -173,7 +173,8 @@ def _graded(agreed: Any, shared: Any, votes: Any, one_sided: Any, out: Any) -> N
                     up += weight * kappa[u, v] * reliable[v]
                     down += weight * reliable[v] * reliable[v]
             found[u] = min(max(up / down, 0.02), RELIABLE) if down > 1e-9 else 0.5
-        reliable[:] = found
+        for u in range(size):
+            reliable[u] = found[u]  # element by element: a slice would have its error message compiled, for seconds
         for u in range(size):
             for v in range(size):
                 if kappa[u, v] != 0.0 or low[u, v] != 0.0:
