@@ -70,8 +70,7 @@ class Answers:
             if len(array) and (array.min() < 0 or array.max() >= size):
                 raise ValueError(f"{what} are not within 0..{size - 1}")
         if not isinstance(value, np.ndarray):
-            given, value = value, about.empty(len(value))
-            value[:] = given
+            value = about.made(value)
         order = np.lexsort((np.arange(len(items)), who, items))
         order = order[~about.missing(value)[order]]
         if len(order):

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from teachkit.votes.values.kind import ValueKind
 
-_PLACES = {"number": "teachkit.votes.values.number:Number", "text": "teachkit.votes.values.text:Text"}
+_PLACES = {
+    "number": "teachkit.votes.values.number:Number",
+    "text": "teachkit.votes.values.text:Text",
+    "span": "teachkit.votes.values.span:Span",
+}
 
 VALUED = tuple(_PLACES)
 """The kinds of task whose votes are values."""
 
-WITH_LABELS: tuple[str, ...] = ()
+WITH_LABELS: tuple[str, ...] = ("span",)
 """Those of them whose answers are made of labels, which the task names."""
 
 __all__ = ["VALUED", "WITH_LABELS", "NotAnAnswer", "value_kind"]

@@ -37,6 +37,9 @@ class ValueKind:
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     """Those of ``metrics`` that are errors."""
 
+    within_text: ClassVar[bool] = False
+    """Whether an answer holds offsets in the task's text."""
+
     @property
     def arrow_type(self) -> pa.DataType:
         """The type of an answer."""
@@ -76,6 +79,13 @@ class ValueKind:
             except NotAnAnswer as error:
                 raise NotAnAnswer(error.problem, error.advice, row) from error
         return self.array(answers) if answers else pa.array([], self.arrow_type)
+
+    def within(self, values: Any, lengths: Sequence[int | None]) -> None:
+        """Refuse answers [N] with offsets beyond the texts, which have so many characters [N].
+
+        Raises:
+            NotAnAnswer: an answer has one; ``row`` says which.
+        """
 
     def schema(self, labels: Sequence[str] = ()) -> dict[str, Any]:
         """The JSON Schema of an answer, as prompts ask for it."""
