@@ -307,6 +307,8 @@ class _Compiler:
             named.append((("gold", "column"), task.gold.column))
             for value, label in (task.gold.values or {}).items():
                 known_label(label, task.label_names, task.name, definition.at("gold", "values", value))
+        if task.kind == "span":
+            named.append((("text",), task.text))
         split_column = task.splits.column if isinstance(task.splits, ColumnSplits) else None
         if split_column:
             named.append((("splits", "column"), split_column))
@@ -328,6 +330,7 @@ class _Compiler:
             task.description,
             {label.name: label.description for label in task.labels if not isinstance(label, str)},
             tuple(task.tags),
+            fold(task.text) if task.kind == "span" else None,
         )
 
     def reference(self, text: str, where: Where) -> str:

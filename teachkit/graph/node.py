@@ -49,6 +49,8 @@ class TaskInfo:
     description: str = ""
     label_descriptions: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    text: str | None = None
+    """The column that answers hold offsets in, where they hold any."""
 
     @property
     def multi(self) -> bool:
@@ -68,7 +70,9 @@ class TaskInfo:
     @property
     def meaning(self) -> Any:
         """The kind, as part of what depends on it: of values with the version by which they are read."""
-        return self.kind if self.coded else [self.kind, self.answers.version]
+        if self.coded:
+            return self.kind
+        return [self.kind, self.answers.version, *([self.text] if self.text else [])]
 
     @property
     def answers(self) -> ValueKind:

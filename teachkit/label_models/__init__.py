@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.auto import Auto
     from teachkit.label_models.averages import Mean, Median
     from teachkit.label_models.base import LabelModel
+    from teachkit.label_models.candidate_spans import CandidateSpans
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.glad import Glad
@@ -43,6 +44,7 @@ class Algorithm:
 
 
 _NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
+_SPAN = Algorithm(kinds=("span",))
 
 ALGORITHMS = {
     "auto": Algorithm(),
@@ -63,6 +65,7 @@ ALGORITHMS = {
     "median": _NUMBER,
     "medoid": _TEXT,
     "normalised_majority": _TEXT,
+    "candidate_spans": _SPAN,
 }
 
 DEFAULTS = {
@@ -72,6 +75,7 @@ DEFAULTS = {
     "pairwise": "auto",
     "number": "gaussian",
     "text": "medoid",
+    "span": "candidate_spans",
 }
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
@@ -81,6 +85,7 @@ __all__ = [
     "DEFAULTS",
     "Algorithm",
     "Auto",
+    "CandidateSpans",
     "DawidSkene",
     "Gaussian",
     "Glad",
@@ -109,6 +114,7 @@ __getattr__ = lazy_names(
         "auto": ("Auto",),
         "averages": ("Mean", "Median"),
         "base": ("LabelModel",),
+        "candidate_spans": ("CandidateSpans",),
         "dawid_skene": ("DawidSkene",),
         "gaussian": ("Gaussian",),
         "glad": ("Glad",),

@@ -203,7 +203,7 @@ class Task(Model):
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice", "number", "text"] = "choice"
+    kind: Literal["choice", "multichoice", "number", "text", "span"] = "choice"
     labels: list[str | Label] = Field(
         default=[],
         min_length=1,
@@ -212,6 +212,7 @@ class Task(Model):
     )
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
+    text: str = Field(default="text", description="The column that spans are of; offsets count its code points.")
     show: Strings = []
     guideline: str | None = Field(default=None, description="A Markdown file beside this one.")
     gold: Gold | None = None
@@ -240,6 +241,10 @@ class Task(Model):
                 raise ValueError(f"gold of a task of the kind '{self.kind}' is read as it stands: it has no 'values'")
         elif not self.labels:
             raise ValueError("it needs 'labels'")
+        if self.kind != "span" and "text" in self.model_fields_set:
+            raise ValueError(f"'text' is for tasks of the kind 'span', not '{self.kind}'")
+        if self.kind == "span" and self.gold is not None and self.gold.values is not None:
+            raise ValueError("gold of a task of the kind 'span' is read as it stands: it has no 'values'")
         if self.kind == "choice" and len(self.labels) < 2:
             raise ValueError("a choice needs two labels or more")
         return self
