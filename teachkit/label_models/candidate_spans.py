@@ -1,4 +1,4 @@
-"""Dawid–Skene over the spans that anybody proposes: each is a question, whether it is right, to all who could see it."""
+"""Dawid–Skene over the spans that anybody proposes: of each it asks whether it is right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO, YES = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """All different proposed spans of all items as the items of a binary task; ``places`` [N] says how many each has."""
+    """All different proposed spans, each an item of a binary task: of which item (``items``) it is which place."""
 
     votes: Votes
     items: Any

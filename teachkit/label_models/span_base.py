@@ -1,4 +1,4 @@
-"""What label models of spans share: the spans that anybody proposes, and how an answer is made of their probabilities."""
+"""What label models of spans share: the proposed spans, and how an answer is made of their probabilities."""
 
 from __future__ import annotations
 

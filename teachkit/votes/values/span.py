@@ -11,6 +11,7 @@ of their spans.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -73,7 +74,7 @@ class Span(ValueKind):
         if isinstance(found, dict) or not isinstance(found, list | tuple):
             raise NotAnAnswer(f"is {_kind_of(found)}, which is not a list of spans", _WRITE)
         spans = sorted({_span(one, labels) for one in found})
-        for (start, end, label), after in zip(spans, spans[1:], strict=False):
+        for (start, end, label), after in pairwise(spans):
             if after[0] < end:
                 problem = f"has spans that overlap: {_place((start, end, label))} and {_place(after)}"
                 raise NotAnAnswer(problem, "keep one of them: the spans of an answer do not overlap")
@@ -149,7 +150,7 @@ class Span(ValueKind):
     def summary(self, decided: Any) -> Mapping[str, float | None]:
         """How many spans there are, of each label too, and how many characters one has in the mean."""
         spans = [span for answer in decided if answer for span in answer]
-        counted = {name: 0.0 for name in sorted({label for _, _, label in spans})}
+        counted = dict.fromkeys(sorted({label for _, _, label in spans}), 0.0)
         for _, _, label in spans:
             counted[label] += 1
         length = sum(end - start for start, end, _ in spans) / len(spans) if spans else None
