@@ -36,6 +36,7 @@ TABLE: dict[str, dict[str, str]] = {
         "median": "teachkit.label_models.averages:Median",
         "medoid": "teachkit.label_models.medoid:Medoid",
         "normalised_majority": "teachkit.label_models.normalised_majority:NormalisedMajority",
+        "candidate_spans": "teachkit.label_models.candidate_spans:CandidateSpans",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",
@@ -53,6 +54,7 @@ TABLE: dict[str, dict[str, str]] = {
         "within": "teachkit.checks.values:Within",
         "exact_match": "teachkit.checks.values:ExactMatch",
         "token_f1": "teachkit.checks.values:TokenF1",
+        "span_f1": "teachkit.checks.values:SpanF1",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",

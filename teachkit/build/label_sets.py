@@ -54,7 +54,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    if task.coded:
+    if task.coded or task.text:  # a span is right or not: a choice
         _say_if_compiling(run)
     with fitting(run, node):
         votes, models, gold = fit(run, node)

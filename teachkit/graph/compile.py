@@ -386,6 +386,9 @@ class _Compiler:
                 raise DuplicateName(voter.where, kind="voter", name=voter.name, other=other.where)
         canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.meaning}
         name = voter.name if voter.kind == "enrichment" else f"{task.name}.{voter.name}"
+        reads = dict(voter.reads)
+        if task.text and voter.kind in ("lf", "annotations") and (columns := reads.get(task.dataset, ())) is not None:
+            reads[task.dataset] = (*dict.fromkeys((*columns, task.text)),)  # offsets are checked against it
         self.add(
             Node(
                 f"{voter.kind}.{name}",
@@ -394,8 +397,8 @@ class _Compiler:
                 voter.where,
                 voter.spec,
                 canonical,
-                tuple(voter.reads),
-                voter.reads,
+                tuple(reads),
+                reads,
                 voter.columns,
                 voter.lineage,
                 task.name,

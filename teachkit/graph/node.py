@@ -79,6 +79,16 @@ class TaskInfo:
         """What is known of the task's answers, which are values."""
         return value_kind(self.kind)
 
+    def silence(self, *, looks_at_all: bool) -> str:
+        """What it says of an item that a voter is silent, where nothing else is declared.
+
+        Args:
+            looks_at_all: Whether it is a person or a prompt. Who marks places of a text and reads all of it says no
+                where it marks none; a rule that marks places knows a few words. Of one label for an item it is the
+                other way round: a rule looks at every item, people at those that they are shown.
+        """
+        return "informative" if looks_at_all == (self.text is not None) else "at_random"
+
     @property
     def secret_columns(self) -> tuple[str, ...]:
         """The columns of the dataset that hold answers: no voter may read them."""

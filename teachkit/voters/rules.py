@@ -90,6 +90,14 @@ def check_group(pattern: str, group: int) -> str | None:
     return f"there is no group {group} in this regular expression"
 
 
+def matches_nothing(pattern: str) -> bool:
+    """Whether a pattern that RE2 takes matches the empty text."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        return bool(connection.execute("select regexp_matches('', ?)", [pattern]).fetchall()[0][0])
+
+
 def _problem(sql: str, values: list[str]) -> str | None:
     import duckdb
 

@@ -21,6 +21,9 @@ from teachkit.voters.rules import SPACE, WORD, Rule, class_end, escape, marked_w
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MARKING = 1
+"""Raised when the same rule marks other places."""
+
 _BEGIN, _END, _EDGE = "\x02", "\x03", "\x01"
 _MARKS = _EDGE + _BEGIN + _END
 _FLAGS = re.compile(r"\(\?[a-zA-Z-]+\)")

@@ -81,10 +81,10 @@ class Span(ValueKind):
         return tuple(spans)
 
     def takes(self, sql_type: str) -> bool:
-        """Lists of structs or lists, and texts that are JSON."""
+        """Lists of structs, and texts that are JSON."""
         if sql_type in ("VARCHAR", "JSON", '"NULL"', "INTEGER[]", '"NULL"[]'):
-            return True  # what [] and NULL are of themselves
-        return sql_type.endswith("]") and (sql_type.startswith("STRUCT") or sql_type.endswith("[][]"))
+            return True  # the last three are what NULL and [] are of themselves
+        return sql_type.endswith("]") and sql_type.startswith(("STRUCT", "TUPLE"))
 
     def within(self, values: Any, lengths: Sequence[int | None]) -> None:
         """Refuse spans that end after the text does; a text that is NULL has none.
