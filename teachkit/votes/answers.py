@@ -123,10 +123,5 @@ class Answers:
 
     @property
     def conflicting(self) -> Any:
-        """Whether the answers on an item are not all the same [N]."""
-        found = np.zeros(self.n_items, dtype=bool)
-        if len(self.item):
-            starts = self.starts
-            first = self.value[starts[self.item]]
-            found[self.item[~self.of.same(self.value, first)]] = True
-        return found
+        """Whether the answers on an item contradict each other [N]."""
+        return self.of.conflicting(self.value, self.starts)

@@ -33,7 +33,8 @@ def new(name: str) -> Any:
 
 
 def degenerate(kind: str) -> dict[str, Answers]:
-    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn")}[kind]
+    spans = (((0, 4, "a"),), ((2, 6, "ü"), (7, 9, "a")))
+    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn"), "span": spans}[kind]
     return {
         "no items": answers(kind, [[], []]),
         "no voters": answers(kind, [], n_items=3),

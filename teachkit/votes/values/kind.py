@@ -141,6 +141,17 @@ class ValueKind:
         """Whether answers [M] are the same as others [M], as conflicts and changes of labels count it."""
         return np.array([a == b for a, b in zip(one, other, strict=True)], dtype=bool)
 
+    def conflicting(self, values: Any, starts: Any) -> Any:
+        """Whether the answers on an item contradict each other [N]: here, if they are not all the same.
+
+        Those of item i are ``values[starts[i] : starts[i + 1]]``.
+        """
+        found = np.zeros(len(starts) - 1, dtype=bool)
+        if len(values):
+            item = np.repeat(np.arange(len(found)), np.diff(starts))
+            found[item[~self.same(values, values[starts[item]])]] = True
+        return found
+
     def distance(self, one: Any, other: Any) -> Any:
         """How far answers [M] are from others [M]: 0 where they are the same."""
         raise TypeError(f"{type(self).__name__} does not define distance")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from teachkit.votes.intervals import wilson
-from teachkit.votes.values import NotAnAnswer
+from teachkit.votes.values import NotAnAnswer, shown_spans
 from teachkit.votes.values.kind import ValueKind
 
 if TYPE_CHECKING:
@@ -125,7 +125,19 @@ class Span(ValueKind):
 
     def show(self, value: Any) -> str:
         """Places and labels."""
-        return ", ".join(_place(span) for span in value) or "no spans"
+        return shown_spans(value)
+
+    def conflicting(self, values: Any, starts: Any) -> Any:
+        """Whether on an item a span overlaps another that is not the same, or some mark places and others say none."""
+        found = np.zeros(len(starts) - 1, dtype=bool)
+        bounds = starts.tolist()
+        for item, (first, end) in enumerate(pairwise(bounds)):
+            if end - first > 1:
+                said = values[first:end]
+                places = sorted({span for spans in said for span in spans})
+                none = any(not spans for spans in said)
+                found[item] = bool(places and none) or any(b[0] < a[1] for a, b in pairwise(places))
+        return found
 
     # -- how good
 
