@@ -37,6 +37,7 @@ TABLE: dict[str, dict[str, str]] = {
         "medoid": "teachkit.label_models.medoid:Medoid",
         "normalised_majority": "teachkit.label_models.normalised_majority:NormalisedMajority",
         "candidate_spans": "teachkit.label_models.candidate_spans:CandidateSpans",
+        "hmm": "teachkit.label_models.hmm:Hmm",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",

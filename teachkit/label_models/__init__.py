@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.glad import Glad
+    from teachkit.label_models.hmm import Hmm
     from teachkit.label_models.kos import Kos
     from teachkit.label_models.mace import Mace
     from teachkit.label_models.majority import Majority
@@ -66,6 +67,7 @@ ALGORITHMS = {
     "medoid": _TEXT,
     "normalised_majority": _TEXT,
     "candidate_spans": _SPAN,
+    "hmm": _SPAN,
 }
 
 DEFAULTS = {
@@ -89,6 +91,7 @@ __all__ = [
     "DawidSkene",
     "Gaussian",
     "Glad",
+    "Hmm",
     "Kos",
     "LabelModel",
     "Mace",
@@ -118,6 +121,7 @@ __getattr__ = lazy_names(
         "dawid_skene": ("DawidSkene",),
         "gaussian": ("Gaussian",),
         "glad": ("Glad",),
+        "hmm": ("Hmm",),
         "kos": ("Kos",),
         "mace": ("Mace",),
         "majority": ("Majority",),

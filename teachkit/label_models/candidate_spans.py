@@ -105,12 +105,12 @@ class CandidateSpans(SpanModel):
                 found.append((who, NO))
         return found
 
-    def _probabilities(self, answers: Answers) -> dict[int, list[float]]:
+    def _probabilities(self, answers: Answers) -> dict[int, list[tuple[Place, float]]]:
         units = self._units(answers)
-        found: dict[int, list[float]] = {one: [] for one in np.flatnonzero(answers.votes_per_item).tolist()}
+        found: dict[int, list[tuple[Place, float]]] = {i: [] for i in np.flatnonzero(answers.votes_per_item).tolist()}
         sure = self.binary_.predict_proba(units.votes)[:, YES] if units.places else []
-        for item, p in zip(units.items, sure, strict=True):
-            found[item].append(float(p))
+        for item, place, p in zip(units.items, units.places, sure, strict=True):
+            found[item].append((place, float(p)))
         return found
 
     def _evidence(self, answers: Answers) -> dict[str, float]:

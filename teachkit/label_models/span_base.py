@@ -10,7 +10,6 @@ import numpy as np
 
 from teachkit.label_models.likelihood import policies_of
 from teachkit.label_models.value_base import Predicted, ValueModel, check_tie_policy
-from teachkit.votes.values.span import overlap_f1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,8 +67,8 @@ class SpanModel(ValueModel):
             raise ValueError(f"decode is one of {', '.join(DECODERS)}, not '{self.decode}'")
         self.informative_ = policies_of(abstain, answers.voters, "at_random") == "informative"
 
-    def _probabilities(self, answers: Answers) -> dict[int, list[float]]:
-        """Of each item the probability of each of its places."""
+    def _probabilities(self, answers: Answers) -> dict[int, list[tuple[Place, float]]]:
+        """Of each item that was answered the places that come into question, sorted, each with its probability."""
         raise TypeError(f"{type(self).__name__} does not define _probabilities")
 
     def _evidence(self, answers: Answers) -> dict[str, float]:
@@ -84,15 +83,11 @@ class SpanModel(ValueModel):
         confidence = np.full(answers.n_items, np.nan)
         posterior: list[list[dict[str, Any]]] = [[] for _ in range(answers.n_items)]
         found = self._probabilities(answers)
-        for one in proposals(answers):
-            sure = found[one.item]
-            label[one.item] = chosen = best_spans(one.places, sure, self.decode, ties=tie_policy == "first")
-            if one.places:
-                confidence[one.item] = _confidence(one.places, sure, chosen)
-            posterior[one.item] = [
-                {"start": s, "end": e, "label": name, "probability": p}
-                for (s, e, name), p in zip(one.places, sure, strict=True)
-            ]
+        for item, ranked in found.items():
+            label[item] = chosen = best_spans(ranked, self.decode, ties=tie_policy == "first")
+            if ranked:
+                confidence[item] = _confidence(ranked, chosen)
+            posterior[item] = [{"start": s, "end": e, "label": name, "probability": p} for (s, e, name), p in ranked]
         return Predicted(label, confidence, posterior)
 
     def contributions(self, answers: Answers, item: int) -> dict[str, float]:
@@ -127,10 +122,10 @@ class SpanModel(ValueModel):
         ]
 
 
-def best_spans(places: Sequence[Place], sure: Sequence[float], decode: str, *, ties: bool) -> tuple[Place, ...]:
+def best_spans(ranked: Sequence[tuple[Place, float]], decode: str, *, ties: bool) -> tuple[Place, ...]:
     """Spans without overlap whose worth is greatest; of equal ones those that end later are left out."""
     least = 0.5 - _TIE if ties else 0.5 + _TIE
-    chosen = sorted(((p[1], p[0], p[2], q) for p, q in zip(places, sure, strict=True) if q > least))
+    chosen = sorted((end, start, name, q) for (start, end, name), q in ranked if q > least)
     ends = [one[0] for one in chosen]
     worth = [0.0]
     before = [bisect_right(ends, start, hi=i) for i, (_, start, _, _) in enumerate(chosen)]
@@ -154,10 +149,10 @@ def _worth(sure: float, decode: str) -> float:
     return max(float(np.log(inside) - np.log1p(-inside)), _SURE)
 
 
-def _confidence(places: Sequence[Place], sure: Sequence[float], chosen: Sequence[Place]) -> float:
+def _confidence(ranked: Sequence[tuple[Place, float]], chosen: Sequence[Place]) -> float:
     inside = set(chosen)
     found = [1.0]
-    for place, p in zip(places, sure, strict=True):
+    for place, p in ranked:
         if place in inside:
             found.append(p)
         elif not any(overlap(place, other) for other in chosen):
@@ -168,8 +163,3 @@ def _confidence(places: Sequence[Place], sure: Sequence[float], chosen: Sequence
 def overlap(one: Place, other: Place) -> bool:
     """Whether two spans share a character."""
     return one[0] < other[1] and other[0] < one[1]
-
-
-def agreement(spans: Sequence[Place], label: Sequence[Place]) -> float:
-    """F1 of what a voter marked against the label."""
-    return overlap_f1(spans, label)
