@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from teachkit.votes.answers import Answers
 
 NO, YES = 0, 1
+NOWHERE = (-1, -1, "")
+"""A place that somebody could have marked by mistake, and nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,14 @@ class CandidateSpans(SpanModel):
     a name has seen that something is there, and knows nothing of how far it reaches, as "cancer" does not speak
     against "breast cancer"; who marks the whole does speak against a part. All others abstain.
 
-    The model is that of choices: it learns how right the yes and the no of each voter are, shares the evidence of
-    voters that copy each other, and takes all units for independent given the truth; that spans of an item exclude
-    each other comes in when the answer is decoded.
+    The model is that of choices: it learns how right the yes and the no of each voter are, and takes all units for
+    independent given the truth. That spans of an item exclude each other comes in when the answer is decoded. It also makes votes
+    on neighbouring units depend on each other in all voters, so that copies are not looked for here.
+
+    A unit is there because somebody proposed it: of all places that could be marked by mistake those are missing that
+    nobody did mark. Taken for all there are, they would make marking a wrong place look frequent, and two who agree
+    little better than one. The fit is therefore given as many places that all readers of the item passed over as the
+    item has units: as if of places that somebody could mistake half are mistaken by somebody.
 
     Args:
         decode: What the spans of an answer have to have most of: ``log_odds`` (the most probable of all answers without
@@ -64,17 +71,24 @@ class CandidateSpans(SpanModel):
         """Learn how right each voter is; silence is at random where ``abstain`` says nothing else."""
         known = self._to_fit(answers, gold)
         self._policies(answers, abstain)
-        units = self._units(answers)
-        truth = [-1 if known[i] is None else int(p in known[i]) for i, p in zip(units.items, units.places, strict=True)]
-        self.binary_ = Auto(n_iter=self.n_iter, threads=self.threads)
+        units = self._units(answers, passed_over=True)
+        truth = [
+            -1 if known[i] is None or p is NOWHERE else int(p in known[i])
+            for i, p in zip(units.items, units.places, strict=True)
+        ]
+        self.binary_ = Auto(discount=False, n_iter=self.n_iter, threads=self.threads)
         self.binary_.fit(units.votes, gold=np.array(truth, dtype=np.int64), abstain="at_random")
         learned = [{"accuracy": found.accuracy} for found in self.binary_.voter_report()]
         self._learn(answers, known, learned)
         conflict = float(answers.conflicting.mean()) if answers.n_items else 0.0
-        self.diagnostics_ = {**self.binary_.diagnostics_, "candidates": len(units.places), "conflict_rate": conflict}
+        self.diagnostics_ = {
+            **self.binary_.diagnostics_,
+            "candidates": sum(place is not NOWHERE for place in units.places),
+            "conflict_rate": conflict,
+        }
         return self
 
-    def _units(self, answers: Answers) -> Units:
+    def _units(self, answers: Answers, *, passed_over: bool = False) -> Units:
         items: list[int] = []
         places: list[Place] = []
         unit, voter, code = [], [], []
@@ -86,6 +100,13 @@ class CandidateSpans(SpanModel):
                     code.append(said)
                 items.append(one.item)
                 places.append(place)
+            readers = [who for who in one.voters if self.informative_[who]] if passed_over else []
+            for _ in one.places if readers else ():
+                unit += [len(places)] * len(readers)
+                voter += readers
+                code += [NO] * len(readers)
+                items.append(one.item)
+                places.append(NOWHERE)
         votes = Votes.from_long(
             np.array(unit, dtype=np.int64),
             np.array(voter, dtype=np.int64),

@@ -103,13 +103,14 @@ class Hmm(SpanModel):
         size = len(answers.voters)
         folded = Counter((c.said, _states(c, known[c.item], self.labels_)) for c in self._chains(answers))
         chains = sorted(folded.items(), key=lambda pair: (pair[0][0], pair[0][1] or ()))
+        passed = self._passed_over(answers)
         self.rates_ = np.tile(RATES / RATES.sum(axis=1, keepdims=True), (size, 1, 1))
         self.moves_ = MOVES / MOVES.sum(axis=1, keepdims=True)
         self.share_ = np.full(len(self.labels_), 1.0 / max(1, len(self.labels_)))
         self.right_ = np.full(size, RIGHT_LABEL[0] / sum(RIGHT_LABEL))
         total, last, steps, change = max(1, sum(folded.values())), -np.inf, 0, np.inf
         while steps < self.n_iter and change > self.tolerance and chains:
-            likelihood = self._step(chains)
+            likelihood = self._step(chains, passed)
             change, last, steps = abs(likelihood - last) / total, likelihood, steps + 1
         self._learn(answers, known, [self._of_voter(v) for v in range(size)])
         conflict = float(answers.conflicting.mean()) if answers.n_items else 0.0
@@ -149,6 +150,17 @@ class Hmm(SpanModel):
             elif here is None and self.informative_[voter]:
                 found.append((voter, OUT, -1))
         return tuple(sorted(found))
+
+    def _passed_over(self, answers: Answers) -> Any:
+        """How often each voter whose silence counts passed over a piece that nobody marked [V].
+
+        As many are taken to be there as chains: see ``CandidateSpans``.
+        """
+        found = np.zeros(len(answers.voters))
+        for one in proposals(answers):
+            readers = [voter for voter in one.voters if self.informative_[voter]]
+            found[readers] += sum(1 for _ in _runs(one.places))
+        return found
 
     # -- the model
 
@@ -205,10 +217,11 @@ class Hmm(SpanModel):
             backward[t] = row / row.max()
         return forward, backward, emit, likelihood
 
-    def _step(self, chains: Sequence[tuple[tuple[tuple[Said, ...], Any], int]]) -> float:
+    def _step(self, chains: Sequence[tuple[tuple[tuple[Said, ...], Any], int]], passed: Any) -> float:
         """One step of Baum-Welch over different chains and how often each is there; the log-likelihood before it."""
         steps, several = self._steps(), len(self.labels_)
         rates, moves = np.tile(RATES, (len(self.rates_), 1, 1)) * self.strength, MOVES * self.strength
+        rates[:, OUT, OUT] += passed
         share = np.full(several, self.strength)
         right = np.tile(np.array(RIGHT_LABEL), (len(self.right_), 1)) * self.strength
         whole = 0.0
