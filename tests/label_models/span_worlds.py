@@ -91,7 +91,8 @@ def f1(found: Any, true: Any) -> float:
 
 WORLDS = {
     "rules, some know parts": [
-        Marker(0.5), Marker(0.6, narrow=0.5), Marker(0.4, narrow=0.9), Marker(0.3, invents=0.2), Marker(0.5, shifted=0.1)
+        Marker(0.5), Marker(0.6, narrow=0.5), Marker(0.4, narrow=0.9), Marker(0.3, invents=0.2),
+        Marker(0.5, shifted=0.1),
     ],
     "rules, one marks too much": [
         Marker(0.6), Marker(0.5), Marker(0.7, shifted=0.8), Marker(0.5, invents=0.1), Marker(0.4)
