@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.span_base import Place, Proposed, SpanModel, overlap, proposals
+from teachkit.label_models.span_base import Place, Proposed, Ranked, SpanModel, overlap, proposals
 from teachkit.label_models.value_base import check_at_least, sums
 
 if TYPE_CHECKING:
@@ -186,14 +186,15 @@ class CandidateSpans(SpanModel):
                 found.append((who, NO))
         return tuple(found)
 
-    def _probabilities(self, answers: Answers) -> dict[int, list[tuple[Place, float]]]:
-        found: dict[int, list[tuple[Place, float]]] = {one.item: [] for one in proposals(answers)}
-        kept = dict[Rivals, list[float]]()
+    def _probabilities(self, answers: Answers) -> dict[int, list[Ranked]]:
+        found: dict[int, list[Ranked]] = {one.item: [] for one in proposals(answers)}
+        kept = dict[Rivals, tuple[list[float], list[float]]]()
         odds = _log_odds(self.yes_)
         for item, places, rivals in self._rivals(answers):
             if rivals not in kept:
-                kept[rivals] = _marginals(rivals, [self._odds(said, odds) for said in rivals.said])
-            found[item] += zip(places, kept[rivals], strict=True)
+                own = [self._odds(said, odds) for said in rivals.said]
+                kept[rivals] = _marginals(rivals, own), [_sigmoid(one) for one in own]
+            found[item] += zip(places, *kept[rivals], strict=True)
         return {item: sorted(ranked) for item, ranked in found.items()}
 
     def _odds(self, said: Said, odds: Any) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.span_base import Place, Proposed, SpanModel, proposals
+from teachkit.label_models.span_base import Place, Proposed, Ranked, SpanModel, proposals
 from teachkit.label_models.value_base import check_at_least
 
 if TYPE_CHECKING:
@@ -255,8 +255,8 @@ class Hmm(SpanModel):
 
     # -- what it says
 
-    def _probabilities(self, answers: Answers) -> dict[int, list[tuple[Place, float]]]:
-        found: dict[int, list[tuple[Place, float]]] = {one.item: [] for one in proposals(answers)}
+    def _probabilities(self, answers: Answers) -> dict[int, list[Ranked]]:
+        found: dict[int, list[Ranked]] = {one.item: [] for one in proposals(answers)}
         proposed = {one.item: set(one.places) for one in proposals(answers)}
         steps, kept = self._steps(), dict[Any, Any]()
         for chain in self._chains(answers):
@@ -265,10 +265,10 @@ class Hmm(SpanModel):
             for (first, last, label), p in kept[chain.said].items():
                 place = (chain.ends[first], chain.ends[last + 1], self.labels_[label])
                 if p >= _SHOWN or place in proposed[chain.item]:
-                    found[chain.item].append((place, p))
+                    found[chain.item].append((place, p, p))
         for item, places in proposed.items():  # of labels that the fit never saw
-            there = {place for place, _ in found[item]}
-            found[item] = sorted([*found[item], *((place, 0.0) for place in places - there)])
+            there = {place for place, *_ in found[item]}
+            found[item] = sorted([*found[item], *((place, 0.0, 0.0) for place in places - there)])
         return found
 
     def _spans(self, said: Sequence[Said], steps: Any) -> dict[tuple[int, int, int], float]:

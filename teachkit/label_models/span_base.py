@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from teachkit.votes.answers import Answers
 
 Place = tuple[int, int, str]
+Ranked = tuple[Place, float, float]
+"""A place, its probability, and how probable it would be if nothing overlapped it: what a choice goes by."""
 
 DECODERS = ("probability", "log_odds")
 _TIE = 1e-9
@@ -46,9 +48,12 @@ def proposals(answers: Answers) -> Iterator[Proposed]:
 class SpanModel(ValueModel):
     """A model that gives every proposed span a probability, and decides an item by the best spans without overlap.
 
-    The label holds the spans with a probability above 1/2 whose sum of ``decode`` is greatest: of ``probability`` less
-    1/2, or of ``log_odds`` (dynamic programming over the ends: weighted interval scheduling). A span of exactly 1/2 is
-    in it under the tie policy ``first`` alone. An item that anybody answered has a label, be it one without spans.
+    The label holds spans without overlap whose sum of ``decode`` is greatest: of ``log_odds`` (the most probable of all
+    sets), or of ``probability`` less 1/2. What is summed is of a span as if no other overlapped it, so that of two
+    rivals the better one is in the label though neither has a probability above 1/2. Found by dynamic programming over
+    the ends (weighted interval scheduling). A span of exactly 1/2 is in it under the tie policy ``first`` alone; of
+    sets that are as good the one that ends first, and has the longer spans. An item that anybody answered has a label,
+    be it one without spans.
 
     Confidence is the least of the probabilities of the label's spans and, for spans that are left out though they
     overlap none of it, of 1 minus theirs; an item without proposals has none.
@@ -67,8 +72,8 @@ class SpanModel(ValueModel):
             raise ValueError(f"decode is one of {', '.join(DECODERS)}, not '{self.decode}'")
         self.informative_ = policies_of(abstain, answers.voters, "at_random") == "informative"
 
-    def _probabilities(self, answers: Answers) -> dict[int, list[tuple[Place, float]]]:
-        """Of each item that was answered the places that come into question, sorted, each with its probability."""
+    def _probabilities(self, answers: Answers) -> dict[int, list[Ranked]]:
+        """Of each item that was answered the places that come into question, sorted."""
         raise TypeError(f"{type(self).__name__} does not define _probabilities")
 
     def _evidence(self, answers: Answers) -> dict[str, float]:
@@ -87,7 +92,7 @@ class SpanModel(ValueModel):
             label[item] = chosen = best_spans(ranked, self.decode, ties=tie_policy == "first")
             if ranked:
                 confidence[item] = _confidence(ranked, chosen)
-            posterior[item] = [{"start": s, "end": e, "label": name, "probability": p} for (s, e, name), p in ranked]
+            posterior[item] = [{"start": s, "end": e, "label": name, "probability": p} for (s, e, name), p, _ in ranked]
         return Predicted(label, confidence, posterior)
 
     def contributions(self, answers: Answers, item: int) -> dict[str, float]:
@@ -122,10 +127,10 @@ class SpanModel(ValueModel):
         ]
 
 
-def best_spans(ranked: Sequence[tuple[Place, float]], decode: str, *, ties: bool) -> tuple[Place, ...]:
-    """Spans without overlap whose worth is greatest; of equal ones those that end later are left out."""
+def best_spans(ranked: Sequence[Ranked], decode: str, *, ties: bool) -> tuple[Place, ...]:
+    """Spans without overlap whose worth is greatest; of equal ones those that end first, and the longer, are taken."""
     least = 0.5 - _TIE if ties else 0.5 + _TIE
-    chosen = sorted((end, start, name, q) for (start, end, name), q in ranked if q > least)
+    chosen = sorted((end, start, name, q) for (start, end, name), _, q in ranked if q > least)
     ends = [one[0] for one in chosen]
     worth = [0.0]
     before = [bisect_right(ends, start, hi=i) for i, (_, start, _, _) in enumerate(chosen)]
@@ -133,7 +138,7 @@ def best_spans(ranked: Sequence[tuple[Place, float]], decode: str, *, ties: bool
         worth.append(max(worth[-1], worth[before[i]] + _worth(q, decode)))
     out, i = [], len(chosen)
     while i:
-        if worth[i] > worth[i - 1]:
+        if worth[i] > worth[i - 1] + _SURE / 2:
             end, start, name, _ = chosen[i - 1]
             out.append((start, end, name))
             i = before[i - 1]
@@ -149,10 +154,10 @@ def _worth(sure: float, decode: str) -> float:
     return max(float(np.log(inside) - np.log1p(-inside)), _SURE)
 
 
-def _confidence(ranked: Sequence[tuple[Place, float]], chosen: Sequence[Place]) -> float:
+def _confidence(ranked: Sequence[Ranked], chosen: Sequence[Place]) -> float:
     inside = set(chosen)
     found = [1.0]
-    for place, p in ranked:
+    for place, p, _ in ranked:
         if place in inside:
             found.append(p)
         elif not any(overlap(place, other) for other in chosen):
