@@ -194,7 +194,7 @@ def _spans_of_rows(sql: str, columns: Sequence[str], task: TaskInfo) -> str | No
         return None
     label = quote("label") if "label" in named else "null"
     key, parts = quote(task.key), f'"start" := {quote("start")}, "end" := {quote("end")}, "label" := {label}'
-    order = f"{quote('start')}, {quote('end')}, {label}"
+    order = ", ".join(quote(name) for name in ("start", "end", "label") if name in named)
     chosen = f"list(struct_pack({parts}) order by {order}) as spans"
     return f"select {key}, {chosen} from (\n{sql}\n) where {quote('start')} is not null group by {key}"
 
