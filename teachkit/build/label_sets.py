@@ -169,10 +169,11 @@ def fit(run: Executor, node: Node) -> tuple[Cast, list[Any], Gold | None]:
     votes = votes_of(run, node)
     wants_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
     gold = read_gold(run, run.graph.tasks[node.task or ""], node.spec.gold) if wants_gold else None
-    return votes, [_fit(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
+    return votes, [fit_votes(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
 
 
-def _fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
+def fit_votes(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
+    """The label model of a label set fitted to given votes; of multichoice that of one label (its code)."""
     spec: LabelSetSpec = node.spec
     task = run.graph.tasks[node.task or ""]
     config, votes = spec.config, cast.votes[label]

@@ -39,6 +39,7 @@ class Paths(Model):
     label_models: str = "label_models"
     exports: str = "exports"
     prompts: str = "prompts"
+    slices: str = "slices"
     recordings: str = Field(default="recordings", description="Recorded answers of prompts.")
     tests: str = "tests"
     macros: str = "macros"
