@@ -377,9 +377,8 @@ def test_a_prompt_quotes_what_it_marks(tmp_path: Path) -> None:
         (quotes, null) = schema["properties"]["label"]["anyOf"]
         assert null == {"type": "null"}
         assert quotes["items"]["properties"]["label"] == {"type": "string", "enum": ["drug", "place"]}
-        assert re.search(
-            "Such as \\[\\{'text': '.+', 'label': 'drug'\\}", server.seen[0].body["messages"][0]["content"]
-        )
+        shown = server.seen[0].body["messages"][0]["content"]
+        assert re.search('Such as \\[{"text": "[^"]+", "label": "drug"}', shown)
         found = votes(sandbox)
         assert found["n1"]["ask"] == [span(9, 18, "drug")]
         assert found["n2"]["ask"] is None
