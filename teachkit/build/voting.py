@@ -57,7 +57,7 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
         from teachkit.build.asking.prompts import what_it_reads
 
         more = what_it_reads(run, node)
-    columns = node.spec.columns if task.text is None else sorted({*node.spec.columns, task.text})
+    columns = [*node.spec.columns, *([task.text] if task.text else [])]
     return [digest(["votes", node.own, part_content(part, columns), *more]) for part in parts]
 
 

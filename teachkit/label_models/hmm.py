@@ -234,8 +234,8 @@ class Hmm(SpanModel):
             for t in range(len(said) - 1):
                 joint = forward[t][:, None] * steps * (emit[t + 1] * backward[t + 1])[None, :]
                 np.add.at(pairs, (kinds[:, None], kinds[None, :]), joint / np.cumsum(joint)[-1])
-            np.add.at(pairs, (OUT, kinds), sure[0])
-            np.add.at(pairs, (kinds, OUT), sure[-1])
+            np.add.at(pairs[OUT], kinds, sure[0])
+            np.add.at(pairs[:, OUT], kinds, sure[-1])
             moves += count * pairs
             share += count * sure[:, 1::2].sum(axis=0)
             state = np.stack([sure[:, 0], sure[:, 1::2].sum(axis=1), sure[:, 2::2].sum(axis=1)], axis=1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.build.spans import NOTES
+from tests.build.test_prompts import profiles
+from tests.llm.server import Server
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -340,3 +343,74 @@ def test_a_text_that_shrinks_makes_old_offsets_an_error(tmp_path: Path) -> None:
         "labeling function 'odd' gives an answer that has the span 13-22 drug, and the text has 5 characters" in failed
     )
     assert "'n5'" in failed
+
+
+# ---------------------------------------------------------------------------- prompts
+
+ASK = """
+---
+temperature: 0
+unvalidated: allow
+examples: {select: random, k: 1}
+output: {labels: task}
+---
+# system
+Quote drugs. {% for e in examples %}Such as {{ e.label }} in {{ e.note }}. {% endfor %}
+
+# user
+{{ item.note }}
+"""
+
+
+def quoting(body: dict[str, Any]) -> Any:
+    text = body["messages"][-1]["content"]
+    drugs = [{"text": word, "label": "drug"} for word in re.findall("(?i)aspirin|ibuprofen|zinc oxide", text)]
+    return {"label": drugs if "vitamin" not in text.lower() else None}
+
+
+def test_a_prompt_quotes_what_it_marks(tmp_path: Path) -> None:
+    with Server(answer=quoting) as server:
+        sandbox = Sandbox(tmp_path, NOTES)
+        sandbox.write({"profiles.yml": profiles(server.url), "prompts/found/ask.md": ASK})
+        sandbox.build()
+        schema = server.seen[0].body["response_format"]["json_schema"]["schema"]
+        (quotes, null) = schema["properties"]["label"]["anyOf"]
+        assert null == {"type": "null"}
+        assert quotes["items"]["properties"]["label"] == {"type": "string", "enum": ["drug", "place"]}
+        shown = server.seen[0].body["messages"][0]["content"]
+        assert re.search('Such as \\[{"text": "[^"]+", "label": "drug"}', shown)
+        found = votes(sandbox)
+        assert found["n1"]["ask"] == [span(9, 18, "drug")]
+        assert found["n2"]["ask"] is None
+        why = sandbox("lineage", "spans", "n1", "--format", "json").json
+        assert {v["voter"]: v["label"] for v in why["votes"]}["ask"] == [span(9, 18, "drug")]
+        tried = sandbox("try", "--prompt", "ask", "--limit", "4", "--format", "json").json["trials"][0]
+        assert tried["figures"]["precision"] == 1.0
+
+
+def test_a_quotation_that_does_not_stand_there_is_no_vote(tmp_path: Path) -> None:
+    with Server(answer=lambda body: {"label": [{"text": "paracetamol", "label": "drug"}]}) as server:
+        sandbox = Sandbox(tmp_path, NOTES)
+        sandbox.write({"profiles.yml": profiles(server.url), "prompts/found/ask.md": ASK})
+        failed = sandbox("build", code=1).all
+        assert "quotes 'paracetamol', which does not stand in the text" in failed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{{ item.note }}", "{{ item.code }}", "spans of task 'found' are of 'note', which the prompt does not show"),
+        ("temperature: 0", "redact: [email]", "places in a text that was redacted are other places"),
+        ("{select: random, k: 1}", "[{note: 'a b', label: [[0, 1, drug]]}]", "is no list of quotations"),
+        (
+            "{select: random, k: 1}",
+            "[{note: 'a b', label: [{text: c, label: drug}]}]",
+            "quotes 'c', which does not stand",
+        ),
+        ("{select: random, k: 1}", "[{note: 'a b', label: [{text: b, label: drugs}]}]", "did you mean 'drug'"),
+    ],
+)
+def test_prompts_that_cannot_mark_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    sandbox = Sandbox(tmp_path, NOTES)
+    sandbox.write({"profiles.yml": profiles("http://127.0.0.1:9"), "prompts/found/ask.md": ASK.replace(old, new)})
+    assert said.lower() in sandbox("compile", code=2).all.lower()

@@ -22,7 +22,7 @@ from tests.label_models.span_worlds import WORLDS, Marker, f1, world
 from tests.votes.answer_tables import PLACES, answers, tables
 from tests.votes.matrices import repeatable
 
-MODELS = (CandidateSpans, Hmm)
+MODELS: tuple[Any, ...] = (CandidateSpans, Hmm)
 
 
 def sets_without_overlap(places: list[Any]) -> list[tuple[int, ...]]:

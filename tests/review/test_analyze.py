@@ -106,3 +106,12 @@ def test_what_cannot_be_analyzed_is_said(zoo: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(NotBuilt):
         Project.load(fresh.root).analyze("kind")
     assert not (fresh.root / ".teachkit/objects").exists()
+
+
+def test_votes_on_rows_that_are_no_more_are_left_out(sandbox: Sandbox) -> None:
+    sandbox("build", "-q")
+    path = next(p for p in ("data/reviews.csv", "data/reviews.jsonl") if (sandbox.root / p).is_file())
+    lines = sandbox.read(path).rstrip("\n").split("\n")
+    sandbox.write({path: "\n".join(lines[:-1]).encode() + b"\n"})
+    sandbox("build", "-q", "--select", "+transform.reviews", code=None)
+    assert "not built, so left out: lf.mood." in sandbox("analyze", "mood").out

@@ -27,7 +27,7 @@ from tests.votes.matrices import matrices, repeatable
 DATA = os.environ.get("TEACHKIT_DATA")
 
 
-def theirs(matrix: Any, k: int, metric: str) -> float:
+def theirs(matrix: Any, k: int, metric: Any) -> float:
     values = np.where(matrix.T < 0, np.nan, matrix.T.astype(float))
     found = krippendorff.alpha(reliability_data=values, level_of_measurement=metric, value_domain=list(range(k)))
     return float(found)
@@ -101,7 +101,7 @@ def test_alpha_of_numbers_is_the_interval_alpha(given_: tuple[Any, int]) -> None
     columns = [np.where(matrix[:, v] < 0, np.nan, numbers[matrix[:, v]]) for v in range(matrix.shape[1])]
     answers = Answers.from_columns("number", [f"v{v}" for v in range(len(columns))], columns, len(matrix))
     found = alpha_of_numbers(answers)
-    expected = krippendorff_alpha(Votes.from_matrix(matrix, k), metric="interval", values=numbers)
+    expected = krippendorff_alpha(Votes.from_matrix(matrix, k), metric="interval", values=numbers.tolist())
     assert found.n == expected.n
     assert (found.value is None) == (expected.value is None)
     assert found.value is None or found.value == pytest.approx(expected.value)

@@ -168,3 +168,23 @@ def test_what_is_said_of_labels() -> None:
 )
 def test_which_sql_can_be_an_answer(sql_type: str, fits: bool) -> None:
     assert SPAN.takes(sql_type) is fits
+
+
+def test_quotations_are_found_in_their_order() -> None:
+    text = "é\u0301 aspirin 👩‍🚀 aspirin and zinc"
+    first, second = text.index("aspirin"), text.rindex("aspirin")
+
+    def quoted(*quotes: str) -> Any:
+        return SPAN.read_reply([{"text": q, "label": "drug"} for q in quotes], LABELS, text)
+
+    assert quoted("aspirin") == ((first, first + 7, "drug"),)
+    assert quoted("aspirin", "aspirin") == ((first, first + 7, "drug"), (second, second + 7, "drug"))
+    assert quoted("zinc", "aspirin") == ((first, first + 7, "drug"), (len(text) - 4, len(text), "drug"))
+    assert quoted() == ()
+    assert SPAN.read_reply(None, LABELS, text) is None
+    for wrong in (("zinc", "zinc"), ("Aspirin",), ("",), ("aspirin 👩‍🚀", "aspirin", "aspirin")):
+        with pytest.raises(NotAnAnswer) as caught:
+            quoted(*wrong)
+        assert "does not stand in the text" in caught.value.problem
+    spans = quoted("zinc", "aspirin")
+    assert SPAN.read_reply(SPAN.as_reply(spans, text), LABELS, text) == spans

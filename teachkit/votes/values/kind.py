@@ -91,6 +91,18 @@ class ValueKind:
         """The JSON Schema of an answer, as prompts ask for it."""
         raise TypeError(f"{type(self).__name__} does not define schema")
 
+    def read_reply(self, value: Any, labels: Sequence[str] = (), text: str | None = None) -> Any:
+        """The answer that a prompt's value (of ``schema``) stands for; ``text`` is the item's, of answers within it.
+
+        Raises:
+            NotAnAnswer: it stands for none.
+        """
+        return self.read(value, labels)
+
+    def as_reply(self, value: Any, text: str | None = None) -> Any:
+        """An answer as a prompt is to give it: for examples."""
+        return self.plain(value)
+
     # -- arrays
 
     def empty(self, n: int) -> Any:

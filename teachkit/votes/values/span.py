@@ -107,6 +107,26 @@ class Span(ValueKind):
         item = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
         return {"type": "array", "items": item}
 
+    def read_reply(self, value: Any, labels: Sequence[str] = (), text: str | None = None) -> Spans | None:
+        """Quotations {text, label} as the places where they stand, each after the one before where that can be."""
+        if value is None:
+            return None
+        whole, at, found = text or "", 0, list[list[Any]]()
+        for one in value:
+            quote = one["text"]
+            place = _free(whole, quote, at, found)
+            if place is None:
+                shown = quote if len(quote) <= _SHOWN else quote[:_SHOWN] + "…"
+                problem = f"quotes '{shown}', which does not stand in the text" + (" so often" if found else "")
+                raise NotAnAnswer(problem, "quote the text letter by letter")
+            found.append([place, place + len(quote), one["label"]])
+            at = place + len(quote)
+        return self.read(found, labels)
+
+    def as_reply(self, value: Any, text: str | None = None) -> Any:
+        """Spans as quotations."""
+        return [{"text": (text or "")[start:end], "label": label} for start, end, label in value]
+
     # -- arrays
 
     def hashable(self, value: Any) -> Any:
@@ -167,6 +187,17 @@ class Span(ValueKind):
             counted[label] += 1
         length = sum(end - start for start, end, _ in spans) / len(spans) if spans else None
         return {"spans": float(len(spans)), "length": length, **{f"spans: {k}": n for k, n in counted.items()}}
+
+
+def _free(text: str, quote: str, at: int, taken: Sequence[Sequence[Any]]) -> int | None:
+    """Where a quotation stands without touching what is taken: from ``at`` on, else from the beginning."""
+    for begin in (at, 0) if quote else ():
+        place = text.find(quote, begin)
+        while place >= 0:
+            if all(place + len(quote) <= start or end <= place for start, end, _ in taken):
+                return place
+            place = text.find(quote, place + 1)
+    return None
 
 
 def figures(pairs: Iterable[tuple[Iterable[Any], Iterable[Any]]]) -> dict[str, Any]:
