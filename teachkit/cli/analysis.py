@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from teachkit.review.analyze_pairs import PairRow, PairsSection
     from teachkit.review.analyze_slices import SlicesSection
 
-_MATRIX = 10
+_MATRIX = 7
 """So many voters make a matrix that fits the screen; pairs of more are listed."""
 _LISTED = 15
 _ENOUGH = 10

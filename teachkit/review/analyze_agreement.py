@@ -70,7 +70,7 @@ def agreement_section(run: Executor, task: TaskInfo, cast: Cast, people: Sequenc
     found: list[Coefficient] = []
     if task.multi and "people" in groups:
         found += _of_sets(run, task, people, len(groups["people"]))
-    from teachkit.votes.pairs import dropped, pair_tables, stacked
+    from teachkit.votes.pairs import dropped, left_out, pair_tables, stacked
 
     votes = stacked(cast.votes) if len(cast.votes) > 1 else cast.votes[0]
     metric = "ordinal" if task.ordered else "nominal"
@@ -86,7 +86,8 @@ def agreement_section(run: Executor, task: TaskInfo, cast: Cast, people: Sequenc
                 kappa = tables.kappa(u, v, weights=weights)
                 same = float(agreed[u, v] / shared[u, v])
                 pairs.append(Kappa(names[u], names[v], int(shared[u, v]), same, kappa.value, kappa.reason))
-    return AgreementSection(found, pairs, weights)
+    note = left_out(votes, tables)
+    return AgreementSection(found, pairs, weights, f"pairs: {note}" if note else "")
 
 
 def _groups(kinds: Mapping[str, str]) -> dict[str, list[str]]:

@@ -96,7 +96,7 @@ def _counts(
     """Confusions against the others and gold [A, K, K], judgments [A], pairs with others (all, equal) [A, 2]."""
     import numpy as np
 
-    from teachkit.votes.pairs import pair_tables
+    from teachkit.votes.pairs import agreed_with
 
     place = {name: a for a, name in enumerate(names)}
     against, on_gold = np.zeros((len(names), k, k), np.int64), np.zeros((len(names), k, k), np.int64)
@@ -117,10 +117,9 @@ def _counts(
             label = _label_without(votes, model, patterns, v)
             there = label >= 0
             np.add.at(against[a], (label[there], said[there]), votes.counts[patterns[there]])
-        tables = pair_tables(votes, numbers)
-        shared, agreed = tables.shared.sum(axis=1), tables.agreed.sum(axis=1)
-        for v, all_pairs, equal in zip(tables.chosen, shared, agreed, strict=True):
-            pairs[place[votes.voters[v]]] += (all_pairs, equal)
+        others, equal = agreed_with(votes, [name in place for name in votes.voters])
+        for v in numbers:
+            pairs[place[votes.voters[v]]] += (others[v], equal[v])
     return against, on_gold, total, pairs
 
 
@@ -160,9 +159,13 @@ def _seconds(run: Executor, task: TaskInfo, cast: Cast, people: Sequence[str]) -
         if task.multi and len(row):  # a judgment is a row for each label
             _, at = np.unique(np.array([f"{r} {w}" for r, w in zip(row, who, strict=True)]), return_index=True)
             first = np.isin(np.arange(len(row)), at)
-        for name in sorted(set(who)):
-            mine = first & (who == name) & np.isfinite(seconds)
-            found.setdefault(voter_of(name, functions), []).append(seconds[mine])
+        timed = np.flatnonzero(first & np.isfinite(seconds))
+        names, number = np.unique(who[timed].astype(str), return_inverse=True)
+        order = np.argsort(number, kind="stable")
+        ends = np.searchsorted(number[order], np.arange(len(names) + 1))
+        for i, name in enumerate(names.tolist()):
+            mine = seconds[timed[order[ends[i] : ends[i + 1]]]]
+            found.setdefault(voter_of(name, functions), []).append(mine)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

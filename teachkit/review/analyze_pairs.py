@@ -64,16 +64,17 @@ def pairs_section(task: TaskInfo, cast: Cast, models: Sequence[Any]) -> PairsSec
         return PairsSection([], [], f"not for tasks of the kind '{task.kind}', whose answers are values")
     pairs: list[PairRow] = []
     redundant: list[Redundant] = []
+    note = ""
     for number, votes in enumerate(cast.votes):
         label = task.labels[number] if task.multi else None
         model = models[number] if number < len(models) else None
-        found, repeats = _of(label, votes, model)
-        pairs, redundant = pairs + found, redundant + repeats
-    return PairsSection(pairs, redundant)
+        found, repeats, lacking = _of(label, votes, model)
+        pairs, redundant, note = pairs + found, redundant + repeats, note or lacking
+    return PairsSection(pairs, redundant, note)
 
 
-def _of(label: str | None, votes: Any, model: Any) -> tuple[list[PairRow], list[Redundant]]:
-    from teachkit.votes.pairs import pair_tables
+def _of(label: str | None, votes: Any, model: Any) -> tuple[list[PairRow], list[Redundant], str]:
+    from teachkit.votes.pairs import left_out, pair_tables
 
     tables, depend = pair_tables(votes), dependence_of(votes, model)
     shared, agreed, total = tables.shared, tables.agreed, tables.votes
@@ -102,7 +103,7 @@ def _of(label: str | None, votes: Any, model: Any) -> tuple[list[PairRow], list[
         if by is not None:
             back = float(agreed[u, by[1]] / total[by[1]]) >= REPEATS
             repeats.append(Redundant(label, names[u], names[by[1]], int(total[u]), by[0], back))
-    return rows, repeats
+    return rows, repeats, left_out(votes, tables)
 
 
 def dependence_of(votes: Any, model: Any) -> Mapping[tuple[str, str], float]:

@@ -36,7 +36,7 @@ def krippendorff_alpha(
     votes: Votes,
     *,
     metric: str = "nominal",
-    values: Sequence[float] | None = None,
+    values: Sequence[float] | Any | None = None,
     sets: Any | None = None,
     bootstrap: int = 0,
     seed: int | None = None,

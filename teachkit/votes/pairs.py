@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from teachkit.votes.votes import Votes
 
-MOST_CELLS = 50_000_000
-"""So many numbers the tables of all pairs may have; beyond, voters with few votes are left out."""
+MOST_VOTERS = 200
+"""Pairs are looked at of so many voters: those with most votes."""
+MOST_CELLS = 10_000_000
+"""So many numbers the tables of all pairs may have; many labels leave room for fewer voters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,11 @@ class PairTables:
         return kappa_of_table(self.tables[u, v], weights=weights)
 
 
-def pair_tables(votes: Votes, voters: Sequence[int] | None = None) -> PairTables:
-    """Tables of all pairs of some voters (default: of all), in one pass over patterns."""
+def pair_tables(votes: Votes) -> PairTables:
+    """Tables of all pairs of voters that voted, in one pass over patterns; of ``MOST_VOTERS`` at most."""
     total = np.bincount(votes.voter, weights=votes.counts[votes.entry_pattern], minlength=len(votes.voters))
-    wanted = np.arange(len(votes.voters)) if voters is None else np.asarray(voters, dtype=np.int64)
-    most = max(2, int((MOST_CELLS / votes.n_labels**2) ** 0.5))
-    wanted = wanted[total[wanted] > 0]
+    most = max(2, min(MOST_VOTERS, int((MOST_CELLS / votes.n_labels**2) ** 0.5)))
+    wanted = np.flatnonzero(total > 0)
     chosen = np.sort(wanted[np.argsort(-total[wanted], kind="stable")[:most]])
     place = np.full(len(votes.voters), -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
@@ -59,10 +60,33 @@ def pair_tables(votes: Votes, voters: Sequence[int] | None = None) -> PairTables
     return PairTables(chosen, tables, total[chosen].astype(np.int64))
 
 
+def left_out(votes: Votes, tables: PairTables) -> str:
+    """What ``tables`` lack, in words; empty if it has every voter that voted."""
+    voted = len(np.unique(votes.voter))
+    return f"the {len(tables.chosen)} of {voted:,} voters with most votes" if voted > len(tables.chosen) else ""
+
+
+def agreed_with(votes: Votes, among: Any) -> tuple[Any, Any]:
+    """With how many votes of others each voter shares an item, and how many of these are equal [V], [V].
+
+    Only votes of the voters of a mask [V] count, and only they get figures.
+    """
+    mine = np.asarray(among)[votes.voter]
+    pattern, code, who = votes.entry_pattern[mine], votes.code[mine], votes.voter[mine]
+    _, inverse, equal = np.unique(pattern * votes.n_labels + code, return_inverse=True, return_counts=True)
+    every = np.bincount(pattern, minlength=votes.n_patterns)
+    weight = votes.counts[pattern]
+    size = len(votes.voters)
+    others = np.bincount(who, weights=weight * (every[pattern] - 1), minlength=size)
+    same = np.bincount(who, weights=weight * (equal[inverse] - 1), minlength=size)
+    return others.astype(np.int64), same.astype(np.int64)
+
+
 def mean_kappa(votes: Votes, *, weights: str | None = None) -> Agreement:
     """Cohen's kappa of all pairs of voters, the mean weighted by the units that they share (after Light 1971).
 
-    ``n`` is the number of units with two votes; pairs whose kappa is undefined do not count.
+    ``n`` is the number of units with two votes. Pairs whose kappa is undefined do not count, nor voters beyond
+    ``MOST_VOTERS``.
     """
     tables, total, weight, reason = pair_tables(votes), 0.0, 0, NO_UNIT
     for u in range(len(tables.chosen)):

@@ -74,7 +74,8 @@ FILES = {
     "annotations/art/crowd.csv": judgments(),
     "slices/art/unknown.sql": "words like 'okänd%'\n",
     "slices/art/nobody.sql": "length(words) > 100",
-    "label_models/art.yml": "label_models:\n  - {name: arts, task: art}\n",
+    "label_models/art.yml": "label_models:\n  - {name: arts, task: art}\n"
+    "  - {name: few, task: art, type: majority, voters: [meow, meow_again, crowd]}\n",
 }
 
 
@@ -115,11 +116,14 @@ def test_agreement_of_people_is_that_of_their_judgments(zoo: Sandbox) -> None:
 
 
 def test_agreement_on_the_screen_says_what_is_undefined(zoo: Sandbox) -> None:
-    out = zoo("analyze", "art", "--agreement").out
+    out = zoo("analyze", "art", "--agreement", "--label-set", "few").out
     assert "agreement beyond chance (1: perfect, 0: as by chance)" in out
     assert "Krippendorff's alpha  nominal" in out
     assert "undef. (" in out
     assert "undefined: no variation: both always say the same one label" in out
+    out = zoo("analyze", "art", "--agreement").out
+    assert "Cohen's kappa of two voters: the lowest on 10 items or more" in out
+    assert "kappa says nothing, as one of the two always says the same there" in out
 
 
 # ---------------------------------------------------------------------------- pairs

@@ -21,7 +21,7 @@ from teachkit.votes.agreement import (
     krippendorff_alpha,
     set_distance,
 )
-from teachkit.votes.pairs import dropped, pair_tables, stacked, without
+from teachkit.votes.pairs import agreed_with, dropped, left_out, mean_kappa, pair_tables, stacked, without
 from tests.votes.matrices import matrices, repeatable
 
 DATA = os.environ.get("TEACHKIT_DATA")
@@ -178,3 +178,27 @@ def test_alpha_of_a_real_crowd(name: str) -> None:
     assert found.value == pytest.approx(theirs(matrix, votes.n_labels, "nominal"))
     assert found.low is not None
     assert found.low < (found.value or 0) < (found.high or 0)
+
+
+@repeatable
+@given(matrices())
+def test_pairs_with_others_are_those_of_the_tables(given_: tuple[Any, int]) -> None:
+    matrix, k = given_
+    votes = Votes.from_matrix(matrix, k)
+    others, same = agreed_with(votes, np.ones(matrix.shape[1], dtype=bool))
+    tables = pair_tables(votes)
+    assert others[tables.chosen].tolist() == tables.shared.sum(axis=1).tolist()
+    assert same[tables.chosen].tolist() == tables.agreed.sum(axis=1).tolist()
+    assert left_out(votes, tables) == ""
+
+
+def test_pairs_of_many_voters_are_those_of_the_ones_with_most_votes() -> None:
+    matrix = np.full((3, 203), 1)
+    matrix[1:, :3] = -1
+    votes = Votes.from_matrix(matrix, 2)
+    tables = pair_tables(votes)
+    assert tables.chosen.tolist() == list(range(3, 203))
+    assert left_out(votes, tables) == "the 200 of 203 voters with most votes"
+    found = mean_kappa(Votes.from_matrix([[0, 0, 1], [1, 1, 1], [0, 1, -1], [1, -1, -1]], 2))
+    assert found.value == pytest.approx((cohen_kappa([0, 1, 0], [0, 1, 1], 2).value or 0) * 3 / 7)
+    assert found.n == 3
