@@ -91,7 +91,10 @@ def complete(
                     found = 0.5 * (mu[v, c, y] + target[y, c] / max(total, 1.0))
                     change = max(change, abs(found - mu[v, c, y]))
                     after[v, c, y] = found
-        mu[:] = after
+        for v in range(voters):
+            for c in range(labels):
+                for y in range(labels):
+                    mu[v, c, y] = after[v, c, y]
         if change <= tolerance:
             return done + 1
     return sweeps

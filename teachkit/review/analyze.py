@@ -300,7 +300,10 @@ def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
 
 
 def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
-    """The voters of a label set, or of the task, whose votes are there, and the ids of those that were never built."""
+    """The voters of a label set, or of the task, whose votes are there, and the ids of those whose are not.
+
+    What was published before the items or the voter changed is of other rows: it is not there.
+    """
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
     there = [n for n in run.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
     if chosen is None:
@@ -309,13 +312,18 @@ def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
         voters = [n for n in there if n.id in chosen]
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
-    found, missing = [], []
+    found: list[Node] = []
+    missing: list[str] = []
     for voter in voters:
         try:
             run.resolve_upstream(voter.id)
             run.resolve(voter)
-            found.append(voter)
+            there_now = run.find(voter) is not None
         except TeachkitError:
+            there_now = False
+        if there_now:
+            found.append(voter)
+        else:
             missing.append(voter.id)
     return found, missing
 

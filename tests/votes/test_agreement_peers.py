@@ -101,7 +101,7 @@ def test_alpha_of_numbers_is_the_interval_alpha(given_: tuple[Any, int]) -> None
     columns = [np.where(matrix[:, v] < 0, np.nan, numbers[matrix[:, v]]) for v in range(matrix.shape[1])]
     answers = Answers.from_columns("number", [f"v{v}" for v in range(len(columns))], columns, len(matrix))
     found = alpha_of_numbers(answers)
-    expected = krippendorff_alpha(Votes.from_matrix(matrix, k), metric="interval", values=numbers)
+    expected = krippendorff_alpha(Votes.from_matrix(matrix, k), metric="interval", values=numbers.tolist())
     assert found.n == expected.n
     assert (found.value is None) == (expected.value is None)
     assert found.value is None or found.value == pytest.approx(expected.value)
