@@ -181,7 +181,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         test_looks=looks,
         calibration=(
             calibration_of(run, task, node, codes)
-            if node and node.id in run.outputs and task.coded and ask.slice is None
+            if node and task.coded and ask.slice is None and _is_current(run, node)
             else None
         ),
         doubts=_doubts(run, node, task, splits),
@@ -191,6 +191,11 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         gaps=[_gap(row) for row in rows if row.gap],
         **_sections(run, task, node, cast, codes, chosen, voters, missing, ask),
     )
+
+
+def _is_current(run: Executor, node: Node | None) -> bool:
+    """Whether a label set is built of what there is now; what was published before may be of other rows."""
+    return node is not None and node.id in run.outputs and run.find(node) is not None
 
 
 def _gap(row: VoterRow) -> str:
@@ -233,7 +238,7 @@ def _sections(
     if "marginal" in asked:
         found["marginal"] = marginal_section(run, task, node, codes, missing, chosen)
     if "slices" in asked and ask.slice is None:
-        found["slices"] = slices_section(run, task, node, cast, codes)
+        found["slices"] = slices_section(run, task, node if _is_current(run, node) else None, cast, codes)
     return found
 
 

@@ -67,6 +67,8 @@ def agreement_section(run: Executor, task: TaskInfo, cast: Cast, people: Sequenc
     if not task.coded:
         return AgreementSection([], [], None, f"no coefficient is defined here for tasks of the kind '{task.kind}'")
     groups = _groups(cast.kinds)
+    if not groups:
+        return AgreementSection([], [], None, "there are no voters")
     found: list[Coefficient] = []
     if task.multi and "people" in groups:
         found += _of_sets(run, task, people, len(groups["people"]))

@@ -129,7 +129,7 @@ def narrowed(cast: Cast, chosen: Any) -> Cast:
 
 
 def slices_section(run: Executor, task: TaskInfo, node: Node | None, cast: Cast, gold: Any) -> SlicesSection:
-    """Look at each slice of a task; ``gold`` as of ``gold_for``."""
+    """Look at each slice of a task; ``gold`` as of ``gold_for``, ``node`` a label set that is built, or None."""
     if not task.coded:
         return SlicesSection([], f"not for tasks of the kind '{task.kind}', whose answers are values")
     slices = slices_of(run, task)
@@ -140,11 +140,11 @@ def slices_section(run: Executor, task: TaskInfo, node: Node | None, cast: Cast,
 
     from teachkit.build.stored_votes import codes_of
 
-    labels = codes_of(run, node, task) if node is not None and node.id in run.outputs else None
+    labels = codes_of(run, node, task) if node is not None else None
     every = np.ones(cast.votes[0].n_items, dtype=bool)
     rows = [_row(task, "all items", every, cast, gold, labels)]
     rows += [_row(task, one.name, items_of(run, task, one), cast, gold, labels) for one in slices]
-    return SlicesSection(rows)
+    return SlicesSection(rows, "" if labels is not None else "no label set is built, so there is no accuracy")
 
 
 def _row(task: TaskInfo, name: str, chosen: Any, cast: Cast, gold: Any, labels: Any) -> SliceRow:

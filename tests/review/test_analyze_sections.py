@@ -376,6 +376,23 @@ def test_sets_of_labels_have_their_own_distances(tmp_path: Path) -> None:
     assert "people, sets of labels" in sets("analyze", "t", "--all").out
 
 
+def test_of_what_is_not_built_the_sections_say_so(tmp_path: Path) -> None:
+    zoo = Sandbox(tmp_path / "zoo", FILES)
+    zoo("build", "-q", "--exclude", "arts", "few")
+    found = analyze(zoo, "--slices", "--annotators")
+    assert found["slices"]["note"] == "no label set is built, so there is no accuracy"
+    assert [row["items"] for row in found["slices"]["slices"]] == [N, 0, N // 4]
+    judged = next(r for r in found["annotators"]["annotators"] if r["annotator"] == "ann")
+    assert judged["same"] > 0.8  # as the majority of the others
+    zoo.replace("animals.csv", "k119,", "k999,")
+    zoo.replace("annotations/art/crowd.csv", "k119,", "k999,")
+    zoo("build", "-q", "--select", "+transform.animals")
+    found = analyze(zoo, "--agreement", "--annotators", "--pairs")
+    assert (found["agreement"]["note"], found["agreement"]["coefficients"]) == ("there are no voters", [])
+    assert found["annotators"]["note"] == "no annotator is among the voters"
+    assert "no two voters share an item" in zoo("analyze", "art", "--pairs").out
+
+
 @pytest.mark.parametrize("option", ["--slice", "--label-set"])
 def test_what_is_of_one_task_needs_it(tmp_path: Path, option: str) -> None:
     other = FILES["tasks/art.yml"].replace("name: art", "name: another")
