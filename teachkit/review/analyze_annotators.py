@@ -74,33 +74,36 @@ def annotators_section(
         return AnnotatorsSection(
             [], [], f"not for tasks of the kind '{task.kind}': their figures are in the table above"
         )
+    from teachkit.votes.pairs import votes_by_voter
+
     names = [voter for voter, node in cast.kinds.items() if node.startswith("annotations.")]
     if not names:
         return AnnotatorsSection([], [], "no annotator is among the voters")
     labels = ["no", "yes"] if task.multi else list(task.labels)
-    against, on_gold, total, pairs = _counts(cast, models, gold, names, len(labels), multi=task.multi)
+    total = votes_by_voter(cast.votes)
+    names, count = sorted(names, key=lambda name: (-total[name], name))[:MOST], len(names)
+    against, on_gold, pairs = _counts(cast, models, gold, names, len(labels), multi=task.multi)
     seconds = _seconds(run, task, cast, people)
     usual = _usual(seconds)
-    order = sorted(range(len(names)), key=lambda a: (-total[a], names[a]))
     rows = [
-        _row(names[a], labels, int(total[a]), against[a], on_gold[a], pairs[a], seconds.get(names[a]), usual)
-        for a in order[:MOST]
+        _row(name, labels, total[name], against[a], on_gold[a], pairs[a], seconds.get(name), usual)
+        for a, name in enumerate(names)
     ]
-    note = f"the {MOST:,} of {len(names):,} annotators with most judgments" if len(names) > MOST else ""
+    note = f"the {MOST:,} of {count:,} annotators with most judgments" if count > MOST else ""
     return AnnotatorsSection(labels, rows, note)
 
 
 def _counts(
     cast: Cast, models: Sequence[Any], gold: Any, names: Sequence[str], k: int, *, multi: bool
-) -> tuple[Any, Any, Any, Any]:
-    """Confusions against the others and gold [A, K, K], judgments [A], pairs with others (all, equal) [A, 2]."""
+) -> tuple[Any, Any, Any]:
+    """Confusions against the others and gold [A, K, K], pairs with others (all, equal) [A, 2]."""
     import numpy as np
 
     from teachkit.votes.pairs import agreed_with
 
     place = {name: a for a, name in enumerate(names)}
     against, on_gold = np.zeros((len(names), k, k), np.int64), np.zeros((len(names), k, k), np.int64)
-    total, pairs = np.zeros(len(names), np.int64), np.zeros((len(names), 2), np.int64)
+    pairs = np.zeros((len(names), 2), np.int64)
     for number, votes in enumerate(cast.votes):
         model = _model(votes, cast.policies, models[number] if number < len(models) else None)
         known = gold[:, number] if multi else gold
@@ -112,15 +115,14 @@ def _counts(
         for v in numbers:
             a, mine = place[votes.voters[v]], order[ends[v] : ends[v + 1]]
             said, patterns = votes.code[mine], rows[mine]
-            total[a] += int(votes.counts[patterns].sum())
             np.add.at(on_gold[a].T, said, gold_of[patterns])
             label = _label_without(votes, model, patterns, v)
             there = label >= 0
             np.add.at(against[a], (label[there], said[there]), votes.counts[patterns[there]])
-        others, equal = agreed_with(votes, [name in place for name in votes.voters])
+        others, equal = agreed_with(votes, [cast.kinds[name].startswith("annotations.") for name in votes.voters])
         for v in numbers:
             pairs[place[votes.voters[v]]] += (others[v], equal[v])
-    return against, on_gold, total, pairs
+    return against, on_gold, pairs
 
 
 def _model(votes: Any, policies: Mapping[str, str], model: Any) -> Any:

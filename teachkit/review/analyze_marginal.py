@@ -92,13 +92,9 @@ def _leavers(cast: Cast) -> dict[str, str]:
 
 
 def _left_out(cast: Cast) -> Iterator[tuple[str, frozenset[str]]]:
-    import numpy as np
+    from teachkit.votes.pairs import votes_by_voter
 
-    leavers, count = _leavers(cast), dict.fromkeys(cast.kinds, 0)
-    for votes in cast.votes:
-        per = np.bincount(votes.voter, weights=votes.counts[votes.entry_pattern], minlength=len(votes.voters))
-        for voter, n in zip(votes.voters, per.tolist(), strict=True):
-            count[voter] += int(n)
+    leavers, count = _leavers(cast), votes_by_voter(cast.votes)
     groups: dict[str, set[str]] = {}
     for voter in sorted(leavers, key=lambda v: -count[v]):
         groups.setdefault(leavers[voter], set()).add(voter)

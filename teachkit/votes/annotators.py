@@ -58,7 +58,7 @@ def remarks(table: Any, labels: Any, score: float | None) -> list[str]:
         return ["spammer: its answers say nearly nothing of the label"]
     low, high = wilson(right, n) or (0.0, 1.0)
     if low <= expected <= high:
-        return [f"right no more often than by chance ({right / n:.0%}, by chance {expected:.0%})"]
+        return [f"not told apart from chance: right in {right / n:.0%}, by chance in {expected:.0%}"]
     if right / n < expected:
         return ["right less often than by chance: labels mixed up?"]
     spread = np.sqrt(np.maximum(counts.sum() * true / n * (1 - true / n), 1.0))

@@ -144,6 +144,16 @@ def dropped(votes: Votes, left_out: Any) -> Votes:
     return replace(silent, voters=names, voter=number[silent.voter].astype(silent.voter.dtype))
 
 
+def votes_by_voter(groups: Sequence[Votes]) -> dict[str, int]:
+    """How many votes each voter has, all in all."""
+    total: dict[str, int] = {}
+    for votes in groups:
+        per = np.bincount(votes.voter, weights=votes.counts[votes.entry_pattern], minlength=len(votes.voters))
+        for name, n in zip(votes.voters, per.tolist(), strict=True):
+            total[name] = total.get(name, 0) + int(n)
+    return total
+
+
 def stacked(groups: Sequence[Votes]) -> Votes:
     """Votes of several labels as votes on pairs of an item and a label; voters are joined by name."""
     from teachkit.votes.votes import Votes

@@ -21,7 +21,16 @@ from teachkit.votes.agreement import (
     krippendorff_alpha,
     set_distance,
 )
-from teachkit.votes.pairs import agreed_with, dropped, left_out, mean_kappa, pair_tables, stacked, without
+from teachkit.votes.pairs import (
+    agreed_with,
+    dropped,
+    left_out,
+    mean_kappa,
+    pair_tables,
+    stacked,
+    votes_by_voter,
+    without,
+)
 from tests.votes.matrices import matrices, repeatable
 
 DATA = os.environ.get("TEACHKIT_DATA")
@@ -190,6 +199,9 @@ def test_pairs_with_others_are_those_of_the_tables(given_: tuple[Any, int]) -> N
     assert others[tables.chosen].tolist() == tables.shared.sum(axis=1).tolist()
     assert same[tables.chosen].tolist() == tables.agreed.sum(axis=1).tolist()
     assert left_out(votes, tables) == ""
+    assert votes_by_voter([votes, votes]) == {
+        f"voter_{v}": 2 * (matrix[:, v] >= 0).sum() for v in range(len(votes.voters))
+    }
 
 
 def test_pairs_of_many_voters_are_those_of_the_ones_with_most_votes() -> None:
