@@ -177,7 +177,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         test_looks=looks,
         calibration=(
             calibration_of(run, task, node, codes)
-            if node and node.id in run.outputs and task.coded and ask.slice is None
+            if node and task.coded and ask.slice is None and run.find(node) is not None
             else None
         ),
         doubts=_doubts(run, node, task, splits),
