@@ -31,9 +31,12 @@ _LOOKED_FOR = 6  # up to so many words, looking for each before the alternation 
 _SUMMED = 4  # up to so many hits, a sum over the words is no slower than counting matches
 _LARGEST = 10_000  # of an alternation, in bytes, with white space as _SPACE_SIZE of them: the automaton's states
 _SPACE_SIZE = 16
-_WORD = r"\p{L}\p{M}\p{N}_"
-_BEFORE, _AFTER = rf"(?:^|[^{_WORD}])", rf"(?:$|[^{_WORD}])"
-_SPACE = r"[\s\x0B\x1C-\x1F\x{85}\p{Z}]+"
+WORD_CHARACTERS = r"\p{L}\p{M}\p{N}_"
+"""What words are made of, within a class of RE2."""
+SPACE_CHARACTERS = r"\s\x0B\x1C-\x1F\x{85}\p{Z}"
+"""What may stand between the words of a phrase."""
+_BEFORE, _AFTER = rf"(?:^|[^{WORD_CHARACTERS}])", rf"(?:$|[^{WORD_CHARACTERS}])"
+_SPACE = f"[{SPACE_CHARACTERS}]+"
 _EDGE = "\x01"  # stands where a word begins or ends in a marked text
 
 
@@ -161,7 +164,7 @@ class _Words:
         """Whether so many different words are there."""
         if not self.fast:
             return f"{_sum([f'cast({self.one(w)} as integer)' for w in words])} >= {least}"
-        tokens = [w for w in words if self.rule.word_boundaries and all(map(_is_word, w))]
+        tokens = [w for w in words if self.rule.word_boundaries and all(map(is_word, w))]
         counts = list(self._tokens_there(tokens)) if len(tokens) > _SUMMED else []
         others = [w for w in words if w not in set(tokens)] if counts else words
         counts += (
@@ -175,7 +178,7 @@ class _Words:
         """How many of the words are there: each is looked for in one text whose words are marked."""
         text = f"regexp_replace({self.subject}, {literal(_SPACE)}, ' ', 'g')"
         if self.rule.word_boundaries:
-            text = f"regexp_replace({text}, '([{_WORD}]+)', '{_EDGE}\\1{_EDGE}', 'g')"
+            text = f"regexp_replace({text}, '([{WORD_CHARACTERS}]+)', '{_EDGE}\\1{_EDGE}', 'g')"
             words = [_marked(word) for word in words]
         found = f"list_filter([{', '.join(map(literal, words))}], lambda word: contains(marked, word))"
         return f"list_transform([{text}], lambda marked: len({found}))[1]"
@@ -185,7 +188,7 @@ class _Words:
 
         What stands between words is doubled, so that each match can have its own on either side.
         """
-        doubled = rf"regexp_replace({self.subject}, '([^{_WORD}])', '\1\1', 'g')"
+        doubled = rf"regexp_replace({self.subject}, '([^{WORD_CHARACTERS}])', '\1\1', 'g')"
         for piece in _pieces(tokens):
             pattern = f"{_BEFORE}({'|'.join(map(_escape, piece))}){_AFTER}"
             yield f"len(list_distinct(regexp_extract_all({doubled}, {literal(pattern)}, 1)))"
@@ -196,7 +199,7 @@ class _Words:
         for word in words:
             ends = ("", "")
             if self.rule.word_boundaries:
-                ends = (_BEFORE if _is_word(word[0]) else "", _AFTER if _is_word(word[-1]) else "")
+                ends = (_BEFORE if is_word(word[0]) else "", _AFTER if is_word(word[-1]) else "")
             groups.setdefault(ends, []).append(word)
         for (before, after), found in sorted(groups.items()):
             for piece in _pieces(found):
@@ -227,7 +230,7 @@ def _pieces(words: Sequence[str]) -> Iterator[list[str]]:
 
 def _marked(word: str) -> str:
     """A word with its edges: where a marked text holds it, no other word character touches it."""
-    runs = groupby(word, _is_word)
+    runs = groupby(word, is_word)
     return "".join(_EDGE + "".join(run) + _EDGE if is_word else "".join(run) for is_word, run in runs)
 
 
@@ -249,7 +252,8 @@ def _lower(word: str) -> str:
     return "".join("i" if c == "İ" else c.lower() if len(c.lower()) == 1 else c for c in word)
 
 
-def _is_word(character: str) -> bool:
+def is_word(character: str) -> bool:
+    """Whether words are made of such characters."""
     import unicodedata
 
     return character == "_" or unicodedata.category(character)[0] in "LMN"
@@ -352,6 +356,6 @@ def words_spans(rule: Rule, text: str) -> list[tuple[int, int]]:
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether no word character touches the word at either end that is one itself."""
-    before = start > 0 and _is_word(text[start]) and _is_word(text[start - 1])
-    after = end < len(text) and _is_word(text[end - 1]) and _is_word(text[end])
+    before = start > 0 and is_word(text[start]) and is_word(text[start - 1])
+    after = end < len(text) and is_word(text[end - 1]) and is_word(text[end])
     return not before and not after
