@@ -53,7 +53,9 @@ def as_built(run: Executor, task: TaskInfo, node: Node | None) -> Standing | str
     if node is None:
         return f"task '{task.name}' has no label model"
     output = resolved(run, node)
-    return f"{node.name} is not built" if output is None else _as_stored(run, task, node, output, record_of(run, output))
+    return (
+        f"{node.name} is not built" if output is None else _as_stored(run, task, node, output, record_of(run, output))
+    )
 
 
 def resolved(run: Executor, node: Node) -> Sequence[ObjectMeta] | None:

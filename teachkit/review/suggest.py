@@ -303,9 +303,7 @@ class _Candidate:
     score: float
 
 
-def _chosen(
-    task: TaskInfo, wish: Wish, found: Found, known: _Known, rivals: Sequence[Rival]
-) -> list[_Candidate]:
+def _chosen(task: TaskInfo, wish: Wish, found: Found, known: _Known, rivals: Sequence[Rival]) -> list[_Candidate]:
     import numpy as np
 
     labels = [task.labels.index(label) for label in wish.labels] or range(len(task.labels))

@@ -96,11 +96,7 @@ def terms_of(run: Executor, task: TaskInfo, column: str, rows: Any) -> Found:
     place, split = table.column("row").to_numpy(), table.column("tokens").combine_chunks()
     texts = _Split(split, place)
     found = nothing()
-    for part in (
-        texts.phrases(column, least),
-        texts.families(column, least),
-        _shapes(table, place, column, least),
-    ):
+    for part in (texts.phrases(column, least), texts.families(column, least), _shapes(table, place, column, least)):
         found = found.joined(part)
     order = np.lexsort((found.items, np.repeat(np.arange(len(found.terms)), np.diff(found.indptr))))
     return Found(found.terms, found.indptr, found.items[order])

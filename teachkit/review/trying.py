@@ -233,7 +233,9 @@ def others_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
     """
     found, missing = voters_of(run, task, None)
     old = [voter.id for voter in found if run.find(voter) is None]
-    left_out = sorted(voter for voter in (*missing, *old) if node is None or run.graph[voter].where.path != node.where.path)
+    left_out = sorted(
+        voter for voter in (*missing, *old) if node is None or run.graph[voter].where.path != node.where.path
+    )
     return [voter for voter in found if (node is None or voter.id != node.id) and voter.id not in old], left_out
 
 

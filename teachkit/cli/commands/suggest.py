@@ -30,7 +30,9 @@ _VOTER = 16
     help="Leave out those whose expected precision is below this.",
 )
 @click.option("--from-errors", is_flag=True, help="Only those that mend labels that are wrong by gold.")
-@click.option("--evidence", help="What tells what leans to a label: gold or posterior; default: gold, if 10 items have it.")
+@click.option(
+    "--evidence", help="What tells what leans to a label: gold or posterior; default: gold, if 10 items have it."
+)
 @click.option("--label-set", help="Whose posterior and errors; default: the first of the task.")
 @click.option("--save", metavar="FILE", help="Write them to this file of labeling functions, which must be new.")
 @click.option(
