@@ -37,7 +37,7 @@ class Estimator:
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn, from 1.6 on, asks of a classifier; only scikit-learn calls it."""
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # type: ignore[import-not-found]
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
         target = TargetTags(required=False)
         return Tags("classifier", target, classifier_tags=ClassifierTags(), input_tags=InputTags())

@@ -33,8 +33,8 @@ FEATURES = ("votes", "text")
 class Issue:
     """A label that is likely wrong: ``given`` by whom, at which ``place`` (a column, or ``file:line``).
 
-    ``suggested`` with its probability beside that of the given one. ``against`` and ``agreeing``: the votes on the item,
-    without the judged one. ``file`` and ``line``: what to append where, if it is wrong indeed.
+    ``suggested`` with its probability beside that of the given one. ``against`` and ``agreeing``: the votes on the
+    item, without the judged one. ``file`` and ``line``: what to append where, if it is wrong indeed.
     """
 
     item: str
@@ -80,8 +80,8 @@ class Annotator:
 class Issues:
     """Given labels that are likely wrong, the surest first: ``issues``, of ``found``.
 
-    ``judged`` of ``given`` labels could be judged: other votes speak of their items. ``role``: which role the file needs
-    that corrections are appended to.
+    ``judged`` of ``given`` labels could be judged: other votes speak of their items. ``role``: which role the file
+    needs that corrections are appended to.
     """
 
     task: str
@@ -132,9 +132,9 @@ def find_issues(work: Workspace, name: str, wish: Wish) -> Issues:
     task = work.graph.tasks[name]
     check_kind(task.kind, name, "issues")
     check_gold_name(wish.gold)
-    for option, value, known in (("--of", wish.of, OF), ("--features", wish.features, FEATURES)):
-        if value not in known:
-            advice = f"write one of: {listing(known)}"
+    for option, value, ways in (("--of", wish.of, OF), ("--features", wish.features, FEATURES)):
+        if value not in ways:
+            advice = f"write one of: {listing(ways)}"
             raise BadOption(None, option=option, problem=f"'{value}' is not known", advice=advice)
     if wish.of == "annotations" and wish.gold is not None:
         advice = "leave it out: annotators' judgments are of all items"
@@ -268,15 +268,17 @@ def _people_said(run: Executor, task: TaskInfo, node: Node, cast: Cast, label: i
             if label is not None and code != label:
                 continue
             found[row, voter] = (code if label is None else int(yes), who, f"{path}:{line}")
-    entries = [(row, voter, *rest) for (row, voter), rest in sorted(found.items())]
-    row, voter, code, by, places = zip(*entries, strict=True) if entries else ((), (), (), (), ())
-    rows = np.array(row, dtype=np.int64)
+    entries = sorted(found)
+    codes = [found[entry][0] for entry in entries]
+    by, places = [found[entry][1] for entry in entries], [found[entry][2] for entry in entries]
+    rows = np.array([row for row, _ in entries], dtype=np.int64)
+    voters = np.array([number for _, number in entries], dtype=np.int64)
     distinct, place = np.unique(rows, return_inverse=True)
     ranked = np.empty(len(distinct), dtype=np.int64)
     ranked[np.lexsort((distinct, order[distinct]))] = np.arange(len(distinct)) % 5
     file_name = f"{run.files.config.paths.annotations}/{task.name}/review.jsonl"
-    given = Given(rows, np.array(code, np.int64), ranked[place], np.array(voter, np.int64))
-    named = [frozenset(whole.get((r, v), ())) for r, v in zip(row, voter, strict=True)] if task.multi else []
+    given = Given(rows, np.array(codes, np.int64), ranked[place], voters)
+    named = [frozenset(whole.get(entry, ())) for entry in entries] if task.multi else []
     return _Said(given, by, places, [file_name] * len(by), named)
 
 

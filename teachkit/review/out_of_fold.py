@@ -1,4 +1,4 @@
-"""How probable each label is of given ones that have no say: by a label model, or a classifier of texts, out of fold."""
+"""How probable each label is, out of fold: by a label model or a classifier of texts that has not seen the given one."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def by_texts(texts: Mapping[int, str], labels: Sequence[str], given: Given) -> A
         if len(classes) < 2 or not any(text.strip() for text in words[~here]):
             problem = "there are not texts of two classes, which a classifier could tell apart"
             raise BadOption(None, option="--features", problem=problem, advice="use the votes: --features votes")
-        shapes = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]")
+        shapes = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]")  # noqa: S106
         learner = LogisticRegression(max_iter=1000, class_weight="balanced")
         learner.fit(shapes.fit_transform(words[~here]), given.code[~here])
         shares = np.zeros((int(here.sum()), len(labels)))

@@ -1,9 +1,9 @@
 """Labeling functions worth having: terms that lean to a label, on items where votes are missing or wrong.
 
 What a term is worth for a label is its z-score (``teachkit.votes.log_odds``) times its expected new correct votes: its
-precision, drawn to the label's share by 2 items, times the items that hold it and need a vote. Items that no voter speaks
-of, and those that the label set has wrong by gold, count 1; others a tenth; those with other gold nothing. Suggestions are
-taken greedily: items that one has taken count nothing for the next ones of the same label.
+precision, drawn to the label's share by 2 items, times the items that hold it and need a vote. Items that no voter
+speaks of, and those that the label set has wrong by gold, count 1; others a tenth; those with other gold nothing.
+Suggestions are taken greedily: items that one has taken count nothing for the next ones of the same label.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.build.workspace import Workspace
-    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph import TaskInfo
 
 EVIDENCE = ("gold", "posterior")
 LEAST_GOLD = 10
@@ -70,8 +70,8 @@ class Suggestion:
 class Suggestions:
     """Labeling functions for a task, the most valuable first.
 
-    ``evidence`` (gold or posterior) tells what leans to a label: ``evidence_items``. Of ``items``, ``uncovered`` have no
-    vote, ``errors`` are wrong by gold, and ``read`` were searched, in ``columns``. ``path`` and ``text``: the file.
+    ``evidence`` (gold or posterior) tells what leans to a label: ``evidence_items``. Of ``items``, ``uncovered`` have
+    no vote, ``errors`` are wrong by gold, and ``read`` were searched, in ``columns``. ``path`` and ``text``: the file.
     """
 
     task: str

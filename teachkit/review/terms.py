@@ -103,7 +103,7 @@ def terms_of(run: Executor, task: TaskInfo, column: str, rows: Any) -> Found:
 
 
 def rows_to_read(run: Executor, task: TaskInfo, columns: Sequence[str], first: Any, order: Any) -> Any:
-    """Which items are searched [M], in order: all, or as many as is bounded, those that are ``first`` [N] before others."""
+    """Which items are searched [M], in order: all, or as many as may be, those that are ``first`` [N] before others."""
     import numpy as np
 
     from teachkit.engine.session import parquet
@@ -148,7 +148,7 @@ def _tokens(run: Executor, task: TaskInfo, column: str, rows: Any) -> pa.Table:
 
 
 class _Split:
-    """Texts as codes of tokens, one after another: ``code``, and the ``item`` of each; ``words`` says what a code is."""
+    """Texts as tokens, one after another: the ``code`` and the ``item`` of each; ``words`` says what a code is."""
 
     def __init__(self, split: Any, place: Any) -> None:
         import numpy as np
@@ -182,7 +182,7 @@ class _Split:
         return found
 
     def _frequent(self, ids: Any, size: int, least: int) -> tuple[Any, Any, Any, Any]:
-        """Of the terms that start at each token (-1: none) those that enough items hold: who, where, and anew ``ids``."""
+        """Of the terms that start at each token (-1: none) those that enough items hold: which, where, new ``ids``."""
         import numpy as np
 
         there = ids >= 0

@@ -1,7 +1,8 @@
 """How much more often a term stands in items of one label than in others.
 
 Smoothed log-odds with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008, "Fightin' Words", section 3.3.3),
-here of items that hold the term, not of its occurrences: a labeling function votes once on an item.
+here of items that hold the term, not of its occurrences: a labeling function votes once on an item. As most items may
+hold a term, the variance has all four terms of that of log-odds, not the two that matter for rare ones.
 """
 
 from __future__ import annotations
@@ -29,4 +30,4 @@ def z_scores(having: Any, of: float, others_having: Any, of_others: float, backg
     rest = np.maximum(of + STRENGTH - mine, 1e-9)
     others_rest = np.maximum(of_others + STRENGTH - theirs, 1e-9)
     odds = np.log(mine / rest) - np.log(theirs / others_rest)
-    return odds / np.sqrt(1 / mine + 1 / theirs)
+    return odds / np.sqrt(1 / mine + 1 / rest + 1 / theirs + 1 / others_rest)
