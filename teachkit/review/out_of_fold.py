@@ -1,4 +1,4 @@
-"""How probable each label is, out of fold: by a label model or a classifier of texts that has not seen the given one."""
+"""How probable each label is, out of fold: by a label model or a classifier that has not seen the given one."""
 
 from __future__ import annotations
 

@@ -192,6 +192,8 @@ def _suggest(run: Executor, task: TaskInfo, wish: Wish, path: str) -> Suggestion
         notes.append(f"nothing tells what leans to a label: no {evidence} is known of any item")
     chosen = _chosen(task, wish, found, known, rivals)
     made = _made(run, task, seen, rivals, known, found, chosen)
+    if evidence == "gold" and len(made) < wish.limit and isinstance(seen.belief, Standing):
+        notes.append("the posterior tells of more items than gold, less surely: --evidence posterior")
     if len(read) < len(covered):
         notes.append(f"{len(read):,} of {len(covered):,} items were searched; the figures are of all")
     return Suggestions(

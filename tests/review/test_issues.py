@@ -162,7 +162,7 @@ def test_texts_tell_too(zoo: Sandbox) -> None:
     assert len(set(first) & set(there)) >= 0.6 * len(there)
     assert found["label_set"] is None
     assert issues(zoo, "--features", "text") == found
-    assert issues(zoo, "--features", "text", "--of", "annotations")["judged"] == 3 * ITEMS
+    assert issues(zoo, "--features", "text", "--of", "annotations", "--label-set", "both")["judged"] == 3 * ITEMS
 
 
 def test_without_scikit_learn_it_is_said_how_to_install_it(zoo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ _VOTER = 16
 
 @as_command
 @click.argument("name", metavar="TASK")
-@click.option("--label", "labels", multiple=True, help="For this label only; can be repeated.")
+@click.option("--label", "labels", multiple=True, help="For this label only.")
 @click.option("--column", "columns", multiple=True, help="Search this column; default: the longest text that is shown.")
 @click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True, help="Labeling functions at most.")
 @click.option(
