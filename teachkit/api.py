@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
     from teachkit.review.errors import ErrorReport
+    from teachkit.review.issues import Issues
+    from teachkit.review.suggest import Suggestions
     from teachkit.review.trying import VoterTrial
     from teachkit.site.serve import DocsServer
     from teachkit.store import Lock
@@ -334,6 +336,20 @@ class Project:
 
         with self.workspace() as work:
             return find_errors(work, name, Wish(gold, cell, fault, limit))
+
+    def suggest(self, task: str, **wish: Any) -> Suggestions:
+        """Labeling functions worth having; ``wish`` are fields of ``teachkit.review.suggest.Wish``."""
+        from teachkit.review.suggest import Wish, suggest
+
+        with self.workspace() as work:
+            return suggest(work, task, Wish(**wish))
+
+    def issues(self, task: str, **wish: Any) -> Issues:
+        """Gold or annotations that are likely wrong; ``wish`` are fields of ``teachkit.review.issues.Wish``."""
+        from teachkit.review.issues import Wish, find_issues
+
+        with self.workspace() as work:
+            return find_issues(work, task, Wish(**wish))
 
     def lineage(self, label_set: str, item: str) -> Explanation:
         """Why an item has its label."""

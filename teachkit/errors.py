@@ -152,6 +152,14 @@ class BadOption(UsageError):
     instead = "{advice}"
 
 
+class MissingExtra(UsageError):
+    """An option needs a package that teachkit does not install by itself."""
+
+    slug = "missing-extra"
+    what = "{what_for} needs {package}, which is not installed"
+    instead = "run: pip install 'teachkit[{extra}]'"
+
+
 class UnknownNode(UsageError):
     """A command names a node that the project does not have."""
 

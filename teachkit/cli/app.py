@@ -33,6 +33,8 @@ COMMANDS = {
     "try": "Try a voter before it is kept.",
     "analyze": "Show how good a task's voters are.",
     "errors": "Show where labels differ from gold, and whose fault it is.",
+    "suggest": "Suggest labeling functions, ready to check in.",
+    "issues": "Show gold and annotations that are likely wrong.",
     "lineage": "Show why an item has its label.",
     "diff": "Show what a change does to the labels.",
     "audit": "Show what was run; verify that labels come out again.",

@@ -48,6 +48,16 @@ def standing(run: Executor, task: TaskInfo, node: Node, tried: Node) -> Standing
     return _without(run, task, node, tried)
 
 
+def as_built(run: Executor, task: TaskInfo, node: Node | None) -> Standing | str:
+    """What a label set believes as it was last built; else, why nothing. The dataset is resolved."""
+    if node is None:
+        return f"task '{task.name}' has no label model"
+    output = resolved(run, node)
+    return (
+        f"{node.name} is not built" if output is None else _as_stored(run, task, node, output, record_of(run, output))
+    )
+
+
 def resolved(run: Executor, node: Node) -> Sequence[ObjectMeta] | None:
     """The parts of a label set; None if it was never built."""
     needed = run.graph.upstream(node.id)

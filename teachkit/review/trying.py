@@ -153,9 +153,9 @@ def _try(run: Executor, task: TaskInfo, node: Node, written: Draft | None, asked
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
     seen = _seen(run, task, node, asked)
-    others, left_out = _others(run, task, node)
-    rivals = [*_functions(run, task, others), *_people(run, task, others)]
-    claims, overlaps, covered = _compared(seen, rivals)
+    others, left_out = others_of(run, task, node)
+    rivals = rivals_of(run, task, others)
+    claims, overlaps, covered = compared(seen, rivals)
     known = (seen.gold >= 0).all(axis=1) if task.multi else seen.gold >= 0
     notes = [*([f"without a posterior: {seen.belief}"] if isinstance(seen.belief, str) else [])]
     if left_out:
@@ -226,19 +226,21 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
     return Seen(task, said, always, gold, splits, test_gold, belief, shown)
 
 
-def _others(run: Executor, task: TaskInfo, node: Node) -> tuple[list[Node], list[str]]:
+def others_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
     """The other voters of the task, and the ids of those that have no votes on these items as they are now.
 
     What was published before the items or the voter changed is of other rows.
     """
     found, missing = voters_of(run, task, None)
     old = [voter.id for voter in found if run.find(voter) is None]
-    left_out = sorted(voter for voter in (*missing, *old) if run.graph[voter].where.path != node.where.path)
-    return [voter for voter in found if voter.id != node.id and voter.id not in old], left_out
+    left_out = sorted(
+        voter for voter in (*missing, *old) if node is None or run.graph[voter].where.path != node.where.path
+    )
+    return [voter for voter in found if (node is None or voter.id != node.id) and voter.id not in old], left_out
 
 
 @dataclass(frozen=True, slots=True)
-class _Rival:
+class Rival:
     """Another voter: its codes on the ``rows`` [M] that it speaks of (None: on all); of a multichoice task [M, L]."""
 
     name: str
@@ -247,16 +249,21 @@ class _Rival:
     rows: Any = None
 
 
-def _functions(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[_Rival]:
+def rivals_of(run: Executor, task: TaskInfo, others: Sequence[Node]) -> list[Rival]:
+    """What other voters of a task say."""
+    return [*_functions(run, task, others), *_people(run, task, others)]
+
+
+def _functions(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[Rival]:
     from teachkit.build.stored_votes import stacked_votes
 
     for other in others:
         if other.kind in FUNCTIONS:
             codes = stacked_votes(run, other.id, task) if task.multi else votes_column(run, other.id, None)
-            yield _Rival(other.name, other.kind, codes)
+            yield Rival(other.name, other.kind, codes)
 
 
-def _people(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[_Rival]:
+def _people(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[Rival]:
     """Annotators: of several judgments of one about an item the last counts."""
     import numpy as np
 
@@ -273,14 +280,14 @@ def _people(run: Executor, task: TaskInfo, others: Sequence[Node]) -> Iterator[_
         if task.multi:
             several = np.full((len(rows), len(task.labels)), -1, dtype=np.int8)
             several[place, said.code[mine]] = said.yes[mine]
-            yield _Rival(name, "annotations", several, rows)
+            yield Rival(name, "annotations", several, rows)
         else:
             codes = np.full(len(rows), -1, dtype=np.int16)
             codes[place] = said.code[mine]
-            yield _Rival(name, "annotations", codes, rows)
+            yield Rival(name, "annotations", codes, rows)
 
 
-def _compared(seen: Seen, rivals: Sequence[_Rival]) -> tuple[list[Claim], list[Overlap], Any]:
+def compared(seen: Seen, rivals: Sequence[Rival]) -> tuple[list[Claim], list[Overlap], Any]:
     """What is claimed, how it overlaps with each other voter, and which items other voters speak of [N]."""
     import numpy as np
 
@@ -303,7 +310,7 @@ def _compared(seen: Seen, rivals: Sequence[_Rival]) -> tuple[list[Claim], list[O
     return found, overlaps, covered
 
 
-def _overlap(said: Any, rival: _Rival, rows: Any) -> Overlap:
+def _overlap(said: Any, rival: Rival, rows: Any) -> Overlap:
     from teachkit.votes.faults import NEAR_COPY
 
     here = said[rows]

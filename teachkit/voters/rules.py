@@ -32,8 +32,11 @@ _SUMMED = 4  # up to so many hits, a sum over the words is no slower than counti
 _LARGEST = 10_000  # of an alternation, in bytes, with white space as _SPACE_SIZE of them: the automaton's states
 _SPACE_SIZE = 16
 WORD = r"\p{L}\p{M}\p{N}_"
+"""What words are made of, within a class of RE2."""
+SPACE_CHARACTERS = r"\s\x0B\x1C-\x1F\x{85}\p{Z}"
+"""What may stand between the words of a phrase."""
 _BEFORE, _AFTER = rf"(?:^|[^{WORD}])", rf"(?:$|[^{WORD}])"
-SPACE = r"[\s\x0B\x1C-\x1F\x{85}\p{Z}]+"
+SPACE = f"[{SPACE_CHARACTERS}]+"
 _EDGE = "\x01"  # stands where a word begins or ends in a marked text
 
 
@@ -169,7 +172,7 @@ class _Words:
         """Whether so many different words are there."""
         if not self.fast:
             return f"{_sum([f'cast({self.one(w)} as integer)' for w in words])} >= {least}"
-        tokens = [w for w in words if self.rule.word_boundaries and all(map(_is_word, w))]
+        tokens = [w for w in words if self.rule.word_boundaries and all(map(is_word, w))]
         counts = list(self._tokens_there(tokens)) if len(tokens) > _SUMMED else []
         others = [w for w in words if w not in set(tokens)] if counts else words
         counts += (
@@ -204,7 +207,7 @@ class _Words:
         for word in words:
             ends = ("", "")
             if self.rule.word_boundaries:
-                ends = (_BEFORE if _is_word(word[0]) else "", _AFTER if _is_word(word[-1]) else "")
+                ends = (_BEFORE if is_word(word[0]) else "", _AFTER if is_word(word[-1]) else "")
             groups.setdefault(ends, []).append(word)
         for (before, after), found in sorted(groups.items()):
             for piece in pieces(found):
@@ -235,7 +238,7 @@ def pieces(words: Sequence[str]) -> Iterator[list[str]]:
 
 def marked_word(word: str) -> str:
     """A word with its edges: where a marked text holds it, no other word character touches it."""
-    runs = groupby(word, _is_word)
+    runs = groupby(word, is_word)
     return "".join(_EDGE + "".join(run) + _EDGE if is_word else "".join(run) for is_word, run in runs)
 
 
@@ -257,7 +260,8 @@ def _lower(word: str) -> str:
     return "".join("i" if c == "İ" else c.lower() if len(c.lower()) == 1 else c for c in word)
 
 
-def _is_word(character: str) -> bool:
+def is_word(character: str) -> bool:
+    """Whether words are made of such characters."""
     import unicodedata
 
     return character == "_" or unicodedata.category(character)[0] in "LMN"
@@ -360,6 +364,6 @@ def words_spans(rule: Rule, text: str) -> list[tuple[int, int]]:
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether no word character touches the word at either end that is one itself."""
-    before = start > 0 and _is_word(text[start]) and _is_word(text[start - 1])
-    after = end < len(text) and _is_word(text[end - 1]) and _is_word(text[end])
+    before = start > 0 and is_word(text[start]) and is_word(text[start - 1])
+    after = end < len(text) and is_word(text[end - 1]) and is_word(text[end])
     return not before and not after

@@ -269,6 +269,71 @@ TRIALS = record(
         )
     }
 )
+SUGGESTIONS = record(
+    {
+        "task": TEXT,
+        "label_set": MAYBE_TEXT,
+        "evidence": {"enum": ["gold", "posterior"]},
+        **dict.fromkeys(("evidence_items", "items", "read", "uncovered", "errors"), COUNT),
+        "columns": several(TEXT, 0),
+        "suggestions": several(
+            record(
+                {
+                    **dict.fromkeys(("name", "label"), TEXT),
+                    "kind": {"enum": ["word", "phrase", "stem", "regex"]},
+                    "keys": {"type": "object", "minProperties": 1},
+                    **dict.fromkeys(("score", "z", "expected", "precision"), NUMBER),
+                    "errors": COUNT,
+                    "claim": CLAIM,
+                    "overlaps": several(OVERLAP, 0),
+                }
+            ),
+            0,
+        ),
+        "notes": several(TEXT, 0),
+        **dict.fromkeys(("path", "text"), TEXT),
+        "saved": {"type": "boolean"},
+    }
+)
+ISSUES = record(
+    {
+        "task": TEXT,
+        "label_set": MAYBE_TEXT,
+        "of": {"enum": ["gold", "annotations"]},
+        "features": {"enum": ["votes", "text"]},
+        "gold_splits": MAYBE_TEXT,
+        **dict.fromkeys(("given", "judged", "found"), COUNT),
+        "expected_wrong": NUMBER,
+        "classes": several(
+            record(
+                {
+                    "label": TEXT,
+                    **dict.fromkeys(("given", "issues"), COUNT),
+                    "expected_wrong": NUMBER,
+                    **dict.fromkeys(("noise", "threshold"), MAYBE_NUMBER),
+                }
+            ),
+            0,
+        ),
+        "annotators": several(record({"name": TEXT, "judged": COUNT, "issues": COUNT}), 0),
+        "issues": several(
+            record(
+                {
+                    **dict.fromkeys(("item", "given", "suggested", "place", "file", "line"), TEXT),
+                    **dict.fromkeys(("p_given", "p_suggested", "margin"), NUMBER),
+                    "by": MAYBE_TEXT,
+                    "against": {"type": "object", "additionalProperties": TEXT},
+                    "agreeing": several(TEXT, 0),
+                    "texts": by_name(EXCERPT),
+                }
+            ),
+            0,
+        ),
+        "role": {"enum": ["gold", "annotator"]},
+        "notes": several(TEXT, 0),
+        "test_looks": {"type": ["integer", "null"]},
+    }
+)
 FAULT = {"enum": ["uncovered", "wrong", "outvoted", "gold"]}
 PART = record({"voter": TEXT, "kind": MAYBE_TEXT, "items": COUNT, "votes": COUNT, "wrong": COUNT})
 ERRORS = record(
@@ -341,6 +406,7 @@ LOCKED = record(
         "classes": by_name(COUNT),
         "quality": by_name(by_name(MAYBE_NUMBER)),
         "cost": NUMBER,
+        "doubt": TEXT,
     }
 )
 LOCK = record(
@@ -374,6 +440,8 @@ JSON = {
     ("analyze", "mood"): ANALYSIS,
     ("try", "--any-of", "lamp", "--label", "good"): TRIALS,
     ("errors", "mood", "--gold", "test"): ERRORS,
+    ("suggest", "mood"): SUGGESTIONS,
+    ("issues", "mood"): ISSUES,
     ("lineage", "moods", "r002"): LINEAGE,
     ("lineage", "moods"): {"type": "object", "required": ["upstream"]},
     ("lock",): LOCK,
@@ -423,6 +491,8 @@ TEXTS = {
     ("analyze", "mood"): r"^task mood, as in moods: 40 items, 100.0% with a vote, ",
     ("try", "--any-of", "lamp", "--label", "good"): r"^votes on 10 of 40 items \(25\.0%\); ",
     ("errors", "mood"): r"^task mood, moods: \d+ items with gold \(train, tune\): \d+ right ",
+    ("suggest", "mood"): r"^task mood: 0 of 40 items without a vote, ",
+    ("issues", "mood"): r"^task mood: \d+ gold labels \(train, tune\) judged by the votes of moods: ",
     ("lineage", "moods", "r002"): r"^moods  r002:  bad, confidence 1\.0000, decided by the model\n",
     ("lineage", "moods"): r"label_set\.moods +label_models/mood\.yml:2",
     ("schema", "tasks"): r'^\{\n "\$schema"',
@@ -500,6 +570,9 @@ SAID = {
     ("lineage", "mods", "r001"): "Did you mean 'moods'?",
     ("analyze", "moood"): "Did you mean 'mood'?",
     ("errors", "moood"): "Did you mean 'mood'?",
+    ("suggest", "moood"): "Did you mean 'mood'?",
+    ("suggest", "mood", "--label", "god"): "Did you mean 'good'?",
+    ("issues", "moood"): "Did you mean 'mood'?",
     ("try", "--regex", "x", "--label", "god"): "Did you mean 'good'?",
     ("build", "--select", "mods"): "Did you mean 'moods'?",
     ("build", "--select", "sate:new"): "Did you mean 'state'?",
@@ -542,6 +615,8 @@ def test_outside_of_a_project_every_command_says_so(command: str, tmp_path: Any)
         "llm": ["plan"],
         "try": ["--prompt", "x"],
         "errors": ["mood"],
+        "suggest": ["mood"],
+        "issues": ["mood"],
         "docs": ["generate"],
     }.get(command, [])
     found = Sandbox(tmp_path)(command, *more, code=2)
