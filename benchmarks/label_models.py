@@ -235,8 +235,7 @@ def ours(name: str, threads: int) -> Callable[[VoteSet], Any]:
     def run(found: VoteSet) -> Any:
         from teachkit.votes import Votes
 
-        columns = [np.ascontiguousarray(column) for column in found.votes.T]
-        votes = Votes.from_columns([f"v{v}" for v in range(len(columns))], columns, found.labels)
+        votes = Votes.from_matrix(found.votes, found.labels)
         model = registry.load("label_model", name)(threads=threads)
         return model.fit(votes, abstain="at_random" if found.people else "informative").predict_proba(votes)
 
