@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from teachkit.build.run import BuildOptions, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -307,12 +307,23 @@ class Project:
         with self.workspace() as work:
             return run_query(work, query)
 
-    def analyze(self, task: str, *, label_set: str | None = None, gold: str | None = None) -> TaskAnalysis:
-        """Coverage, overlaps, conflicts and accuracy of a task's voters."""
-        from teachkit.review import analyze_task
+    def analyze(
+        self,
+        task: str,
+        *,
+        label_set: str | None = None,
+        gold: str | None = None,
+        slice: str | None = None,
+        sections: Collection[str] = (),
+    ) -> TaskAnalysis:
+        """Coverage, overlaps, conflicts and accuracy of a task's voters, in one slice of its items or in all.
+
+        ``sections`` asks for more: ``pairs``, ``agreement``, ``annotators``, ``marginal``, ``slices``.
+        """
+        from teachkit.review.analyze import Ask, analyze_task
 
         with self.workspace() as work:
-            return analyze_task(work, task, label_set=label_set, gold=gold)
+            return analyze_task(work, task, Ask(label_set, gold, slice, sections))
 
     def errors(
         self, name: str, *, gold: str | None = None, cell: str | None = None, fault: str | None = None, limit: int = 20

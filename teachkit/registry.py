@@ -38,6 +38,8 @@ TABLE: dict[str, dict[str, str]] = {
         "medoid": "teachkit.label_models.medoid:Medoid",
         "normalised_majority": "teachkit.label_models.normalised_majority:NormalisedMajority",
         "plackett_luce": "teachkit.label_models.plackett_luce:PlackettLuce",
+        "candidate_spans": "teachkit.label_models.candidate_spans:CandidateSpans",
+        "hmm": "teachkit.label_models.hmm:Hmm",
     },
     "check": {
         "not_null": "teachkit.checks.columns:NotNull",
@@ -58,6 +60,7 @@ TABLE: dict[str, dict[str, str]] = {
         "first_match": "teachkit.checks.values:FirstMatch",
         "token_f1": "teachkit.checks.values:TokenF1",
         "calibration": "teachkit.checks.labels:Calibration",
+        "span_f1": "teachkit.checks.values:SpanF1",
         "conflict_rate": "teachkit.checks.labels:ConflictRate",
         "class_balance": "teachkit.checks.labels:ClassBalance",
         "agreement": "teachkit.checks.labels:Agreement",

@@ -60,6 +60,9 @@ def make_label_set(run: Executor, node: Node) -> Output:
         parameters = parameters_of(models)
         tables = rows(run, node, task, votes, models, gold)
     _say_uncalibrated(run, node, task, models)
+    doubt = _doubt(parameters, task)
+    if doubt:
+        run.note(f"{node.id}: the fit was not believed, and all voters count alike: {doubt}")
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         counts = label_counts(table, task.labels if task.coded else (), multi=task.multi)
@@ -70,6 +73,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
         "algorithm": node.spec.algorithm,
         "conflict": conflict_of(votes),
         "recipe": recipe_of(node, task),
+        "doubt": doubt,
     }
     run.put(keys[-1], parameter_table(parameters), node, -1, about)
     return output_of(metas)
@@ -84,6 +88,14 @@ def _say_uncalibrated(run: Executor, node: Node, task: TaskInfo, models: Sequenc
         if problem is not None:
             of_label = f" (label '{label}')" if task.multi else ""
             run.note(f"{node.id}: posteriors are not calibrated{of_label}: in gold.tune {problem}")
+
+
+def _doubt(parameters: Sequence[Any], task: TaskInfo) -> str:
+    """Why a fit was not believed; of multichoice with the label, the first that was not."""
+    for label, kept in zip(task.labels if task.multi else [""], parameters, strict=False):
+        if found := ((kept or {}).get("diagnostics") or {}).get("fallback"):
+            return f"{label}: {found}" if label else str(found)
+    return ""
 
 
 @contextlib.contextmanager
@@ -157,10 +169,11 @@ def fit(run: Executor, node: Node) -> tuple[Cast, list[Any], Gold | None]:
     votes = votes_of(run, node)
     wants_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
     gold = read_gold(run, run.graph.tasks[node.task or ""], node.spec.gold) if wants_gold else None
-    return votes, [_fit(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
+    return votes, [fit_votes(run, node, votes, gold, label) for label in range(len(votes.votes))], gold
 
 
-def _fit(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
+def fit_votes(run: Executor, node: Node, cast: Cast, gold: Gold | None, label: int) -> Any:
+    """The label model of a label set fitted to given votes; of multichoice that of one label (its code)."""
     spec: LabelSetSpec = node.spec
     task = run.graph.tasks[node.task or ""]
     config, votes = spec.config, cast.votes[label]

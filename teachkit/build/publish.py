@@ -90,7 +90,14 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
         classes=classes,
         quality=_quality(run, node),
         cost=answers_cost(run, node),
+        doubt=_doubt(run, output),
     )
+
+
+def _doubt(run: Executor, output: Output) -> str:
+    """Why the fit of a label set's model was not believed; empty if it was."""
+    meta = run.store.meta(output.parts[0].extra["parameters"]) if output.parts else None
+    return str(meta.extra.get("doubt", "")) if meta is not None else ""
 
 
 def answers_cost(run: Executor, node: Node) -> float:

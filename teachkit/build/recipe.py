@@ -34,6 +34,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
             "gold": task.gold.model_dump(mode="json") if task.gold else None,
             "split_column": task.split_column,
             "hash_splits": task.hash_splits.model_dump(mode="json") if task.hash_splits else None,
+            **({"text": task.text} if task.text else {}),
         },
         "config": spec.config.model_dump(mode="json", exclude=_SAYS_NOTHING),
         "voters": list(spec.voters),
@@ -106,6 +107,7 @@ def _task(said: Mapping[str, Any]) -> TaskInfo:
         hash_splits=HashSplits.model_validate(said["hash_splits"]) if said["hash_splits"] else None,
         where=Where(f"task {said['name']}"),
         candidates=said.get("candidates"),
+        text=said.get("text"),
     )
 
 

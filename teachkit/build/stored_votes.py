@@ -163,6 +163,11 @@ def stacked_votes(run: Executor, voter: str, task: TaskInfo) -> Any:
 
 def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> Votes:
     """The votes of the annotators of some files (multichoice: each set of labels is one answer)."""
+    return people_sets(run, annotations, task)[0]
+
+
+def people_sets(run: Executor, annotations: Sequence[str], task: TaskInfo) -> tuple[Votes, Any]:
+    """``people_votes``, and which labels each code holds [K, L]."""
     import numpy as np
 
     from teachkit.votes import Votes
@@ -172,13 +177,16 @@ def people_votes(run: Executor, annotations: Sequence[str], task: TaskInfo) -> V
     if not task.multi:
         chosen = people.code >= 0
         row, voter, code, k = people.row[chosen], people.voter[chosen], people.code[chosen], len(task.labels)
+        sets = np.eye(k, dtype=bool)
     else:
         order = np.lexsort((people.code, people.voter, people.row))
         answers = people.yes[order].reshape(-1, len(task.labels))
         first = order[:: len(task.labels)]
         distinct, code = np.unique(answers, axis=0, return_inverse=True)
         row, voter, code, k = people.row[first], people.voter[first], code.ravel(), max(2, len(distinct))
-    return Votes.from_long(row, voter, code, voters=people.names, n_items=n, n_labels=k)
+        sets = np.zeros((k, len(task.labels)), dtype=bool)
+        sets[: len(distinct)] = distinct
+    return Votes.from_long(row, voter, code, voters=people.names, n_items=n, n_labels=k), sets
 
 
 def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:

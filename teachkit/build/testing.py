@@ -165,10 +165,14 @@ class CheckSurroundings:
 
     def people(self) -> Votes:
         """The judgments of the task's annotators."""
-        from teachkit.build.stored_votes import people_votes
+        return self.people_sets()[0]
+
+    def people_sets(self) -> tuple[Votes, Any]:
+        """The same, and which labels each code holds."""
+        from teachkit.build.stored_votes import people_sets
 
         annotators = [i for i in self.others if self._run.graph[i].kind == "annotations"]
-        return people_votes(self._run, annotators, self.task)
+        return people_sets(self._run, annotators, self.task)
 
     def earlier(self, against: str) -> EarlierRows | None:
         """The label set as another lock names it; None if that lock has no such label set."""

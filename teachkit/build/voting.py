@@ -57,7 +57,8 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
         from teachkit.build.asking.prompts import what_it_reads
 
         more = what_it_reads(run, node)
-    return [digest(["votes", node.own, part_content(part, node.spec.columns), *more]) for part in parts]
+    columns = [*node.spec.columns, *([task.text] if task.text else [])]
+    return [digest(["votes", node.own, part_content(part, columns), *more]) for part in parts]
 
 
 def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
@@ -73,6 +74,11 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
         begun = time.perf_counter()
         for node, codes, error in _vote(run, [b.node for b in todo.values()], part, task):
             ballot = todo[node.id]
+            if task.text and codes is not None:
+                from teachkit.build.valued.offsets import misplaced
+
+                error = misplaced(run, node, part, codes["value"], task)
+                codes = codes if error is None else None
             ballot.error = error
             if codes is not None:
                 ballot.metas[number] = run.put(ballot.keys[number], _votes_table(codes), node, number)
@@ -203,6 +209,10 @@ def make_annotations(run: Executor, node: Node) -> Output:
     if run.options.sample is not None:
         judgments = [j for j in judgments if j.item in rows]
     table = judgments_table(judgments, rows, node.spec.path, task)
+    if task.text:
+        from teachkit.build.valued.offsets import refuse_misplaced
+
+        refuse_misplaced(run, table, node.spec.path, task)
     return output_of([run.put(_annotations_key(run, node), table, node, 0)])
 
 
@@ -218,7 +228,8 @@ def _text(run: Executor, node: Node) -> str:
 
 def _annotations_key(run: Executor, node: Node) -> str:
     task = run.graph.tasks[node.task or ""]
-    return digest(["annotations", node.own, content(run.outputs[task.dataset], [task.key])])
+    columns = [task.key, *([task.text] if task.text else [])]
+    return digest(["annotations", node.own, content(run.outputs[task.dataset], columns)])
 
 
 def _rows_of(run: Executor, items: set[str], task: TaskInfo) -> dict[str, tuple[int, int]]:

@@ -90,6 +90,9 @@ class Surroundings(Protocol):
     def people(self) -> Votes:
         """The judgments of the task's annotators."""
 
+    def people_sets(self) -> tuple[Votes, Any]:
+        """The same, and which labels each code holds [K, L]: of multichoice a code is a set of labels."""
+
     def earlier(self, against: str) -> EarlierLabels | None:
         """The label set as another lock names it: ``lock``, ``base`` or a git revision; None if it does not name it.
 

@@ -261,39 +261,80 @@ def _is_range(limits: Any) -> bool:
 
 
 class Agreement(LabelCheck):
-    """How well the task's annotators agree: Krippendorff's alpha (default), Fleiss' kappa, or in percent.
+    """How well voters agree beyond chance: Krippendorff's alpha (default), Fleiss' kappa, Cohen's kappa, or in percent.
 
-    Of ordered labels, alpha weighs a disagreement by how far apart the two are (the ordinal alpha).
+    Of ordered labels, alpha weighs a disagreement by how far apart the two are (the ordinal alpha), and Cohen's kappa
+    in proportion. Of more than two voters, Cohen's kappa is the mean over pairs, weighted by the items that they share.
     """
 
     tasks: ClassVar[tuple[str, ...] | None] = CODED
 
     class Arguments(Model):
-        """``min`` and ``max`` may be negative here; ``metric`` chooses the coefficient."""
+        """``min`` and ``max`` may be negative. ``undefined``: whether a coefficient that cannot be worked out fails."""
 
-        metric: Literal["krippendorff", "fleiss", "percent"] = "krippendorff"
+        coefficient: Literal["krippendorff", "fleiss", "cohen", "percent"] = "krippendorff"
+        metric: Literal["nominal", "ordinal", "interval", "jaccard", "masi"] | None = None
+        of: Literal["annotators", "voters"] = "annotators"
+        undefined: Literal["fail", "pass"] = "fail"
         min: float | None = Field(default=None, ge=-1, le=1)
         max: float | None = Field(default=None, ge=-1, le=1)
 
     @classmethod
+    def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+        """A bound is needed, and a metric that suits the coefficient and the task."""
+        super().check(arguments, target, context, where)
+        task, metric = context.tasks[target.task or ""], arguments.metric
+        if metric is None:
+            return
+        if arguments.coefficient != "krippendorff":
+            advice = "leave it out, or write 'coefficient: krippendorff'"
+            raise BadValue(where, key="metric", problem=f"{arguments.coefficient} has no metric", advice=advice)
+        sets = metric in ("jaccard", "masi")
+        if sets and (not task.multi or arguments.of == "voters"):
+            problem = f"'{metric}' is for the sets of labels that annotators of a multichoice task choose"
+            raise BadValue(where, key="metric", problem=problem, advice="write 'metric: nominal', or leave it out")
+        if metric in ("ordinal", "interval") and not task.ordered:
+            problem = f"the labels of task '{task.name}' have no order"
+            raise BadValue(where, key="metric", problem=problem, advice="write 'metric: nominal', or leave it out")
+
+    @classmethod
     def reads(cls, arguments: Any, column: str | None, target: Node, context: CompileContext) -> Reads:
-        """The label set's place in the order of a build, and every annotator's judgments."""
+        """The label set's place in the order of a build, and every annotator's judgments, or every vote."""
+        if arguments.of == "voters":
+            return {target.id: None, **dict.fromkeys((*target.spec.voters, *target.spec.annotations))}
         people = [n.id for n in context.nodes.values() if n.kind == "annotations" and n.task == target.task]
         annotators = [i for i in people if context.nodes[i].spec.meta.role == "annotator"]
         return {target.id: (), **dict.fromkeys(annotators)}
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
-        """Measure on items with two judgments."""
-        from teachkit.votes.agreement import fleiss_kappa, krippendorff_alpha, percent_agreement
+        """Measure on items with two votes."""
+        from teachkit.votes.agreement import NO_UNIT, fleiss_kappa, krippendorff_alpha, percent_agreement
+        from teachkit.votes.pairs import mean_kappa, stacked
 
-        name = arguments.metric
-        if name == "krippendorff" and around.task.ordered:
-            found, name = krippendorff_alpha(around.people(), metric="ordinal"), "krippendorff, ordinal"
+        task, name, metric = around.task, arguments.coefficient, arguments.metric
+        metric = metric or ("ordinal" if task.ordered else "nominal")
+        sets = None
+        if arguments.of == "voters":
+            votes = stacked(around.votes())
+        elif metric in ("jaccard", "masi"):
+            votes, sets = around.people_sets()
         else:
-            measure = {"krippendorff": krippendorff_alpha, "fleiss": fleiss_kappa, "percent": percent_agreement}[name]
-            found = measure(around.people())
-        rest = f"({name}) " + (found.reason if found.value is None else f"on {found.n} items judged by two or more")
-        return figure("agreement", found.value, arguments, rest)
+            votes = around.people()
+        if name == "krippendorff":
+            found = krippendorff_alpha(votes, metric=metric, sets=sets)
+            name = name if metric == "nominal" else f"{name}, {metric}"
+        elif name == "cohen":
+            found = mean_kappa(votes, weights="linear" if task.ordered else None)
+        else:
+            found = {"fleiss": fleiss_kappa, "percent": percent_agreement}[name](votes)
+        who = "judged" if arguments.of == "annotators" else "voted on"
+        if found.value is None:
+            reason = f"no item is {who} by two or more" if found.reason == NO_UNIT else found.reason
+            wanted = bounds(arguments.min, arguments.max)
+            return Finding(
+                int(arguments.undefined == "fail"), f"agreement undefined ({name}): {reason}; {wanted} wanted"
+            )
+        return figure("agreement", found.value, arguments, f"({name}) on {found.n} items {who} by two or more")
 
 
 def figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:

@@ -46,7 +46,7 @@ class ValueQuality(Check):
         if not n:
             return Finding(1, f"{self.title}: no item of {arguments.against} has gold")
         value = self.measure(arguments, labels.kind, decided, gold)
-        rest = f"on {n} items of {arguments.against}, {labeled} of them labeled"
+        rest = f"on {n} items of {arguments.against}, {labeled} of them labeled{self.more(labels.kind, decided, gold)}"
         tests = ~labels.kind.missing(labels.chosen("test")[1])
         test_gold = split in (None, "test") and bool(tests.any())
         return replace(figure(self.title, value, arguments, rest), test_gold=test_gold)
@@ -54,6 +54,10 @@ class ValueQuality(Check):
     def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
         """The figure, None where it is undefined."""
         raise NotImplementedError
+
+    def more(self, kind: Any, decided: Any, gold: Any) -> str:
+        """What else the message says."""
+        return ""
 
 
 class MeanError(ValueQuality):
@@ -177,3 +181,27 @@ class TokenF1(TextQuality):
     """The mean F1 of the words of the labels against those of gold, case and punctuation aside."""
 
     title: ClassVar[str] = "token f1"
+
+
+class SpanF1(ValueQuality, LabelCheck):
+    """F1 of the spans of the labels against those of a gold split; start, end and label have to be right."""
+
+    tasks: ClassVar[tuple[str, ...] | None] = ("span",)
+    title: ClassVar[str] = "span f1"
+
+    class Arguments(Bounds):
+        """Bounds and the gold to measure on."""
+
+        against: Against = "gold.test"
+
+    def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
+        """F1 over all spans."""
+        found: float | None = kind.quality(decided, gold)["f1"]
+        return found
+
+    def more(self, kind: Any, decided: Any, gold: Any) -> str:
+        """Precision and recall, and F1 of each label where there are several."""
+        found, by_label = kind.quality(decided, gold), kind.quality_by_label(decided, gold)
+        shown = [f"{name} {found[name]:.3f}" for name in ("precision", "recall") if found[name] is not None]
+        shown += [f"{name}: {one['f1']:.3f}" for name, one in by_label.items() if len(by_label) > 1]
+        return "; " + ", ".join(shown) if shown else ""

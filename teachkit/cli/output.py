@@ -86,6 +86,9 @@ def cell(value: Any, longest: int = _CELL) -> str:
             return ""
         case float():
             return f"{value:.4g}"
+        case {"start": int(), "end": int(), "label": str(label)}:
+            sure = f" {value['probability']:.4f}" if "probability" in value else ""
+            text = f"{value['start']}-{value['end']} {label}{sure}"
         case dict():
             text = ", ".join(f"{k}: {cell(v)}" for k, v in value.items())
         case list():

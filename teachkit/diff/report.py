@@ -20,6 +20,7 @@ from teachkit.diff.words import (
     verdict,
     voter_words,
 )
+from teachkit.votes.values import shown_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +242,10 @@ def _examples(found: LabelSetDiff, texts: bool) -> Table | None:
 def _with_confidence(label: Any, confidence: float | None) -> Cell:
     if label is None:
         return NONE
-    name = ", ".join(map(str, label)) or NONE if isinstance(label, list) else _label(label)
+    if isinstance(label, list) and label and isinstance(label[0], dict):
+        name = shown_spans(label)
+    else:
+        name = ", ".join(map(str, label)) or NONE if isinstance(label, list) else _label(label)
     return Code(name if confidence is None else f"{name} {confidence:.2f}")
 
 

@@ -184,6 +184,8 @@ def paired_figures(kind: ValueKind, gold: Any, before: Any, after: Any) -> list[
         return [("mae", paired_means(*errors, less_is_better=True))]
     right = [_per_item(kind, side, gold, "same") for side in (before, after)]
     near = [_per_item(kind, side, gold, "near") for side in (before, after)]
+    if kind.name == "span":
+        return [("item_f1", paired_means(*near, less_is_better=False))]
     return [
         ("exact_match", paired_accuracy(*(side.astype(bool) for side in right))),
         ("closeness", paired_means(*near, less_is_better=False)),

@@ -140,13 +140,20 @@ def _of_values(sides: Sequence[tuple[str, Executor, Node | None]], task: _Task) 
     return {**found, "compared": len(had), **moves}
 
 
+_ENDS = (("low", "precision_low"), ("high", "precision_high"))
+
+
 def _same_as_gold(kind: ValueKind, said: Any, gold: Any, end: str) -> dict[str, Any]:
-    """A text is right or not; of numbers precision says nothing, and is left out."""
+    """A text is right or not, of spans each one is; of numbers precision says nothing, and is left out."""
     from teachkit.votes.intervals import wilson
 
     both = (~kind.missing(said) & ~kind.missing(gold)).nonzero()[0]
     if kind.name == "number":
         return {f"gold_{end}": len(both)}
+    if kind.name == "span":
+        found = kind.quality(said[both], gold[both])
+        shares = {f"{name}_{end}": found[of] for name, of in (("precision", "precision"), *_ENDS)}
+        return {f"gold_{end}": len(both), **shares}
     right = int(kind.same(said[both], gold[both]).sum())
     low, high = wilson(right, len(both)) or (None, None)
     share = right / len(both) if len(both) else None

@@ -21,7 +21,7 @@ _MORE_CONFLICT = 0.1
 NAMED_FLIPS = 2
 _NAMED = 6
 _SHOWN_SHIFT = 0.00005
-_FOREMOST = ("accuracy", "exact_match", "mae")
+_FOREMOST = ("accuracy", "exact_match", "item_f1", "mae")
 _ERRORS = ("mae",)
 _EFFECTLESS = ("test", "unit_test", "export")
 

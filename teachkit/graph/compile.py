@@ -309,6 +309,8 @@ class _Compiler:
             named.append((("gold", "column"), task.gold.column))
             for value, label in (task.gold.values or {}).items():
                 known_label(label, task.label_names, task.name, definition.at("gold", "values", value))
+        if task.kind == "span":
+            named.append((("text",), task.text))
         split_column = task.splits.column if isinstance(task.splits, ColumnSplits) else None
         if split_column:
             named.append((("splits", "column"), split_column))
@@ -337,6 +339,7 @@ class _Compiler:
             tuple(task.tags),
             (fold(sides[0]), fold(sides[1])) if sides else None,
             fold(task.candidates) if task.candidates else None,
+            fold(task.text) if task.kind == "span" else None,
         )
 
     def reference(self, text: str, where: Where) -> str:
@@ -418,6 +421,9 @@ class _Compiler:
                 raise DuplicateName(voter.where, kind="voter", name=voter.name, other=other.where)
         canonical = {"voter": voter.canonical, "labels": _codes(voter, task), "kind": task.meaning}
         name = voter.name if voter.kind == "enrichment" else f"{task.name}.{voter.name}"
+        reads = dict(voter.reads)
+        if task.text and voter.kind in ("lf", "annotations") and (columns := reads.get(task.dataset, ())) is not None:
+            reads[task.dataset] = (*dict.fromkeys((*columns, task.text)),)  # offsets are checked against it
         self.add(
             Node(
                 f"{voter.kind}.{name}",
@@ -426,8 +432,8 @@ class _Compiler:
                 voter.where,
                 voter.spec,
                 canonical,
-                tuple(voter.reads),
-                voter.reads,
+                tuple(reads),
+                reads,
                 voter.columns,
                 voter.lineage,
                 task.name,

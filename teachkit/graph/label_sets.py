@@ -72,7 +72,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     chosen = _choose(config.voters, [*lfs, *annotators], task, definition)
     curators = tuple(n.id for n in people if n.spec.meta.role == "curator") if config.curators else ()
     gold = tuple(n.id for n in people if n.spec.meta.role == "gold")
-    gold_columns = [*task.secret_columns, *([task.split_column] if task.split_column else [])]
+    gold_columns = [*task.secret_columns, *(column for column in (task.split_column, task.text) if column)]
     uses_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
     _check_own(config, task, definition)
     if config.calibrate is not None and not task.gold and not gold:
@@ -297,7 +297,7 @@ def _matches(node: Node, pattern: str) -> bool:
 
 
 def _check_abstain(config: LabelModelConfig, voters: Sequence[Node], task: TaskInfo, definition: Definition) -> None:
-    if config.abstain and not task.coded:
+    if config.abstain and not task.coded and task.text is None:
         problem = f"an answer to task '{task.name}' is {task.answers.noun}: silence says nothing of it"
         raise BadValue(definition.at("abstain"), key="abstain", problem=problem, advice="leave it out")
     for pattern in config.abstain:

@@ -53,6 +53,8 @@ class TaskInfo:
     """Of pairwise: the columns that name what stands on the left and on the right."""
     candidates: str | None = None
     """Of ranking: the column with the list of what is to be ordered."""
+    text: str | None = None
+    """The column that answers hold offsets in, where they hold any."""
 
     @property
     def multi(self) -> bool:
@@ -77,12 +79,24 @@ class TaskInfo:
     @property
     def meaning(self) -> Any:
         """The kind, as part of what depends on it: of values with the version by which they are read."""
-        return self.kind if self.coded else [self.kind, self.answers.version]
+        if self.coded:
+            return self.kind
+        return [self.kind, self.answers.version, *([self.text] if self.text else [])]
 
     @property
     def answers(self) -> ValueKind:
         """What is known of the task's answers, which are values."""
         return value_kind(self.kind)
+
+    def silence(self, *, looks_at_all: bool) -> str:
+        """What it says of an item that a voter is silent, where nothing else is declared.
+
+        Args:
+            looks_at_all: Whether it is a person or a prompt. Who marks places of a text and reads all of it says no
+                where it marks none; a rule that marks places knows a few words. Of one label for an item it is the
+                other way round: a rule looks at every item, people at those that they are shown.
+        """
+        return "informative" if looks_at_all == (self.text is not None) else "at_random"
 
     @property
     def secret_columns(self) -> tuple[str, ...]:

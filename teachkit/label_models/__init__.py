@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from teachkit.label_models.base import LabelModel
     from teachkit.label_models.bradley_terry import BradleyTerry
     from teachkit.label_models.calibrated import Calibrated
+    from teachkit.label_models.candidate_spans import CandidateSpans
     from teachkit.label_models.contract import check_label_model, label_model_checks
     from teachkit.label_models.dawid_skene import DawidSkene
     from teachkit.label_models.gaussian import Gaussian
     from teachkit.label_models.glad import Glad
+    from teachkit.label_models.hmm import Hmm
     from teachkit.label_models.kos import Kos
     from teachkit.label_models.mace import Mace
     from teachkit.label_models.majority import Majority
@@ -50,6 +52,7 @@ class Algorithm:
 
 
 _NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
+_SPAN = Algorithm(kinds=("span",))
 
 ALGORITHMS = {
     "auto": Algorithm(),
@@ -72,6 +75,8 @@ ALGORITHMS = {
     "medoid": _TEXT,
     "normalised_majority": _TEXT,
     "plackett_luce": Algorithm(kinds=("ranking",)),
+    "candidate_spans": _SPAN,
+    "hmm": _SPAN,
 }
 
 DEFAULTS = {
@@ -82,6 +87,7 @@ DEFAULTS = {
     "number": "gaussian",
     "text": "medoid",
     "ranking": "plackett_luce",
+    "span": "candidate_spans",
 }
 """Kind of task -> the algorithm that ``type: auto`` stands for."""
 
@@ -93,9 +99,11 @@ __all__ = [
     "Auto",
     "BradleyTerry",
     "Calibrated",
+    "CandidateSpans",
     "DawidSkene",
     "Gaussian",
     "Glad",
+    "Hmm",
     "Kos",
     "LabelModel",
     "Mace",
@@ -126,9 +134,11 @@ __getattr__ = lazy_names(
         "averages": ("Mean", "Median"),
         "base": ("LabelModel",),
         "bradley_terry": ("BradleyTerry",),
+        "candidate_spans": ("CandidateSpans",),
         "dawid_skene": ("DawidSkene",),
         "gaussian": ("Gaussian",),
         "glad": ("Glad",),
+        "hmm": ("Hmm",),
         "kos": ("Kos",),
         "mace": ("Mace",),
         "majority": ("Majority",),

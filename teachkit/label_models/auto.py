@@ -13,7 +13,7 @@ from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior
 from teachkit.label_models.diagnostics import flips, identifiability, learned
 from teachkit.label_models.hierarchy import COMMON, chance_to_vote, rows_said, weigh_evidence
 from teachkit.label_models.kernels import exp_all, log_all, rights
-from teachkit.label_models.likelihood import policies_of
+from teachkit.label_models.likelihood import item_weights, policies_of
 from teachkit.label_models.squarem import fixed_point
 from teachkit.label_models.start import majority_start, weighted_start
 from teachkit.label_models.sweep import Sweep
@@ -104,7 +104,8 @@ class Auto(LabelModel):
         said = dependence.labels_said(folded)
         own = np.where((said > 0).sum(axis=1) == 1, said.argmax(axis=1), -1)  # of voters that say one label only
         self.informative_ = _policies(abstain, self.voters_, said.sum(axis=1), own)
-        with Sweep(folded, clamp, self._weight(folded, clamp), threads=self.threads) as sweep:
+        weight = item_weights(folded, clamp, self.informative_)
+        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
             _Fit(self, sweep, said, np.where(self.informative_, own, -1)).run()
         return self
 
@@ -113,13 +114,6 @@ class Auto(LabelModel):
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         if not (0 <= self.anchor <= 1 and self.silence_weight >= 0):
             raise ValueError("anchor is between 0 and 1, silence_weight 0 or more")
-
-    def _weight(self, votes: Votes, clamp: Any) -> Any:
-        """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing."""
-        weight = votes.counts.astype(np.float64)
-        if not self.informative_.any():
-            weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
-        return weight
 
     def tables(self) -> tuple[Any, Any]:
         """What ``kernels.score`` adds up."""

@@ -21,6 +21,8 @@ import numpy as np
 from teachkit.votes.jit import jit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from teachkit.votes import Votes
 
 MOST_VOTERS = 512
@@ -128,58 +130,21 @@ def _count_pairs(
 
 def excess_of_graded(pairs: Pairs, one_sided: Any) -> Any:
     """The dependence [V, V] of voters that use several labels; 0 for the others (``one_sided`` [V])."""
-    out = np.zeros((len(pairs.chosen), len(pairs.chosen)))
-    _graded(pairs.agreed, pairs.shared, pairs.votes, one_sided, out)
-    return out
-
-
-@jit
-def _lower(agreed: float, of: float, z: float) -> float:  # pragma: no cover - compiled
-    """The lower end of Wilson's interval of a share."""
-    if of <= 0.0:
-        return 0.0
-    p = min(agreed / of, 1.0)
-    middle = p + z * z / (2.0 * of)
-    wide = z * np.sqrt(p * (1.0 - p) / of + z * z / (4.0 * of * of))
-    return float(max((middle - wide) / (1.0 + z * z / of), 0.0))
-
-
-@jit
-def _graded(agreed: Any, shared: Any, votes: Any, one_sided: Any, out: Any) -> None:  # pragma: no cover - compiled
-    size, labels = votes.shape
-    kappa, low = np.zeros((size, size)), np.zeros((size, size))
-    total = np.zeros(size)
-    for u in range(size):
-        for c in range(labels):
-            total[u] += votes[u, c]
-    for u in range(size):
-        for v in range(size):
-            if u == v or one_sided[u] or one_sided[v] or shared[u, v] == 0:
-                continue
-            chance = 0.0
-            for c in range(labels):
-                chance += votes[u, c] / total[u] * (votes[v, c] / total[v])
-            left = max(1.0 - chance, 1e-9)
-            kappa[u, v] = min(max((agreed[u, v] / shared[u, v] - chance) / left, -1.0), 1.0)
-            low[u, v] = (_lower(agreed[u, v], shared[u, v], GRADED) - chance) / left
-            out[u, v] = max(kappa[u, v], 0.0)
-    reliable, found = np.full(size, 0.5), np.zeros(size)
-    for _ in range(ROUNDS):
-        for u in range(size):
-            up, down = 0.0, 0.0
-            for v in range(size):
-                if kappa[u, v] != 0.0 or low[u, v] != 0.0:
-                    weight = shared[u, v] * (1.0 - out[u, v]) ** 2
-                    up += weight * kappa[u, v] * reliable[v]
-                    down += weight * reliable[v] * reliable[v]
-            found[u] = min(max(up / down, 0.02), RELIABLE) if down > 1e-9 else 0.5
-        for u in range(size):
-            reliable[u] = found[u]  # element by element: a slice would have its error message compiled, for seconds
-        for u in range(size):
-            for v in range(size):
-                if kappa[u, v] != 0.0 or low[u, v] != 0.0:
-                    explained = reliable[u] * reliable[v]
-                    out[u, v] = min(max((low[u, v] - explained) / (1.0 - explained), 0.0), 1.0)
+    total, shared = np.maximum(pairs.votes.sum(axis=1), 1), pairs.shared
+    together = (shared > 0) & ~one_sided[:, None] & ~one_sided[None, :]
+    np.fill_diagonal(together, val=False)
+    chance = _sum_of(lambda c: np.outer(pairs.votes[:, c] / total, pairs.votes[:, c] / total), pairs.votes.shape[1])
+    left, weight = np.maximum(1.0 - chance, 1e-9), np.where(together, shared, 0).astype(np.float64)
+    kappa = np.where(together, np.clip((pairs.agreed / np.maximum(shared, 1) - chance) / left, -1.0, 1.0), 0.0)
+    low = (_lower(pairs.agreed, shared, GRADED) - chance) / left
+    reliable, excess = np.full(len(total), 0.5), np.maximum(kappa, 0.0)
+    for _ in range(ROUNDS):  # each pair says the less of its voters the more it depends
+        trust = weight * (1.0 - excess) ** 2
+        up, down = (_rows_summed(trust * factor) for factor in (kappa * reliable, (reliable * reliable)[None, :]))
+        reliable = np.where(down > 1e-9, np.clip(up / np.maximum(down, 1e-9), 0.02, RELIABLE), 0.5)
+        explained = np.outer(reliable, reliable)
+        excess = np.where(together, np.clip((low - explained) / (1.0 - explained), 0.0, 1.0), 0.0)
+    return excess
 
 
 def excess_of_one_sided(pairs: Pairs, one_sided: Any, chance: Any, mass: Any) -> Any:
@@ -188,52 +153,46 @@ def excess_of_one_sided(pairs: Pairs, one_sided: Any, chance: Any, mass: Any) ->
     ``chance`` [V, K] is P(votes | y), ``mass`` [K] the expected items of each label; both None: nothing is known but
     how often each votes.
     """
-    out = np.zeros((len(pairs.chosen), len(pairs.chosen)))
+    total = pairs.votes.sum(axis=1).astype(np.float64)
     if chance is None:
-        rates = pairs.votes.sum(axis=1) / max(pairs.items, 1.0)
-        chance, mass = rates[:, None], np.array([pairs.items])
-    _one_sided(pairs.agreed, pairs.votes, one_sided, chance, mass, out)
-    return out
-
-
-@jit
-def _one_sided(
-    agreed: Any, votes: Any, one_sided: Any, chance: Any, mass: Any, out: Any
-) -> None:  # pragma: no cover - compiled
-    size, labels = votes.shape
-    total = np.zeros(size)
-    for u in range(size):
-        for c in range(labels):
-            total[u] += votes[u, c]
-    for u in range(size):
-        for v in range(u):
-            most = max(total[u], total[v])
-            if not (one_sided[u] and one_sided[v]) or agreed[u, v] == 0:
-                continue
-            expected = 0.0
-            for y in range(len(mass)):
-                expected += mass[y] * chance[u, y] * chance[v, y]
-            expected = min(expected / most, 1.0)
-            found = (_lower(agreed[u, v], most, ONE_SIDED) - expected) / max(1.0 - expected, 1e-3)
-            out[u, v] = out[v, u] = min(max(found, 0.0), 1.0)
+        chance, mass = (total / max(pairs.items, 1.0))[:, None], np.array([pairs.items])
+    most = np.maximum(np.maximum(total[:, None], total[None, :]), 1.0)
+    both = one_sided[:, None] & one_sided[None, :] & (pairs.agreed > 0)
+    np.fill_diagonal(both, val=False)
+    expected = _sum_of(lambda y: mass[y] * np.outer(chance[:, y], chance[:, y]), len(mass))
+    expected = np.minimum(expected / most, 1.0)
+    found = (_lower(pairs.agreed, most, ONE_SIDED) - expected) / np.maximum(1.0 - expected, 1e-3)
+    return np.where(both, np.clip(found, 0.0, 1.0), 0.0)
 
 
 def say_of(pairs: Pairs, voters: int, graded: Any, one_sided: Any, power: float) -> Any:
     """How much each voter's evidence counts [V]: 1 for independent voters, 1/n for each of n copies.
 
     ``graded`` counts squared, so that much weak dependence (hard items make a whole crowd err together) takes little;
-    ``one_sided`` to ``power``.
+    ``one_sided`` to ``power``, 1 or 3.
     """
     out = np.ones(voters)
-    _say(graded, one_sided, power, pairs.chosen, out)
+    other = one_sided if power == 1.0 else one_sided * one_sided * one_sided
+    out[pairs.chosen] = 1.0 / (1.0 + _rows_summed(graded * graded + other))
     return out
 
 
-@jit
-def _say(graded: Any, one_sided: Any, power: float, chosen: Any, out: Any) -> None:  # pragma: no cover - compiled
-    for u in range(len(chosen)):
-        total = 1.0
-        for v in range(len(chosen)):
-            total += graded[u, v] * graded[u, v]
-            total += one_sided[u, v] if power == 1.0 else one_sided[u, v] * one_sided[u, v] * one_sided[u, v]
-        out[chosen[u]] = 1.0 / total
+def _lower(agreed: Any, of: Any, z: float) -> Any:
+    """The lower end of Wilson's interval of a share; 0 of nothing."""
+    n = np.maximum(of, 1)
+    p = np.minimum(agreed / n, 1.0)
+    wide = z * np.sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n))
+    return np.where(of > 0, np.maximum((p + z * z / (2.0 * n) - wide) / (1.0 + z * z / n), 0.0), 0.0)
+
+
+def _rows_summed(values: Any) -> Any:
+    """The sum of each row, from left to right: numpy's own sum adds in an order that may depend on the machine."""
+    return np.cumsum(values, axis=1)[:, -1] if values.shape[1] else np.zeros(len(values))
+
+
+def _sum_of(term: Callable[[int], Any], count: int) -> Any:
+    """term(0) + term(1) + ..., in this order."""
+    found = term(0)
+    for index in range(1, count):
+        found = found + term(index)
+    return found

@@ -101,11 +101,7 @@ class LikelihoodModel(LabelModel):
         }
 
     def _weight(self, votes: Votes, clamp: Any) -> Any:
-        """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing."""
-        weight = votes.counts.astype(np.float64)
-        if not self.informative_.any():
-            weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
-        return weight
+        return item_weights(votes, clamp, self.informative_)
 
     def _learn(self, sums: Any, mass: Any) -> None:
         self.prior_ = self._class_prior(mass)
@@ -194,6 +190,14 @@ class LikelihoodModel(LabelModel):
         model.diagnostics_ = dict(parameters["diagnostics"])
         model.learned_ = [Learned(**found) for found in parameters["learned"]]
         return model
+
+
+def item_weights(votes: Votes, clamp: Any, informative: Any) -> Any:
+    """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing."""
+    weight = votes.counts.astype(np.float64)
+    if not informative.any():
+        weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
+    return weight
 
 
 def policies_of(abstain: Abstain, voters: Sequence[str], default: str) -> Any:

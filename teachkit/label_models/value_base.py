@@ -1,8 +1,8 @@
 """What a label model of answers that are values is.
 
 A class of a user's own is one if it has ``fit(answers, *, gold=None, abstain=None)``, returning itself, and
-``predict(answers)`` giving ``Predicted``; ``answers`` is ``teachkit.votes.Answers``. Silence says nothing to any of
-them: whoever did not answer is taken to be silent at random.
+``predict(answers)`` giving ``Predicted``; ``answers`` is ``teachkit.votes.Answers``. Whoever did not answer an item is
+taken to be silent at random. Models of spans alone ask what it says that an answer marks nothing (``abstain``).
 """
 
 from __future__ import annotations

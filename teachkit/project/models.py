@@ -39,6 +39,7 @@ class Paths(Model):
     label_models: str = "label_models"
     exports: str = "exports"
     prompts: str = "prompts"
+    slices: str = "slices"
     recordings: str = Field(default="recordings", description="Recorded answers of prompts.")
     tests: str = "tests"
     macros: str = "macros"
@@ -216,7 +217,7 @@ class Task(Model):
 
     name: Name
     description: str = ""
-    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text", "ranking"] = "choice"
+    kind: Literal["choice", "multichoice", "ordinal", "pairwise", "number", "text", "ranking", "span"] = "choice"
     labels: list[str | Label] = Field(
         default=[],
         min_length=1,
@@ -230,6 +231,7 @@ class Task(Model):
     )
     dataset: str = Field(description="ref('…') or source('…', '…').")
     key: str
+    text: str = Field(default="text", description="The column that spans are of; offsets count its code points.")
     show: Strings = []
     guideline: str | None = Field(default=None, description="A Markdown file beside this one.")
     gold: Gold | None = None
@@ -266,7 +268,11 @@ class Task(Model):
             self._check_pairwise()
         elif not self.labels:
             raise ValueError("it needs 'labels'")
-        elif self.kind in ("choice", "ordinal") and len(self.labels) < 2:
+        if self.kind != "span" and "text" in self.model_fields_set:
+            raise ValueError(f"'text' is for tasks of the kind 'span', not '{self.kind}'")
+        if self.kind == "span" and self.gold is not None and self.gold.values is not None:
+            raise ValueError("gold of a task of the kind 'span' is read as it stands: it has no 'values'")
+        if self.kind in ("choice", "ordinal") and len(self.labels) < 2:
             raise ValueError(f"{'a choice' if self.kind == 'choice' else 'an order'} needs two labels or more")
         return self
 

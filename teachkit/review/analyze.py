@@ -7,24 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
 from teachkit.build.gold import gold_files, read_gold
-from teachkit.build.label_sets import stored_parameters
+from teachkit.build.label_sets import load_models, stored_parameters
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
+from teachkit.review.analyze_agreement import agreement_section
+from teachkit.review.analyze_annotators import annotators_section
+from teachkit.review.analyze_marginal import marginal_section
+from teachkit.review.analyze_pairs import pairs_section
+from teachkit.review.analyze_slices import items_of, narrowed, slice_named, slices_section
 from teachkit.review.analyze_values import value_rows
 from teachkit.review.calibration import calibration_of
 from teachkit.review.contestants import SideRow, scores, side_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Graph, Node, TaskInfo
+    from teachkit.review.analyze_agreement import AgreementSection
+    from teachkit.review.analyze_annotators import AnnotatorsSection
+    from teachkit.review.analyze_marginal import MarginalSection
+    from teachkit.review.analyze_pairs import PairsSection
+    from teachkit.review.analyze_slices import SlicesSection
     from teachkit.votes.calibration import PosteriorCalibration
 
+SECTIONS = ("pairs", "agreement", "annotators", "marginal", "slices")
 GOLD = ("train", "tune", "test", "all")
 
 
@@ -56,6 +67,12 @@ class VoterRow:
     """Where answers are values: their quality on the items with gold, and under ``learned_…`` what the label model
     believes, both by the names that the kind of answer and the model have for them."""
 
+    @property
+    def gap(self) -> bool:
+        """Whether what the label model believes and what gold shows cannot both be: their intervals do not meet."""
+        known = None not in (self.low, self.high, self.learned_low, self.learned_high)
+        return known and (self.learned_low > self.high or self.learned_high < self.low)  # type: ignore[operator]
+
 
 @dataclass(frozen=True, slots=True)
 class TaskAnalysis:
@@ -81,41 +98,69 @@ class TaskAnalysis:
     """What the fit can be doubted for, in sentences."""
     scores: Sequence[Mapping[str, Any]] = ()
     sides: Sequence[SideRow] = ()
+    slice: str | None = None
+    """The slice that all of this is about; None: all items."""
+    gaps: Sequence[str] = ()
+    """Voters of which the label model believes what gold contradicts, in sentences."""
+    pairs: PairsSection | None = None
+    agreement: AgreementSection | None = None
+    annotators: AnnotatorsSection | None = None
+    marginal: MarginalSection | None = None
+    slices: SlicesSection | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
+        """As plain values; sections that were not asked for are left out."""
+        return {k: v for k, v in asdict(self).items() if v is not None or k not in SECTIONS}
 
 
-def analyze_task(work: Workspace, name: str, *, label_set: str | None = None, gold: str | None = None) -> TaskAnalysis:
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to look at: a ``label_set``, a split of ``gold`` (or ``all``), a ``slice``, and which more ``sections``."""
+
+    label_set: str | None = None
+    gold: str | None = None
+    slice: str | None = None
+    sections: Collection[str] = ()
+
+
+def analyze_task(work: Workspace, name: str, ask: Ask | None = None) -> TaskAnalysis:
     """Analyze the voters of a task.
 
     Args:
         work: The compiled project.
         name: The task.
-        label_set: Whose voters and learned accuracies; default: the task's first label model.
-        gold: ``train``, ``tune``, ``test`` or ``all``; default: all gold outside the test split, so that working on
-            voters does not tune them to it. A task without splits has all its gold measured.
+        ask: What to look at. Without a label set, the task's first one; without ``gold``, all gold outside the test
+            split, so that working on voters does not tune them to it (a task without splits has all measured).
 
     Raises:
-        UnknownNode, BadOption: there is no such task or label set.
+        UnknownNode, BadOption: there is no such task, label set, slice or split.
         NotBuilt: its votes are not there.
     """
     if name not in work.graph.tasks:
         known = sorted(work.graph.tasks)
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
-    check_gold_name(gold)
+    ask = ask or Ask()
+    check_gold_name(ask.gold)
+    for section in ask.sections:
+        if section not in SECTIONS:
+            advice = f"write some of: {listing(SECTIONS)}"
+            raise BadOption(None, option="sections", problem=f"'{section}' is no section", advice=advice)
     with looking_at(work) as run:
-        return _analyze(work, run, work.graph.tasks[name], label_set, gold)
+        return _analyze(work, run, work.graph.tasks[name], ask)
 
 
-def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | None, gold: str | None) -> TaskAnalysis:
-    node = label_set_of(work.graph, task, label_set)
+def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAnalysis:
+    node = label_set_of(work.graph, task, ask.label_set)
     voters, missing = voters_of(run, task, node)
     if not voters and missing:
         run.resolve(work.graph[missing[0]])  # says that nothing was built
-    codes, splits, test_gold = gold_for(run, task, gold)
-    cast, rows = voter_rows(run, task, node, voters, codes)
+    codes, splits, test_gold = gold_for(run, task, ask.gold)
+    chosen: Any = slice(None)
+    if ask.slice is not None:
+        check_kind_of_slice(task)
+        chosen = items_of(run, task, slice_named(run, task, ask.slice))
+    looks = record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None
+    cast, rows = voter_rows(run, task, node, voters, codes, chosen)
     parameters = _parameters(run, node)
     from teachkit.votes.analysis import conflict_rate
 
@@ -130,17 +175,85 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, label_set: str | No
         covered=int(covered.sum()),
         conflicts=sum(conflict_rate(v) for v in cast.votes) / len(cast.votes),
         gold_splits=splits,
-        gold_items=int(_known(codes, task).sum()),
+        gold_items=int(_known(codes[chosen], task).sum()),
         voters=rows,
         missing=missing,
-        test_looks=record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None,
+        test_looks=looks,
         calibration=(
-            calibration_of(run, task, node, codes) if node and node.id in run.outputs and task.coded else None
+            calibration_of(run, task, node, codes)
+            if node and task.coded and ask.slice is None and _is_current(run, node)
+            else None
         ),
         doubts=_doubts(run, node, task, splits),
         scores=scores(parameters),
-        sides=side_rows(run, task, cast, parameters),
+        sides=side_rows(run, task, cast, parameters) if ask.slice is None else (),
+        slice=ask.slice,
+        gaps=[_gap(row) for row in rows if row.gap],
+        **_sections(run, task, node, cast, codes, chosen, voters, missing, ask),
     )
+
+
+def _is_current(run: Executor, node: Node | None) -> bool:
+    """Whether a label set is built of what there is now; what was published before may be of other rows."""
+    return node is not None and node.id in run.outputs and run.find(node) is not None
+
+
+def _gap(row: VoterRow) -> str:
+    about = f" about {row.label}" if row.label is not None else ""
+    believed = f"{row.learned:.0%} ({row.learned_low:.0%} to {row.learned_high:.0%})"
+    return (
+        f"{row.voter}{about} is believed to be right in {believed}, but on gold it is in {row.accuracy:.0%} "
+        f"({row.low:.0%} to {row.high:.0%})"
+    )
+
+
+def check_kind_of_slice(task: TaskInfo) -> None:
+    """Refuse ``--slice`` where answers are values."""
+    if not task.coded:
+        problem = f"task '{task.name}' is of the kind '{task.kind}', whose answers are values"
+        raise BadOption(None, option="--slice", problem=problem, advice="leave it out")
+
+
+def _sections(
+    run: Executor,
+    task: TaskInfo,
+    node: Node | None,
+    cast: Cast,
+    codes: Any,
+    chosen: Any,
+    voters: Sequence[Node],
+    missing: Sequence[str],
+    ask: Ask,
+) -> dict[str, Any]:
+    """The sections that are asked for."""
+    people = [v.id for v in voters if v.kind == "annotations"]
+    asked, models = ask.sections, _models(run, node, cast) if {"pairs", "annotators"} & set(ask.sections) else []
+    found: dict[str, Any] = {}
+    if "pairs" in asked:
+        found["pairs"] = pairs_section(task, cast, models)
+    if "agreement" in asked:
+        found["agreement"] = agreement_section(run, task, cast, people if ask.slice is None else ())
+    if "annotators" in asked:
+        found["annotators"] = annotators_section(run, task, cast, models, codes[chosen], people)
+    if "marginal" in asked:
+        found["marginal"] = marginal_section(run, task, node, codes, missing, chosen)
+    if "slices" in asked and ask.slice is None:
+        found["slices"] = slices_section(run, task, node if _is_current(run, node) else None, cast, codes)
+    return found
+
+
+def _models(run: Executor, node: Node | None, cast: Cast) -> list[Any]:
+    """The fitted label models of a label set that is built; None for those that do not know just these voters."""
+    output = run.outputs.get(node.id) if node is not None else None
+    parameters = run.store.meta(output.parts[0].extra["parameters"]) if output and output.parts else None
+    if node is None or parameters is None:
+        return []
+    models = load_models(node.spec.algorithm, run.store.read(parameters.key))
+    sides = node.spec.sides is not None  # such a model wants to know what is compared
+    return [
+        m if m is not None and not sides and m.voters_ == v.voters else None
+        for m, v in zip(models, cast.votes, strict=False)
+    ]
 
 
 def _known(gold: Any, task: TaskInfo) -> Any:
@@ -151,7 +264,7 @@ def _known(gold: Any, task: TaskInfo) -> Any:
 
 
 def voter_rows(
-    run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], codes: Any
+    run: Executor, task: TaskInfo, node: Node | None, voters: Sequence[Node], codes: Any, chosen: Any = None
 ) -> tuple[Cast, list[VoterRow]]:
     """The votes of some voters of a task, and a row for each of them.
 
@@ -161,12 +274,15 @@ def voter_rows(
         node: The label set whose learned accuracies are shown.
         voters: Voters, as of ``voters_of``.
         codes: Gold, as of ``gold_for``; -1 (or no answer) where it is not known, or not to be looked at.
+        chosen: A mask [N] of the items to look at; default: all.
     """
     abstain = {v.id: v.spec.abstain for v in voters}
     functions = [v.id for v in voters if v.kind in FUNCTIONS]
     people = [v.id for v in voters if v.kind == "annotations"]
     cast = cast_votes(run, task, functions, people, abstain)
     learned = _learned(run, node)
+    if chosen is not None and not isinstance(chosen, slice):
+        cast, codes = narrowed(cast, chosen), codes[chosen]
     if not task.coded:
         return cast, [VoterRow(**row) for row in value_rows(cast, codes, learned[0] if learned else {})]
     rows: list[VoterRow] = []
@@ -189,7 +305,10 @@ def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
 
 
 def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
-    """The voters of a label set, or of the task, whose votes are there, and the ids of those that were never built."""
+    """The voters of a label set, or of the task, whose votes are there, and the ids of those whose are not.
+
+    What was published before the items or the voter changed is of other rows: it is not there.
+    """
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
     there = [n for n in run.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
     if chosen is None:
@@ -198,13 +317,18 @@ def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
         voters = [n for n in there if n.id in chosen]
     run.resolve_upstream(task.dataset)
     run.resolve(run.graph[task.dataset])
-    found, missing = [], []
+    found: list[Node] = []
+    missing: list[str] = []
     for voter in voters:
         try:
             run.resolve_upstream(voter.id)
             run.resolve(voter)
-            found.append(voter)
+            there_now = run.find(voter) is not None
         except TeachkitError:
+            there_now = False
+        if there_now:
+            found.append(voter)
+        else:
             missing.append(voter.id)
     return found, missing
 

@@ -34,7 +34,7 @@ def value_rows(cast: Cast, gold: Any, learned: Mapping[str, Mapping[str, Any]]) 
         item, value = answers.item[mine], answers.value[mine]
         judged = ~kind.missing(gold[item])
         right, known = int(kind.same(value[judged], gold[item][judged]).sum()), int(judged.sum())
-        if kind.name == "number":
+        if kind.name in ("number", "span"):
             right = known = 0
         low, high = wilson(right, known) or (None, None)
         yield {

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.voters.rules import SPACE_CHARACTERS, WORD_CHARACTERS, Rule, is_word
+from teachkit.voters.rules import SPACE, WORD, Rule, is_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ _LEAST = 3  # a term that fewer items hold is none
 _STEM = 4  # characters that words of one stem share, at least
 _ENDING = 4  # characters after them, at most
 _FAMILY = 8  # words of one stem, at most
-_BEFORE, _AFTER = f"(?:^|[^{WORD_CHARACTERS}])", f"(?:$|[^{WORD_CHARACTERS}])"
+_BEFORE, _AFTER = f"(?:^|[^{WORD}])", f"(?:$|[^{WORD}])"
 SHAPES = {
     "url": r"(?i)https?://|www\.",
     "email": r"[\w.+-]+@[\w-]+\.\w",
@@ -128,7 +128,7 @@ def _tokens(run: Executor, task: TaskInfo, column: str, rows: Any) -> pa.Table:
     from teachkit.graph import literal, quote
 
     text = f"left(cast({quote(column)} as varchar), {LONGEST_TEXT})"
-    token = f"[{WORD_CHARACTERS}]+|[^{WORD_CHARACTERS}{SPACE_CHARACTERS}]+"
+    token = f"[{WORD}]+|[^{WORD}{SPACE[1:-2]}]+"
     shapes = ", ".join(f"regexp_matches(t, {literal(regex)}) as {name}" for name, regex in SHAPES.items())
     tables, start = [], 0
     for part in run.outputs[task.dataset].parts:

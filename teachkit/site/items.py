@@ -9,6 +9,7 @@ from teachkit.lineage import explain_items
 from teachkit.site.names import item_page
 from teachkit.site.rows import as_text, gold_columns, shown_row
 from teachkit.votes import SPLITS, Answers
+from teachkit.votes.values import shown_spans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,6 +136,8 @@ def _posterior(measured: Measured, why: Explanation) -> list[tuple[str, Any]]:
     found = why.posterior
     if measured.task.coded:
         return sorted(found.items(), key=lambda pair: -pair[1])
+    if measured.task.text:
+        return [(shown_spans([one]), f"{one['probability']:.1%}") for one in found]
     if isinstance(found, list):
         if found and "candidate" in found[0]:
             shown = "{score:+.2f} ({low:+.2f} to {high:+.2f})"
@@ -147,6 +150,8 @@ def label_name(label: Any) -> str | None:
     """A label as text, of multichoice all that hold."""
     if isinstance(label, float):
         return f"{label:.6g}"
+    if isinstance(label, list) and (not label or isinstance(label[0], dict)):
+        return shown_spans(label)
     return None if label is None else ", ".join(map(str, label)) if isinstance(label, list) else str(label)
 
 

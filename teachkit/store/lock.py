@@ -38,7 +38,10 @@ Number = int | float | None
 
 @dataclass(frozen=True, slots=True)
 class LockedLabels:
-    """One label set: where it comes from, what is in it, how good it is by split, what its answers cost."""
+    """One label set: where it comes from, what is in it, how good it is by split, what its answers cost.
+
+    ``doubt`` says why the fit of its label model was not believed; it is in the file only where there is one.
+    """
 
     task: str
     fingerprint: str
@@ -48,6 +51,7 @@ class LockedLabels:
     classes: Mapping[str, int] = field(default_factory=dict)
     quality: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     cost: float = 0.0
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ def _changes(was: LockedLabels, now: LockedLabels) -> Iterator[str]:
         before, after = was.classes.get(label, 0), now.classes.get(label, 0)
         if before != after:
             yield f"{label} {before} -> {after}"
+    if was.doubt != now.doubt:
+        yield f"doubt was {was.doubt or 'none'}, is {now.doubt or 'none'}"
     for split in {**was.quality, **now.quality}:
         yield from _quality_changes(split, was.quality.get(split, {}), now.quality.get(split, {}))
 
@@ -166,6 +172,7 @@ def _entries(labels: LockedLabels) -> dict[str, Any]:
         "classes": dict(labels.classes),
         "quality": quality,
         "cost": float(labels.cost),
+        **({"doubt": labels.doubt} if labels.doubt else {}),
     }
 
 
@@ -243,8 +250,9 @@ def _read_scalar(text: str, where: Where) -> Any:
 
 
 def _labels(name: str, tree: object) -> LockedLabels:
-    if not isinstance(tree, dict) or set(tree) != set(LockedLabels.__slots__):
-        raise BadLock(Where(_NAME), problem=f"label set '{name}' needs exactly {', '.join(LockedLabels.__slots__)}")
+    needed = [key for key in LockedLabels.__slots__ if key != "doubt"]
+    if not isinstance(tree, dict) or set(tree) - {"doubt"} != set(needed):
+        raise BadLock(Where(_NAME), problem=f"label set '{name}' needs exactly {', '.join(needed)}")
     wrong = [key for key, value in tree.items() if not _fits(key, value)]
     if wrong:
         raise BadLock(Where(_NAME), problem=f"label set '{name}' has no usable value for {', '.join(wrong)}")
@@ -252,7 +260,7 @@ def _labels(name: str, tree: object) -> LockedLabels:
 
 
 def _fits(key: str, value: object) -> bool:
-    if key in {"task", "fingerprint", "digest"}:
+    if key in {"task", "fingerprint", "digest", "doubt"}:
         return isinstance(value, str)
     if key in {"rows", "labeled"}:
         return isinstance(value, int)

@@ -59,6 +59,11 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
     _check_examples(definition, context.task, columns)
     _check_output(definition, context, columns)
     redaction = compile_redaction(definition, context, columns)
+    if redaction and context.task.text and config.output.labels == "task":
+        problem = "places in a text that was redacted are other places in the text itself"
+        raise BadValue(
+            definition.where, key="redact", problem=problem, advice="do not redact where spans are asked for"
+        )
     _try_out(messages, columns, config, context)
     found: list[Voter] = []
     for asked in models_asked(definition.name, config):
@@ -296,6 +301,9 @@ def _check_output(definition: Definition, context: VoterContext, columns: Sequen
     config, task = definition.config, context.task
     if not task.coded:
         _check_value_output(definition, task)
+    if task.text and config.output.labels == "task" and task.text not in columns:
+        problem = f"spans of task '{task.name}' are of '{task.text}', which the prompt does not show"
+        raise BadValue(definition.where, key="output", problem=problem, advice=f"write {{{{ item.{task.text} }}}}")
     for name, question in config.output.questions.items():
         for said in ("if_yes", "if_no"):
             label = getattr(question, said)
@@ -339,13 +347,26 @@ def _check_value_output(definition: Definition, task: TaskInfo) -> None:
         raise BadValue(place, key="confidence", problem=f"{what}, which have no one score", advice=advice)
 
 
+def _read_example(example: Mapping[str, Any], task: TaskInfo) -> None:
+    label, text = example["label"], None
+    if task.text:
+        text = next((str(value) for name, value in example.items() if fold(name) == task.text), None)
+        whole = isinstance(label, list) and all(
+            isinstance(one, dict) and set(one) == {"text", "label"} for one in label
+        )
+        if not whole or not all(isinstance(value, str) for one in label for value in one.values()):
+            advice = "write [{text: …, label: …}], each text letter by letter as in the example"
+            raise NotAnAnswer("is no list of quotations with their labels", advice)
+    task.answers.read_reply(label, task.labels, text)
+
+
 def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:
     given = definition.config.examples
     for index, example in enumerate(given if isinstance(given, list) else ()):
         label = example["label"]
         if not task.coded:
             try:
-                task.answers.read(label, task.labels)
+                _read_example(example, task)
             except NotAnAnswer as error:
                 place = definition.at("examples", index, "label")
                 raise BadValue(place, key="label", problem=error.problem, advice=error.advice) from error

@@ -45,13 +45,15 @@ def value_schema(task: TaskInfo, *, abstain: bool) -> Any:
     return {"anyOf": [found, {"type": "null"}]} if abstain else found
 
 
-def not_an_answer(data: Any, config: PromptConfig, task: TaskInfo) -> str | None:
+def not_an_answer(data: Any, config: PromptConfig, task: TaskInfo, text: str | None = None) -> str | None:
     """Say why a value that fits its schema is no answer to the task all the same, or return ``None``."""
     if task.coded or config.output.labels != "task":
         return None
     try:
-        task.answers.read(data["label"], task.labels)
-    except NotAnAnswer:
+        task.answers.read_reply(data["label"], task.labels, text)
+    except NotAnAnswer as error:
+        if task.text:
+            return f"the answer's 'label' {error.problem}"
         return f"the answer's 'label' is not {task.answers.noun}"
     return None
 

@@ -55,4 +55,4 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
 
 
 def _abstain(context: VoterContext) -> str:
-    return getattr(context.defaults, "abstain", None) or "informative"
+    return getattr(context.defaults, "abstain", None) or context.task.silence(looks_at_all=False)

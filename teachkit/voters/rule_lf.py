@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadDictionary, BadRegex, BadRule, BadValue, UnknownColumn, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.names import fold, literal, quote
 from teachkit.graph.render import in_template
-from teachkit.voters.rules import Rule, check_group, check_regex, compile_rule, read_dictionary, rule_canonical
+from teachkit.voters.rules import (
+    Rule,
+    check_group,
+    check_regex,
+    compile_rule,
+    matches_nothing,
+    read_dictionary,
+    rule_canonical,
+)
+from teachkit.voters.span_rules import MARKING, span_expression
 from teachkit.voters.sql_lf import boolean_spec, expression_of, known_label, refuse_label, value_spec
 from teachkit.votes.values import NotAnAnswer
 
@@ -36,7 +46,7 @@ def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[V
     else:
         rule = _rule(definition, context)
         sql, columns, meaning = f"({compile_rule(rule)})", (rule.column,), {"rule": rule_canonical(rule)}
-    abstain = config.abstain or context.defaults.abstain or "informative"
+    abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
     spec = boolean_spec(sql, columns, label, context.task, abstain)
     return [_voter(definition, context, spec, {**meaning, "label": label}, columns, sql)]
 
@@ -84,6 +94,8 @@ def _voter(
 def compile_value_rule(definition: Definition, context: VoterContext) -> Sequence[Voter]:
     """A rule whose vote is a value: a constant, the text of a group of a regular expression, or an expression's."""
     config: RuleLF = definition.config
+    if context.task.text is not None and config.sql is None:
+        return _marking_rule(definition, context)
     if config.label is not None:
         refuse_label(config.label, context.task, definition.at("label"))
     given = "value" in config.model_fields_set
@@ -101,8 +113,58 @@ def compile_value_rule(definition: Definition, context: VoterContext) -> Sequenc
         meaning = {"rule": rule_canonical(rule), "value": answer, "group": config.group}
         said = _as_sql(answer) if given else _captured(definition, context, rule)
         sql = f"case when {compile_rule(rule)} then {said} end"
-    abstain = config.abstain or context.defaults.abstain or "informative"
+    abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
     return [_voter(definition, context, value_spec(sql, columns, abstain), meaning, columns, sql)]
+
+
+def _marking_rule(definition: Definition, context: VoterContext) -> Sequence[Voter]:
+    """A rule that marks what it finds: the matches of its regular expression, else its words."""
+    config, task, text = definition.config, context.task, context.task.text or ""
+    if "value" in config.model_fields_set:
+        problem, advice = "places differ from text to text: a constant answer marks none", "write 'regex' or 'any_of'"
+        raise BadRule(definition.at("value", key=True), name=config.name, problem=problem, advice=advice)
+    if "column" in config.model_fields_set and fold(config.column) != text:
+        problem = f"it looks into '{config.column}', and the spans of task '{task.name}' are of '{text}'"
+        raise BadRule(definition.at("column"), name=config.name, problem=problem, advice="leave 'column' out")
+    label = config.label
+    if label is None and len(task.labels) > 1:
+        advice = f"write 'label:' with one of: {listing(task.labels, 30)}"
+        raise BadRule(definition.where, name=config.name, problem="it says no 'label' for what it marks", advice=advice)
+    label = task.labels[0] if label is None else label
+    known_label(label, task, definition.at("label"))
+    definition = replace(definition, config=config.model_copy(update={"column": text}))
+    rule = _rule(definition, context)
+    _check_marking(definition, context, rule)
+    places = span_expression(rule, label, config.group)
+    if places is None:
+        problem = f"group {config.group} is not a part of every match, once, outside of other groups"
+        advice = "let the regular expression be one sequence in which the group stands, or mark the whole match"
+        raise BadRule(definition.at("group"), name=config.name, problem=problem, advice=advice)
+    sql = f"case when {compile_rule(rule)} then {places} end"
+    abstain = config.abstain or context.defaults.abstain or task.silence(looks_at_all=False)
+    meaning = {"marks": rule_canonical(rule), "label": label, "group": config.group or 0, "version": MARKING}
+    return [_voter(definition, context, value_spec(sql, (text,), abstain), meaning, (text,), sql)]
+
+
+def _check_marking(definition: Definition, context: VoterContext, rule: Rule) -> None:
+    """There is something to mark."""
+    config, regex = definition.config, rule.regex
+    if regex is None and not rule.any_of and not rule.words:
+        problem, advice = "it says when to mark, not what", "write 'regex', 'any_of' or 'dictionary'"
+        raise BadRule(definition.where, name=config.name, problem=problem, advice=advice)
+    if regex is None and config.group is not None:
+        problem, advice = "'group' is one of a regular expression", "leave it out, or write 'regex:'"
+        raise BadRule(definition.at("group", key=True), name=config.name, problem=problem, advice=advice)
+    if regex is None:
+        return
+    if context.remember("empty", [regex], lambda: matches_nothing(regex)):
+        problem, advice = "the regular expression matches the empty text", "let it need a character: x+ instead of x*"
+        raise BadRule(definition.at("regex"), name=config.name, problem=problem, advice=advice)
+    group = config.group or 0
+    problem = context.remember("group", [regex, group], lambda: check_group(regex, group))
+    if problem:
+        place, advice = definition.at("group"), "put what is to be marked in parentheses; group 1 is the first of them"
+        raise BadRule(place, name=config.name, problem=problem, advice=advice)
 
 
 def _constant(definition: Definition, task: TaskInfo) -> Any:

@@ -31,12 +31,9 @@ _LOOKED_FOR = 6  # up to so many words, looking for each before the alternation 
 _SUMMED = 4  # up to so many hits, a sum over the words is no slower than counting matches
 _LARGEST = 10_000  # of an alternation, in bytes, with white space as _SPACE_SIZE of them: the automaton's states
 _SPACE_SIZE = 16
-WORD_CHARACTERS = r"\p{L}\p{M}\p{N}_"
-"""What words are made of, within a class of RE2."""
-SPACE_CHARACTERS = r"\s\x0B\x1C-\x1F\x{85}\p{Z}"
-"""What may stand between the words of a phrase."""
-_BEFORE, _AFTER = rf"(?:^|[^{WORD_CHARACTERS}])", rf"(?:$|[^{WORD_CHARACTERS}])"
-_SPACE = f"[{SPACE_CHARACTERS}]+"
+WORD = r"\p{L}\p{M}\p{N}_"
+_BEFORE, _AFTER = rf"(?:^|[^{WORD}])", rf"(?:$|[^{WORD}])"
+SPACE = r"[\s\x0B\x1C-\x1F\x{85}\p{Z}]+"
 _EDGE = "\x01"  # stands where a word begins or ends in a marked text
 
 
@@ -65,7 +62,7 @@ def rule_canonical(rule: Rule) -> Any:
     """What a rule means, as JSON-able values: order, repetition and (where it does not count) case are gone."""
 
     def words(found: tuple[str, ...]) -> list[str]:
-        return sorted({_normal(word, rule) for word in found})
+        return sorted({normal_word(word, rule) for word in found})
 
     return {
         "column": rule.column,
@@ -91,6 +88,14 @@ def check_group(pattern: str, group: int) -> str | None:
     if not group or _problem(f"select regexp_extract('', {literal(pattern)}, [{names}])", []) is None:
         return None
     return f"there is no group {group} in this regular expression"
+
+
+def matches_nothing(pattern: str) -> bool:
+    """Whether a pattern that RE2 takes matches the empty text."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        return bool(connection.execute("select regexp_matches('', ?)", [pattern]).fetchall()[0][0])
 
 
 def _problem(sql: str, values: list[str]) -> str | None:
@@ -139,7 +144,7 @@ class _Words:
         self.fast = fast
 
     def normal(self, words: Sequence[str]) -> list[str]:
-        return sorted({_normal(word, self.rule) for word in words})
+        return sorted({normal_word(word, self.rule) for word in words})
 
     def one(self, word: str) -> str:
         """Whether a word is there."""
@@ -176,10 +181,10 @@ class _Words:
 
     def _how_many(self, words: Sequence[str]) -> str:
         """How many of the words are there: each is looked for in one text whose words are marked."""
-        text = f"regexp_replace({self.subject}, {literal(_SPACE)}, ' ', 'g')"
+        text = f"regexp_replace({self.subject}, {literal(SPACE)}, ' ', 'g')"
         if self.rule.word_boundaries:
-            text = f"regexp_replace({text}, '([{WORD_CHARACTERS}]+)', '{_EDGE}\\1{_EDGE}', 'g')"
-            words = [_marked(word) for word in words]
+            text = f"regexp_replace({text}, '([{WORD}]+)', '{_EDGE}\\1{_EDGE}', 'g')"
+            words = [marked_word(word) for word in words]
         found = f"list_filter([{', '.join(map(literal, words))}], lambda word: contains(marked, word))"
         return f"list_transform([{text}], lambda marked: len({found}))[1]"
 
@@ -188,9 +193,9 @@ class _Words:
 
         What stands between words is doubled, so that each match can have its own on either side.
         """
-        doubled = rf"regexp_replace({self.subject}, '([^{WORD_CHARACTERS}])', '\1\1', 'g')"
-        for piece in _pieces(tokens):
-            pattern = f"{_BEFORE}({'|'.join(map(_escape, piece))}){_AFTER}"
+        doubled = rf"regexp_replace({self.subject}, '([^{WORD}])', '\1\1', 'g')"
+        for piece in pieces(tokens):
+            pattern = f"{_BEFORE}({'|'.join(map(escape, piece))}){_AFTER}"
             yield f"len(list_distinct(regexp_extract_all({doubled}, {literal(pattern)}, 1)))"
 
     def _alternations(self, words: Sequence[str]) -> Iterator[str]:
@@ -202,8 +207,8 @@ class _Words:
                 ends = (_BEFORE if is_word(word[0]) else "", _AFTER if is_word(word[-1]) else "")
             groups.setdefault(ends, []).append(word)
         for (before, after), found in sorted(groups.items()):
-            for piece in _pieces(found):
-                bodies = [_SPACE.join(_escape(part) for part in word.split(" ")) for word in piece]
+            for piece in pieces(found):
+                bodies = [SPACE.join(escape(part) for part in word.split(" ")) for word in piece]
                 yield f"{before}(?:{'|'.join(bodies)}){after}" if len(bodies) > 1 else before + bodies[0] + after
 
     def _matches(self, pattern: str) -> str:
@@ -213,7 +218,7 @@ class _Words:
         return f"contains({self.subject}, {literal(text)})"
 
 
-def _pieces(words: Sequence[str]) -> Iterator[list[str]]:
+def pieces(words: Sequence[str]) -> Iterator[list[str]]:
     """The words in runs that RE2 can take at once."""
     piece: list[str] = []
     size = 0
@@ -228,7 +233,7 @@ def _pieces(words: Sequence[str]) -> Iterator[list[str]]:
         yield piece
 
 
-def _marked(word: str) -> str:
+def marked_word(word: str) -> str:
     """A word with its edges: where a marked text holds it, no other word character touches it."""
     runs = groupby(word, is_word)
     return "".join(_EDGE + "".join(run) + _EDGE if is_word else "".join(run) for is_word, run in runs)
@@ -242,7 +247,7 @@ def _sum(terms: Sequence[str]) -> str:
     return f"({_sum(terms[:half])} + {_sum(terms[half:])})"
 
 
-def _normal(word: str, rule: Rule) -> str:
+def normal_word(word: str, rule: Rule) -> str:
     word = " ".join(word.split())
     return word if rule.case_sensitive else _lower(word)
 
@@ -259,7 +264,7 @@ def is_word(character: str) -> bool:
     return character == "_" or unicodedata.category(character)[0] in "LMN"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     return "".join("\\" + c if c in r"\.+*?()|[]{}^$" else c for c in text)
 
 
@@ -283,7 +288,7 @@ def required_literal(pattern: str) -> str | None:
         if c == "|" and depth == 0:
             return None
         if c == "[":
-            end = _class_end(pattern, index)
+            end = class_end(pattern, index)
             if end is None:
                 return None
             runs.append(current)
@@ -321,7 +326,7 @@ def required_literal(pattern: str) -> str | None:
     return best if len(best) >= 2 else None
 
 
-def _class_end(pattern: str, start: int) -> int | None:
+def class_end(pattern: str, start: int) -> int | None:
     index = start + 1
     if pattern[index : index + 1] == "^":
         index += 1
@@ -343,7 +348,7 @@ def words_spans(rule: Rule, text: str) -> list[tuple[int, int]]:
     """Where words of ``any_of``, ``all_of`` and the dictionary stand in a text: [start, end), in order, apart."""
     subject = text if rule.case_sensitive else _lower(text)
     found: list[tuple[int, int]] = []
-    for word in {_normal(word, rule) for word in (*rule.any_of, *rule.words, *rule.all_of)}:
+    for word in {normal_word(word, rule) for word in (*rule.any_of, *rule.words, *rule.all_of)}:
         pattern = r"\s+".join(re.escape(part) for part in word.split(" "))
         spans = (match.span() for match in re.finditer(pattern, subject))
         found += [s for s in spans if not rule.word_boundaries or _stands_alone(subject, *s)]

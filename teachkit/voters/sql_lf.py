@@ -108,7 +108,7 @@ def _expression(
 ) -> tuple[VoterSpec, object, dict[str, tuple[str, ...] | None]]:
     task = context.task
     found = expression_of(rendered.text, context, where)
-    abstain = config.abstain or context.defaults.abstain or "informative"
+    abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
     reads: dict[str, tuple[str, ...] | None] = {task.dataset: found.columns}
     if config.label is not None:
         return (
@@ -155,6 +155,9 @@ def _select(
         names = (task.key, "label")
     else:
         others = [c for c in columns if c != task.key]
+        spans = _spans_of_rows(select.sql, columns, task)
+        if spans is not None:
+            others, columns = ["spans"], (task.key, "spans")
         if task.key not in columns or len(others) != 1 or len(columns) != 2:
             what = "label" if task.coded else "answer"
             advice = f"select {task.key} and one column with the {what} (here: {listing(c or '?' for c in columns)})"
@@ -166,18 +169,34 @@ def _select(
         if not others[0]:
             problem = "the label of this SELECT has no name"
             raise BadSql(where, problem=problem, advice="give it one: … as label")
-        sql, names = select.sql, (task.key, others[0])
+        sql, names = spans or select.sql, (task.key, others[0])
         inputs = [rendered.text, others[0], context.task.name, list(context.task.labels)]
         if task.coded:
             context.remember(
                 "labels", inputs, lambda: _check_labels_of_select(rendered.text, others[0], context, where)
             )
-    abstain = config.abstain or context.defaults.abstain or "informative"
+    abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
     spec = VoterSpec("select", (), sql, label=config.label, abstain=abstain, select_columns=names)
     reads = dict(select.reads)
     dataset = reads.get(task.dataset, ())
     reads[task.dataset] = None if dataset is None else tuple(sorted({*dataset, task.key}))
     return spec, {"select": select.canonical, "label": config.label, "version": VERSION}, reads
+
+
+def _spans_of_rows(sql: str, columns: Sequence[str], task: TaskInfo) -> str | None:
+    """A SELECT of a row for each span, with key, start, end and (unless the task has one) label, as one of lists."""
+    named = set(columns) - {task.key}
+    if (
+        task.text is None
+        or not {"start", "end"} <= named <= {"start", "end", "label"}
+        or len(columns) != len(named) + 1
+    ):
+        return None
+    label = quote("label") if "label" in named else "null"
+    key, parts = quote(task.key), f'"start" := {quote("start")}, "end" := {quote("end")}, "label" := {label}'
+    order = ", ".join(quote(name) for name in ("start", "end", "label") if name in named)
+    chosen = f"list(struct_pack({parts}) order by {order}) as spans"
+    return f"select {key}, {chosen} from (\n{sql}\n) where {quote('start')} is not null group by {key}"
 
 
 def _check_labels_of_select(sql: str, column: str, context: VoterContext, where: Where) -> bool:

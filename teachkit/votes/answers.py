@@ -70,8 +70,7 @@ class Answers:
             if len(array) and (array.min() < 0 or array.max() >= size):
                 raise ValueError(f"{what} are not within 0..{size - 1}")
         if not isinstance(value, np.ndarray):
-            given, value = value, about.empty(len(value))
-            value[:] = given
+            value = about.made(value)
         order = np.lexsort((np.arange(len(items)), who, items))
         order = order[~about.missing(value)[order]]
         if len(order):
@@ -124,10 +123,5 @@ class Answers:
 
     @property
     def conflicting(self) -> Any:
-        """Whether the answers on an item are not all the same [N]."""
-        found = np.zeros(self.n_items, dtype=bool)
-        if len(self.item):
-            starts = self.starts
-            first = self.value[starts[self.item]]
-            found[self.item[~self.of.same(self.value, first)]] = True
-        return found
+        """Whether the answers on an item contradict each other [N]."""
+        return self.of.conflicting(self.value, self.starts)

@@ -347,6 +347,7 @@ MULTI: Mapping[str, str] = {
               - conflict_rate: {max: 1}
               - class_balance: {red: [0, 1]}
               - agreement: {min: -1}
+              - agreement: {min: -1, metric: masi, name: masi}
               - max_flips: {max: 100%}
         """,
     "exports/all.yml": "exports:\n  - {name: all, label_set: ref('t_labels'), format: jsonl, path: output/all.jsonl}\n",

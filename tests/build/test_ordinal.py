@@ -205,7 +205,7 @@ def test_agreement_weighs_how_far_apart_two_are(talks: Sandbox) -> None:
     assert ordinal > nominal + 0.3
     (found,) = [r for r in talks.json_file("target/run_results.json")["results"] if r["id"] == "test.ratings.agreement"]
     assert f"agreement {ordinal:.3f} (krippendorff, ordinal)" in found["message"]
-    talks.replace("label_models/q.yml", "agreement: {min: 0.5}", "agreement: {min: 0.1, metric: fleiss}")
+    talks.replace("label_models/q.yml", "agreement: {min: 0.5}", "agreement: {min: 0.1, coefficient: fleiss}")
     talks("build", "-q")
     assert "(fleiss)" in talks.result("test.ratings.agreement")["message"]
 

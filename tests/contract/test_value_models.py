@@ -33,7 +33,9 @@ def new(name: str) -> Any:
 
 
 def degenerate(kind: str) -> dict[str, Answers]:
-    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn"), "ranking": (("a", "ç"), ("ç", "a", "b"))}[kind]
+    spans = (((0, 4, "a"),), ((2, 6, "ü"), (7, 9, "a")))
+    orders = (("a", "ç"), ("ç", "a", "b"))
+    one, other = {"number": (2.5, -1.0), "text": ("Köln", "Bonn"), "span": spans, "ranking": orders}[kind]
     return {
         "no items": answers(kind, [[], []]),
         "no voters": answers(kind, [], n_items=3),

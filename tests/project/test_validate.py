@@ -397,7 +397,7 @@ MISTAKES = [
         TASK + "kind: ^chioce}]",
         "bad-value",
         "kind: 'chioce' is not allowed",
-        "write one of: choice, multichoice, ordinal, pairwise, number, text, ranking. Did you mean 'choice'?",
+        "write one of: choice, multichoice, ordinal, pairwise, number, text, ranking, span. Did you mean 'choice'?",
     ),
     (
         "TasksFile",

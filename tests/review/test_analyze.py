@@ -106,3 +106,13 @@ def test_what_cannot_be_analyzed_is_said(zoo: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(NotBuilt):
         Project.load(fresh.root).analyze("kind")
     assert not (fresh.root / ".teachkit/objects").exists()
+
+
+def test_votes_on_rows_that_are_no_more_are_left_out(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "zoo", FILES)
+    sandbox("build", "-q")
+    sandbox.replace("animals.csv", "d,silence,cat,tune\n", "")
+    sandbox("build", "-q", "--select", "+transform.animals")
+    found = sandbox("analyze", "kind").out
+    assert "not built, so left out: lf.kind.meow, lf.kind.woof, lf.kind.fur, annotations.kind.kim" in found
+    assert "posteriors on" not in found

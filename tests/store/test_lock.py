@@ -203,3 +203,13 @@ def test_differences_are_sentences() -> None:
 def test_rounding_is_no_difference() -> None:
     exact = replace(SPAM, quality={"test": {**SPAM.quality["test"], "accuracy": 0.910000001}})
     assert differences(LOCK, Lock({"spam_labels": exact})) == []
+
+
+def test_a_doubt_about_the_fit_stands_in_the_file_only_where_there_is_one() -> None:
+    doubted = replace(SPAM, doubt="fewer than three voters vote, so nothing shows how far to trust each")
+    text = render_lock(Lock({"spam": doubted}))
+    assert 'doubt: "fewer than three voters vote' in text
+    assert parse_lock(text) == Lock({"spam": doubted})
+    assert "doubt" not in render_lock(Lock({"spam": SPAM}))
+    (sentence,) = differences(Lock({"spam": SPAM}), Lock({"spam": doubted}))
+    assert sentence == f"label set spam: doubt was none, is {doubted.doubt}"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from teachkit.voters.rules import (
-    _SPACE,
+    SPACE,
     Rule,
     _lower,
     check_regex,
@@ -362,7 +362,7 @@ def test_a_long_list_keeps_re2_on_its_automaton(letters: str) -> None:
     """No pattern is larger than what was measured; see the module's docstring."""
     words = tuple(f"{a} {b}" for a, b in zip(_many(2000, letters), _many(2000, letters)[::-1], strict=True))
     sql = compile_rule(Rule(words=words))
-    sizes = [len(pattern.replace(_SPACE, " " * 17).encode()) for pattern in sql.split("regexp_matches(")[1:]]
+    sizes = [len(pattern.replace(SPACE, " " * 17).encode()) for pattern in sql.split("regexp_matches(")[1:]]
     assert len(sizes) > 5
     assert max(sizes) < 10_000 + 2000  # between the words stand bars, around them the boundaries
     assert sum(sizes) < 2.5 * sum(len(w.encode()) + 16 for w in words)

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 NUMBERS = st.integers(-40, 40).map(lambda x: x / 4)
 TEXTS = st.sampled_from(["Köln", "köln ", "Koeln", "Bonn", "Bad Honnef", "bad-honnef", "東京", "?!", "a"])
 ORDERS = st.lists(st.sampled_from(["a", "b", "ç", "東京"]), min_size=1, unique=True).map(tuple)
-VALUES: dict[str, st.SearchStrategy[Any]] = {"number": NUMBERS, "text": TEXTS, "ranking": ORDERS}
+
+
+def _apart(found: list[tuple[int, int, str]]) -> tuple[tuple[int, int, str], ...]:
+    kept: list[tuple[int, int, str]] = []
+    for span in sorted(found):
+        if not kept or span[0] >= kept[-1][1]:
+            kept.append(span)
+    return tuple(kept)
+
+
+PLACES = st.tuples(st.integers(0, 12), st.integers(1, 5), st.sampled_from(["a", "ü"]))
+SPANS = st.lists(PLACES.map(lambda p: (p[0], p[0] + p[1], p[2])), max_size=3).map(_apart)
+VALUES: dict[str, st.SearchStrategy[Any]] = {"number": NUMBERS, "text": TEXTS, "span": SPANS, "ranking": ORDERS}
 
 
 @st.composite

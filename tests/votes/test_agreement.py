@@ -132,7 +132,13 @@ def test_a_bootstrap_holds_the_value_and_repeats() -> None:
 
 
 def test_unknown_metrics_and_weights_are_refused() -> None:
-    with pytest.raises(ValueError, match="metric is nominal, ordinal or interval, not 'ratio'"):
-        krippendorff_alpha(krippendorff(), metric="ratio")
+    with pytest.raises(
+        ValueError, match="metric is one of nominal, ordinal, interval, ratio, jaccard, masi, not 'log'"
+    ):
+        krippendorff_alpha(krippendorff(), metric="log")
+    with pytest.raises(ValueError, match="metric 'masi' needs sets, one row for each of the 5 codes"):
+        krippendorff_alpha(krippendorff(), metric="masi")
+    with pytest.raises(ValueError, match="2 values for 5 codes"):
+        krippendorff_alpha(krippendorff(), metric="ratio", values=[1, 2])
     with pytest.raises(ValueError, match="'linear' or 'quadratic', not 'cubic'"):
         cohen_kappa(np.array([0]), np.array([0]), 2, weights="cubic")

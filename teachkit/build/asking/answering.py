@@ -59,7 +59,8 @@ def ask_votes(
             not be recorded.
     """
     chosen = table if rows is None else table.take(list(rows))
-    tally = tally_of(chosen.num_rows, node.spec, task)
+    texts = chosen.column(task.text).to_pylist() if task.text else ()
+    tally = tally_of(chosen.num_rows, node.spec, task, texts)
     first, most = node.spec.times
     ask_rows(run, node, chosen, task, tally, repetitions=range(first))
     if most > first:
@@ -121,7 +122,8 @@ def _checking(spec: PromptSpec, task: TaskInfo, item_of: Callable[[int], Mapping
     schema, quoting = answer_schema(spec.config, task), bool(spec.config.output.columns)
 
     def check(request: Request, reply: ModelReply) -> str | None:
-        found = problem(reply.data, schema) or not_an_answer(reply.data, spec.config, task)
+        text = item_of(int(request.tag)).get(task.text) if task.text else None  # type: ignore[call-overload]
+        found = problem(reply.data, schema) or not_an_answer(reply.data, spec.config, task, text)
         if found is None and quoting:
             found = misquoted(reply.data, spec.config, item_of(int(request.tag)))  # type: ignore[call-overload]
         return found

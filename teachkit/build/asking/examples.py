@@ -106,7 +106,7 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     found = []
     for index, row in enumerate(chosen):
         key, values = keys[index], item_of(index)
-        label = _label(gold, int(row), task)
+        label = _label(gold, int(row), task, values)
         rank = md5(f"{node.spec.config.examples.seed}:{key}".encode(), usedforsecurity=False).digest()
         found.append(Example(key, {**{k.lower(): v for k, v in values.items()}, "label": label}, rank))
     k = node.spec.config.examples.k
@@ -116,11 +116,11 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     return sorted(found, key=lambda example: example.rank)
 
 
-def _label(gold: Any, row: int, task: TaskInfo) -> Any:
+def _label(gold: Any, row: int, task: TaskInfo, shown: Mapping[str, Any]) -> Any:
     import numpy as np
 
     if not task.coded:
-        return task.answers.plain(gold.values[row])
+        return task.answers.as_reply(gold.values[row], shown.get(task.text) if task.text else None)
     codes = gold.codes[row]
     return [task.labels[c] for c in np.flatnonzero(codes == 1)] if task.multi else task.labels[codes]
 

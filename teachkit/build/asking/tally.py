@@ -137,9 +137,9 @@ class Tally:
         self._status[row] = _index(self._names, status)
 
 
-def tally_of(rows: int, spec: PromptSpec, task: TaskInfo) -> VoteTally:
-    """What collects the votes of a prompt on a task."""
-    return VoteTally(rows, spec, task) if task.coded else ValueTally(rows, spec, task)
+def tally_of(rows: int, spec: PromptSpec, task: TaskInfo, texts: Sequence[str | None] = ()) -> VoteTally:
+    """What collects the votes of a prompt on a task; ``texts`` of the rows, where answers are places in them."""
+    return VoteTally(rows, spec, task) if task.coded else ValueTally(rows, spec, task, texts)
 
 
 class VoteTally(Tally):
@@ -252,13 +252,15 @@ class VoteTally(Tally):
 class ValueTally(VoteTally):
     """Votes that are values."""
 
-    def __init__(self, rows: int, spec: PromptSpec, task: TaskInfo) -> None:
+    def __init__(self, rows: int, spec: PromptSpec, task: TaskInfo, texts: Sequence[str | None] = ()) -> None:
         super().__init__(rows, spec, task)
+        self._texts = texts
         self._values: list[Any] = [None] * rows
 
     def read(self, row: int, data: Any, answer: Answer) -> None:
         """The value of an answer, which was checked."""
-        self._values[row] = self._task.answers.read(data[self._spec.asks], self._task.labels)
+        text = self._texts[row] if self._texts else None
+        self._values[row] = self._task.answers.read_reply(data[self._spec.asks], self._task.labels, text)
 
     def drop(self, row: int) -> None:
         """A row without its answer has no vote."""

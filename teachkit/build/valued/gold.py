@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import splits_of
 from teachkit.build.stored_votes import annotation_rows
+from teachkit.build.valued.offsets import lengths_of
 from teachkit.errors import NodeFailed
 from teachkit.graph import quote
 from teachkit.votes import SPLITS
@@ -70,7 +71,10 @@ def _of_column(run: Executor, task: TaskInfo, relation: str) -> Any:
     column = f"select {quote(task.gold.column.lower())} as v, {quote(task.key)} as key from {relation}"
     table = run.session.table(column)
     try:
-        return task.answers.values(task.answers.column(table.column("v").combine_chunks(), task.labels))
+        found = task.answers.values(task.answers.column(table.column("v").combine_chunks(), task.labels))
+        if task.text:
+            task.answers.within(found, lengths_of(run, run.outputs[task.dataset].parts, task))
+        return found
     except NotAnAnswer as error:
         key = table.column("key")[error.row or 0].as_py()
         problem = f"gold of task '{task.name}' (column '{task.gold.column}') of the item {key!r} {error.problem}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from teachkit.cli.analysis import show_sections
 from teachkit.cli.command import as_command
 from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
 from teachkit.errors import BadOption
@@ -24,8 +25,24 @@ if TYPE_CHECKING:
 @click.argument("task", required=False)
 @click.option("--label-set", help="Whose voters and learned accuracies; default: the task's first label set.")
 @click.option("--gold", help="Gold to measure on: train, tune, test or all; default: all but test.")
+@click.option("--slice", "slice_", help="A slice of the task (slices/TASK/NAME.sql): look at its items only.")
+@click.option("--pairs", is_flag=True, help="Which voters agree, depend on each other, or repeat another one.")
+@click.option("--agreement", is_flag=True, help="Agreement beyond chance: Krippendorff, Fleiss, Cohen.")
+@click.option("--annotators", is_flag=True, help="Confusions, leaning and speed of annotators; spammers.")
+@click.option("--marginal", is_flag=True, help="What each voter adds: the label model is fitted again without it.")
+@click.option("--slices", is_flag=True, help="Each slice of the task.")
+@click.option("--all", "everything", is_flag=True, help="All of these.")
 @format_option
-def command(settings: Settings, task: str | None, label_set: str | None, gold: str | None, form: str) -> int:
+def command(
+    settings: Settings,
+    task: str | None,
+    label_set: str | None,
+    gold: str | None,
+    slice_: str | None,
+    everything: bool,
+    form: str,
+    **asked: bool,
+) -> int:
     """Show the coverage, overlaps, conflicts and accuracy of TASK's voters; without TASK, of every task.
 
     Coverage, overlaps and conflicts are shares of all items. Accuracy is over a voter's votes on items with gold, with
@@ -33,9 +50,11 @@ def command(settings: Settings, task: str | None, label_set: str | None, gold: s
     """
     project = settings.project()
     tasks = [task] if task is not None else sorted(project.graph().tasks)
-    if len(tasks) != 1 and label_set is not None:
-        raise BadOption(None, option="--label-set", problem="it needs a TASK", advice="write 'teachkit analyze TASK …'")
-    found = [project.analyze(name, label_set=label_set, gold=gold) for name in tasks]
+    for option, value in (("--label-set", label_set), ("--slice", slice_)):
+        if len(tasks) != 1 and value is not None:
+            raise BadOption(None, option=option, problem="it needs a TASK", advice="write 'teachkit analyze TASK …'")
+    sections = [name for name, wanted in asked.items() if wanted or everything]
+    found = [project.analyze(name, label_set=label_set, gold=gold, slice=slice_, sections=sections) for name in tasks]
     if form == "json":
         print_json(found[0].as_dict() if task is not None else {"tasks": [one.as_dict() for one in found]})
         return 0
@@ -50,11 +69,13 @@ def command(settings: Settings, task: str | None, label_set: str | None, gold: s
 def _show(found: TaskAnalysis, settings: Settings) -> None:
     share = percent(found.covered / found.items if found.items else None) or "none"
     of = f", as in {found.label_set}" if found.label_set else ""
+    of += f", slice {found.slice}" if found.slice else ""
     click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
     gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits})"
     click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
     if any(row.figures for row in found.voters):
         print_table(*_values(found), settings, numeric=[False, False] + [True] * (len(_values(found)[0]) - 2))
+        show_sections(found, settings)
         _show_rest(found)
         return
     multi = any(row.label is not None for row in found.voters)
@@ -65,12 +86,17 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
     if found.calibration is not None:
         _show_calibration(found.calibration)
+    if found.gaps:
+        click.echo("")
+    for sentence in found.gaps:
+        click.echo(f"gap: {sentence}")
     for sentence in found.doubts:
         click.echo(f"\ndoubt: {sentence}" if sentence is found.doubts[0] else f"doubt: {sentence}")
     if found.scores:
         _show_scores(found.scores, settings)
     if found.sides:
         _show_sides(found.sides, settings)
+    show_sections(found, settings)
     _show_rest(found)
 
 

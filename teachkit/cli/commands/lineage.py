@@ -191,10 +191,10 @@ def _show_upstream(found: dict[str, Any], settings: Settings) -> None:
 
 def _show(why: Explanation, settings: Settings) -> None:
     sure = f", confidence {why.confidence:.4f}" if why.confidence is not None else ""
-    label = "no label" if why.label is None else cell(why.label)
+    label = _label(why.label)
     click.echo(f"{why.label_set}  {why.item}:  {label}{sure}, decided by {_decided(why)}")
     if why.label != why.model_label:
-        click.echo(f"the label model says: {'no label' if why.model_label is None else cell(why.model_label)}")
+        click.echo(f"the label model says: {_label(why.model_label)}")
     if not why.published:
         click.echo("these labels are not the published ones: the project has changed since, or the build failed")
     click.echo(f"posterior: {_posterior(why.posterior)}")
@@ -222,6 +222,12 @@ def _show(why: Explanation, settings: Settings) -> None:
     click.echo("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
 
 
+def _label(label: Any) -> str:
+    if label is None:
+        return "no label"
+    return "no spans" if label == [] else cell(label, _LONG)
+
+
 def _posterior(found: Any) -> str:
     """Labels by their probability; of numbers mean, spread and interval; of other values those that were said.
 
@@ -229,6 +235,8 @@ def _posterior(found: Any) -> str:
     """
     if isinstance(found, list) and found and "candidate" in found[0]:
         return ", ".join(f"{cell(one['candidate'])} {one['score']:+.2f}" for one in found)
+    if isinstance(found, list) and found and "probability" in found[0]:
+        return cell(found, _LONG)
     if isinstance(found, list):
         return ", ".join(f"{cell(one['label'])} {one['share']:.4f}" for one in found) or "nothing was said"
     if set(found) == {"mean", "sd", "low", "high"}:

@@ -72,10 +72,11 @@ def _other_content(chain: Chain, labels: StoredLabels) -> Broken:
 
 
 def _counts(chain: Chain, labels: StoredLabels) -> dict[str, Any]:
-    """Rows, labeled and classes, counted anew."""
+    """Rows, labeled and classes, counted anew; the doubt about its label model, as it stands beside the parameters."""
     import pyarrow as pa
 
-    found: dict[str, Any] = {"rows": 0, "labeled": 0, "classes": {}}
+    doubt = str(labels.parameters.extra.get("doubt", ""))
+    found: dict[str, Any] = {"rows": 0, "labeled": 0, "classes": {}, "doubt": doubt}
     for part in labels.output.parts:
         table = chain.store.read(part.key, ["label"])
         names = () if label_kind(labels.parameters) in VALUED else labels.parameters.extra["labels"]

@@ -37,6 +37,9 @@ class ValueKind:
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     """Those of ``metrics`` that are errors."""
 
+    within_text: ClassVar[bool] = False
+    """Whether an answer holds offsets in the task's text."""
+
     @property
     def arrow_type(self) -> pa.DataType:
         """The type of an answer."""
@@ -77,9 +80,28 @@ class ValueKind:
                 raise NotAnAnswer(error.problem, error.advice, row) from error
         return self.array(answers) if answers else pa.array([], self.arrow_type)
 
+    def within(self, values: Any, lengths: Sequence[int | None]) -> None:
+        """Refuse answers [N] with offsets beyond the texts, which have so many characters [N].
+
+        Raises:
+            NotAnAnswer: an answer has one; ``row`` says which.
+        """
+
     def schema(self, labels: Sequence[str] = ()) -> dict[str, Any]:
         """The JSON Schema of an answer, as prompts ask for it."""
         raise TypeError(f"{type(self).__name__} does not define schema")
+
+    def read_reply(self, value: Any, labels: Sequence[str] = (), text: str | None = None) -> Any:
+        """The answer that a prompt's value (of ``schema``) stands for; ``text`` is the item's, of answers within it.
+
+        Raises:
+            NotAnAnswer: it stands for none.
+        """
+        return self.read(value, labels)
+
+    def as_reply(self, value: Any, text: str | None = None) -> Any:
+        """An answer as a prompt is to give it: for examples."""
+        return self.plain(value)
 
     # -- arrays
 
@@ -130,6 +152,17 @@ class ValueKind:
     def same(self, one: Any, other: Any) -> Any:
         """Whether answers [M] are the same as others [M], as conflicts and changes of labels count it."""
         return np.array([a == b for a, b in zip(one, other, strict=True)], dtype=bool)
+
+    def conflicting(self, values: Any, starts: Any) -> Any:
+        """Whether the answers on an item contradict each other [N]: here, if they are not all the same.
+
+        Those of item i are ``values[starts[i] : starts[i + 1]]``.
+        """
+        found = np.zeros(len(starts) - 1, dtype=bool)
+        if len(values):
+            item = np.repeat(np.arange(len(found)), np.diff(starts))
+            found[item[~self.same(values, values[starts[item]])]] = True
+        return found
 
     def distance(self, one: Any, other: Any) -> Any:
         """How far answers [M] are from others [M]: 0 where they are the same."""
