@@ -134,6 +134,27 @@ def test_gold_has_no_say_in_its_own_cause(zoo: Sandbox, tmp_path: Path) -> None:
     assert after["p_suggested"] == pytest.approx(before["p_suggested"], abs=0.02)  # its fold may be another one
 
 
+def test_each_gold_is_hidden_from_the_fit_that_judges_it(zoo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    class Recorder:
+        def fit(self, _votes: Any, *, gold: Any, abstain: Any) -> Any:
+            assert abstain
+            seen.append(gold)
+            return self
+
+        def predict_proba(self, votes: Any) -> Any:
+            return np.full((votes.n_items, votes.n_labels), 1 / votes.n_labels)
+
+    monkeypatch.setattr("teachkit.review.out_of_fold.new_model", lambda *_: Recorder())
+    Project.load(zoo.root).issues("t", label_set="fitted")
+    hidden = np.array([gold < 0 for gold in seen])
+    tune = np.arange(ITEMS) % 3 == 0
+    assert len(seen) == 5
+    assert (hidden[:, tune].sum(axis=0) == 1).all()
+    assert hidden[:, ~tune].all()
+
+
 def test_a_judgment_has_no_say_in_its_own_cause(tmp_path: Path) -> None:
     """Two who contradict each other: of each the other's vote is all that is heard."""
     files, _, _ = planted()
