@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 COMMON = ("votes/patterns.py", "label_models/kernels.py")
 KERNELS = (
     *COMMON,
+    "votes/pairs.py",
     "label_models/hierarchy.py",
     "label_models/dependence.py",
     "label_models/squarem.py",

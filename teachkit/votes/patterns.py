@@ -453,6 +453,15 @@ def company(indptr: Any, voter: Any, n_voters: int) -> tuple[Any, Any]:
 @jit
 def _company(indptr: Any, voter: Any, first: Any, others: Any, group: Any) -> None:  # pragma: no cover - compiled
     for p in range(len(indptr) - 1):
+        if p % 4096 == 4095:  # where all is known that is asked, the other rows say nothing more
+            known = True
+            for v in range(len(group)):
+                root = v
+                while group[root] != root:
+                    root = group[root]
+                known = known and root == 0 and others[v] == 2
+            if known:
+                break
         start, stop = indptr[p], indptr[p + 1]
         for i in range(start, stop):
             v = voter[i]

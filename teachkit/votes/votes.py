@@ -50,13 +50,26 @@ class Votes:
         matrix = as_matrix(matrix)
         names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else voters
         k = max(2, int(matrix.max(initial=1)) + 1) if n_labels is None else n_labels
-        return cls.from_columns(names, [matrix[:, i] for i in range(matrix.shape[1])], k, n_items=len(matrix))
+        columns = [matrix[:, i] for i in range(matrix.shape[1])]
+        checked = (
+            matrix.size > 0 and int(matrix.min()) >= -1 and int(matrix.max()) < k
+        )  # at once: else column by column
+        return cls.from_columns(names, columns, k, n_items=len(matrix), checked=checked)
 
     @classmethod
     def from_columns(
-        cls, voters: Sequence[str], columns: Sequence[Array], n_labels: int, *, n_items: int | None = None
+        cls,
+        voters: Sequence[str],
+        columns: Sequence[Array],
+        n_labels: int,
+        *,
+        n_items: int | None = None,
+        checked: bool = False,
     ) -> Self:
-        """From one array [N] of codes for each voter, -1 for abstain; ``n_items`` is N where there are no voters."""
+        """From one array [N] of codes for each voter, -1 for abstain; ``n_items`` is N where there are no voters.
+
+        ``checked``: it is known that all codes are within -1..n_labels-1.
+        """
         from teachkit.votes.patterns import fold, pack, unpack
 
         count = len(columns[0]) if columns else n_items or 0
@@ -64,7 +77,8 @@ class Votes:
         for name, column in zip(voters, columns, strict=True):
             if len(column) != count or (n_items is not None and len(column) != n_items):
                 raise ValueError(f"voter '{name}' has {len(column)} codes for {n_items or count} items")
-            _check_codes(column, -1, n_labels, f"codes of voter '{name}'")
+            if not checked:
+                _check_codes(column, -1, n_labels, f"codes of voter '{name}'")
         words, bits = pack(columns, count, n_labels)
         first, pattern_of, counts = fold(words)
         return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(columns)), counts, pattern_of)
