@@ -307,7 +307,8 @@ def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
 def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
     """The voters of a label set, or of the task, whose votes are there, and the ids of those whose are not.
 
-    What was published before the items or the voter changed is of other rows: it is not there.
+    What was published before the items changed is of other rows: it is not there. The votes of a voter whose file has
+    changed since are.
     """
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
     there = [n for n in run.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
@@ -323,7 +324,7 @@ def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
         try:
             run.resolve_upstream(voter.id)
             run.resolve(voter)
-            there_now = run.find(voter) is not None
+            there_now = run.find(voter) is not None or _of_an_earlier_definition(run, voter, task)
         except TeachkitError:
             there_now = False
         if there_now:
@@ -331,6 +332,13 @@ def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
         else:
             missing.append(voter.id)
     return found, missing
+
+
+def _of_an_earlier_definition(run: Executor, voter: Node, task: TaskInfo) -> bool:
+    """Whether votes that are published are by another definition of the voter, on as many rows as there are."""
+    before = run.published["nodes"].get(voter.id)
+    rows = [[p.rows for p in run.outputs[i].parts] for i in (voter.id, task.dataset)]
+    return before is not None and before["definition"] != voter.own and rows[0] == rows[1]
 
 
 def check_gold_name(gold: str | None) -> None:
