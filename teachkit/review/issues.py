@@ -387,11 +387,21 @@ def _shown(
 ) -> list[Issue]:
     columns = shown_columns(task, None, run.graph[task.dataset].columns or ())
     rows = rows_of(run, task, sorted({i.row for i in issues}), columns)
-    return [_issue(task, cast, found[one.label or 0], one, rows[one.row], columns) for one in issues]
+    doubted: dict[tuple[int, str | None], set[int]] = {}
+    for judged in found if task.multi else ():
+        for one in judged.ranked:
+            doubted.setdefault((one.row, judged.said.by[one.entry]), set()).add(one.label or 0)
+    return [_issue(task, cast, found[one.label or 0], one, rows[one.row], columns, doubted) for one in issues]
 
 
 def _issue(
-    task: TaskInfo, cast: Cast, judged: _Judged, one: _Wrong, values: Mapping[str, Any], columns: Sequence[str]
+    task: TaskInfo,
+    cast: Cast,
+    judged: _Judged,
+    one: _Wrong,
+    values: Mapping[str, Any],
+    columns: Sequence[str],
+    doubted: Mapping[tuple[int, str | None], set[int]],
 ) -> Issue:
     said, names = judged.said, _names(task, one.label)
     code = int(said.given.code[one.entry])
@@ -410,7 +420,7 @@ def _issue(
         against={v: names[c] for v, c in against},
         agreeing=sorted(v for v, c in others.items() if c == code),
         file=said.files[one.entry],
-        line=json.dumps({"item": key, "label": _corrected(task, judged, one)}, ensure_ascii=False),
+        line=json.dumps({"item": key, "label": _corrected(task, judged, one, doubted)}, ensure_ascii=False),
         texts={c: excerpt(str(values[c])) for c in columns if values[c] is not None},
     )
 
@@ -428,9 +438,9 @@ def _voter(cast: Cast, one: _Wrong, said: _Said) -> str | None:
     return cast.votes[one.label or 0].voters[number] if number >= 0 else None
 
 
-def _corrected(task: TaskInfo, judged: _Judged, one: _Wrong) -> Any:
-    """What the answer would say without the mistake; of a multichoice task, all its labels."""
+def _corrected(task: TaskInfo, judged: _Judged, one: _Wrong, doubted: Mapping[tuple[int, str | None], set[int]]) -> Any:
+    """What the answer would say without its mistakes; of a multichoice task, all its labels, whichever is asked of."""
     if one.label is None:
         return task.labels[one.suggested]
-    named = judged.said.whole[one.entry] ^ {one.label}
+    named = judged.said.whole[one.entry] ^ doubted[one.row, judged.said.by[one.entry]]
     return [label for code, label in enumerate(task.labels) if code in named]

@@ -309,6 +309,19 @@ def test_multichoice_is_judged_label_by_label_and_corrected_whole(tmp_path: Path
     assert set(json.loads(issue["line"])["label"]) == {jp, size}
 
 
+def test_two_issues_of_one_answer_have_one_line(tmp_path: Path) -> None:
+    jp, size = "日本", "größe"
+    other = next(label for label in LABELS if label not in (jp, size))
+    rows = [f"a{n},東京 groß,{jp}|{size},tune" for n in range(14)] + [f"b{n},x,{other},tune" for n in range(14)]
+    rows.append(f"🔑,東京 groß,{other},tune")
+    sandbox = Sandbox(tmp_path, unicode_project(rows, "multichoice"))
+    sandbox("build", code=None)
+    found = [i for i in issues(sandbox, task="sort")["issues"] if i["item"] == "🔑"]
+    assert sorted(i["suggested"] for i in found) == sorted([jp, size])
+    assert [set(json.loads(i["line"])["label"]) for i in found] == [{jp, size, other}] * 2
+    assert sandbox("issues", "sort", "--of", "gold").out.count('"item": "🔑"') == 1
+
+
 # ---------------------------------------------------------------------------- the method
 
 

@@ -93,9 +93,13 @@ def _list(found: Issues) -> None:
     if not found.issues:
         return
     click.echo(f"\n{len(found.issues):,} of {count(found.found, 'issue')}, the surest first")
+    shown: set[tuple[str, str]] = set()
     for issue in found.issues:
         click.echo("")
         _issue(issue)
+        line = (issue.file, issue.line)  # two issues of one answer are mended by one line
+        click.echo("    (its line is above)" if line in shown else f"    {issue.file}: {issue.line}")
+        shown.add(line)
     click.echo("\nif one is wrong indeed, append its line to the file; lines that are there stay as they are")
     files = sorted({i.file for i in found.issues})
     if found.role == "gold":
@@ -115,7 +119,6 @@ def _issue(issue: Issue) -> None:
     votes += [f"agrees: {_few(issue.agreeing)}"] if issue.agreeing else []
     if votes:
         click.echo(f"    {'; '.join(votes)}")
-    click.echo(f"    {issue.file}: {issue.line}")
 
 
 def _few(names: Sequence[str]) -> str:
