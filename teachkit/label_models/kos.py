@@ -23,7 +23,9 @@ class Kos(OneVersusRest):
     prove it right. After ``n_iter`` rounds a voter's weight is what its items say of it; it may be negative. The paper
     starts with normal noise; this starts with every voter trusted alike, so that chance has no part. For two labels;
     of more each stands against the rest. Weights have no scale, so the best voter's is taken for an accuracy of 0.9:
-    labels are right, posteriors want calibration. Made for many people with few votes each. Silence says nothing.
+    labels are right, posteriors want calibration. Made for many people with few votes each, about as many
+    from each: where a few give most of the votes they decide, and it may be worse than the majority. Silence says
+    nothing.
     """
 
     name: ClassVar[str] = "kos"

@@ -25,7 +25,8 @@ class Metal(MomentModel):
     both sides of a symmetric matrix and the square's 2, are 40). So voters that overlap little stay where they start.
     The class prior is given or uniform, as in Snorkel: pairs do not tell it. A vote
     counts by mu, silence does not, as in Snorkel. Needs three voters that overlap; its cost does not grow with the
-    number of steps. For labeling functions; people with few votes each share too few items.
+    number of steps. For labeling functions; people with few votes each share too few items. Gold holds its own items
+    fixed and teaches nothing about voters.
     """
 
     name: ClassVar[str] = "metal"

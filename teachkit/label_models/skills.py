@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class SkillModel(LabelModel):
     """Votes count as much as their voter's skill; subclasses say how skills are learned.
 
-    Abstaining says nothing. Known labels are what voters are compared with where there are any.
+    Abstaining says nothing. On items with gold voters are compared with gold, on
+    the others with the majority.
     """
 
     skills_: Any

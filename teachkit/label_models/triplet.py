@@ -25,7 +25,7 @@ class Triplet(OneVersusRest):
     drawn to an accuracy of 0.7 by ``strength`` votes. No step is repeated: the cheapest model that learns accuracies.
     Voters are taken to be better than chance. One accuracy for a voter, so voters that give one label each look as if
     they agreed with all of their kind: take ``auto`` or ``metal`` for these. Of more than two labels each stands
-    against the rest. Silence says nothing.
+    against the rest. Silence says nothing. Gold holds its own items fixed and teaches nothing about voters.
     """
 
     name: ClassVar[str] = "triplet"
