@@ -89,3 +89,14 @@ class Mace(LikelihoodModel):
     def voter_competence(self) -> Mapping[str, float]:
         """How often each voter knows."""
         return {voter: float(x) for voter, x in zip(self.voters_, self._knows, strict=True)}
+
+    def parameters(self) -> dict[str, Any]:
+        """As ``LikelihoodModel.parameters``, and how often each voter knows."""
+        return {**super().parameters(), "knows": [float(x).hex() for x in self._knows]}
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """The fitted model again: its posteriors have the same bits."""
+        model = super().from_parameters(parameters)
+        model._knows = np.array([float.fromhex(x) for x in parameters["knows"]])
+        return model

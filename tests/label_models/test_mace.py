@@ -87,3 +87,8 @@ def test_spammers_are_found() -> None:
 def test_bad_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="alpha, beta and smoothing are above 0"):
         Mace(alpha=0).fit(np.array([[0, 1]]))
+
+
+def test_what_voters_know_is_kept() -> None:
+    model = Mace().fit(np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]]))
+    assert Mace.from_parameters(model.parameters()).voter_competence() == model.voter_competence()
