@@ -313,29 +313,57 @@ class Judgments:
     yes: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Who said something of which item, in the order of the files: ``row`` and ``voter`` [M], an index of ``names``.
+
+    ``nodes``: annotator -> node of the file; ``tables``: the judgments of each file, together M.
+    """
+
+    names: tuple[str, ...]
+    nodes: Mapping[str, str]
+    row: Any
+    voter: Any
+    tables: Sequence[pa.Table]
+
+
+def spoken(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> Spoken:
+    """The judgments of annotations nodes; ``taken`` are names that labeling functions have."""
+    import numpy as np
+
+    tables = [annotation_rows(run, node_id, task) for node_id in annotations]
+    annotators: list[str] = []
+    nodes: dict[str, str] = {}
+    for node_id, table in zip(annotations, tables, strict=True):
+        found = [voter_of(a, taken) for a in table.column("annotator").to_pylist()]
+        for annotator in found:
+            nodes.setdefault(annotator, node_id)
+        annotators += found
+    names = tuple(sorted(nodes))
+    index = {name: i for i, name in enumerate(names)}
+    rows = [table.column("row").to_numpy() for table in tables]
+    return Spoken(
+        names,
+        nodes,
+        np.concatenate(rows) if rows else np.zeros(0, np.int64),
+        np.array([index[a] for a in annotators], dtype=np.int64),
+        tables,
+    )
+
+
 def judgments(run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo) -> Judgments:
     """What annotators said, in the order of the files; ``taken`` are names that labeling functions have."""
     import numpy as np
 
-    rows, voters, codes, yes = [], [], [], []
-    nodes: dict[str, str] = {}
-    for node_id in annotations:
-        table = annotation_rows(run, node_id, task)
-        annotators = [voter_of(a, taken) for a in table.column("annotator").to_pylist()]
-        for annotator in annotators:
-            nodes.setdefault(annotator, node_id)
-        rows.append(table.column("row").to_numpy())
-        voters += annotators
-        codes.append(table.column("code").to_numpy())
-        yes.append(table.column("yes").to_numpy(zero_copy_only=False))
-    names = tuple(sorted(nodes))
-    index = {name: i for i, name in enumerate(names)}
+    said = spoken(run, annotations, taken, task)
+    codes = [table.column("code").to_numpy() for table in said.tables]
+    yes = [table.column("yes").to_numpy(zero_copy_only=False) for table in said.tables]
     none = np.zeros(0, np.int64)
     return Judgments(
-        names,
-        nodes,
-        np.concatenate(rows) if rows else none,
-        np.array([index[v] for v in voters], dtype=np.int64),
+        said.names,
+        said.nodes,
+        said.row,
+        said.voter,
         np.concatenate(codes) if codes else none,
         np.concatenate(yes) if yes else none.astype(bool),
     )

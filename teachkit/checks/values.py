@@ -53,7 +53,7 @@ class ValueQuality(Check):
 
     def measure(self, arguments: Any, kind: Any, decided: Any, gold: Any) -> float | None:
         """The figure, None where it is undefined."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define measure")
 
     def more(self, kind: Any, decided: Any, gold: Any) -> str:
         """What else the message says."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models import dependence
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries, item_weights
 from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.hierarchy import COMMON, chance_to_vote, rows_said, weigh_evidence
 from teachkit.label_models.kernels import exp_all, log_all, rights
-from teachkit.label_models.likelihood import item_weights, policies_of
+from teachkit.label_models.likelihood import policies_of
 from teachkit.label_models.squarem import fixed_point
 from teachkit.label_models.start import majority_start, weighted_start
 from teachkit.label_models.sweep import Sweep
@@ -149,34 +150,21 @@ class Auto(LabelModel):
         """What was learned of each voter: expected share of right votes with its interval, confusion with support."""
         return self.learned_
 
-    def parameters(self) -> dict[str, Any]:
-        """Priors and evidence, as exact hexadecimal numbers."""
+    def _exact(self) -> dict[str, Any]:
         return {
-            "model": self.name,
-            "version": self.version,
-            "voters": list(self.voters_),
             "informative": [bool(i) for i in self.informative_],
-            "say": _hex(self.say_),
-            "prior": _hex(self.prior_),
-            "log_prior": _hex(self.log_prior_),
+            "say": hexed(self.say_),
+            "prior": hexed(self.prior_),
+            "log_prior": hexed(self.log_prior_),
             "shape": list(self.evidence_.shape),
-            "evidence": _hex(self.evidence_.ravel()),
-            "diagnostics": self.diagnostics_,
-            "learned": [found.as_dict() for found in self.learned_],
+            "evidence": hexed(self.evidence_),
         }
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again: its posteriors have the same bits."""
-        model = cls()
-        model.voters_ = tuple(parameters["voters"])
-        model.informative_ = np.array(parameters["informative"], dtype=bool)
-        model.say_ = _unhex(parameters["say"])
-        model.prior_, model.log_prior_ = _unhex(parameters["prior"]), _unhex(parameters["log_prior"])
-        model.evidence_ = _unhex(parameters["evidence"]).reshape(parameters["shape"])
-        model.diagnostics_ = dict(parameters["diagnostics"])
-        model.learned_ = [Learned(**found) for found in parameters["learned"]]
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        self.informative_ = np.array(parameters["informative"], dtype=bool)
+        self.say_ = unhexed(parameters["say"])
+        self.prior_, self.log_prior_ = unhexed(parameters["prior"]), unhexed(parameters["log_prior"])
+        self.evidence_ = unhexed(parameters["evidence"]).reshape(parameters["shape"])
 
 
 def tables_of(log_prior: Any, evidence: Any) -> tuple[Any, Any]:
@@ -395,11 +383,3 @@ def _dependent(voters: tuple[str, ...], pairs: Any, found: Any) -> list[list[Any
     names = [(voters[pairs.chosen[u]], voters[pairs.chosen[v]]) for u, v in zip(first, second, strict=True)]
     listed = [[*sorted(pair), float(found[u, v])] for pair, u, v in zip(names, first, second, strict=True)]
     return sorted(listed, key=lambda one: (-one[2], one[0], one[1]))[:50]
-
-
-def _hex(values: Any) -> list[str]:
-    return [float(x).hex() for x in values]
-
-
-def _unhex(values: Any) -> Any:
-    return np.array([float.fromhex(x) for x in values], dtype=np.float64)

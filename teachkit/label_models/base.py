@@ -188,12 +188,33 @@ class LabelModel(Estimator):
 
     def parameters(self) -> dict[str, Any]:
         """All that is needed to give the same posteriors, JSON-able and exact."""
-        raise TypeError(f"{type(self).__name__} does not define parameters")
+        exact = self._exact()
+        return {
+            "model": self.name,
+            "version": self.version,
+            "voters": list(self.voters_),
+            **exact,
+            "diagnostics": self.diagnostics_,
+            "learned": [found.as_dict() for found in self.learned_],
+        }
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
         """The fitted model again: its posteriors have the same bits."""
-        raise TypeError(f"{cls.__name__} does not define from_parameters")
+        model = cls()
+        model._restore(parameters)
+        model.voters_ = tuple(parameters["voters"])
+        model.diagnostics_ = dict(parameters["diagnostics"])
+        model.learned_ = [Learned(**found) for found in parameters["learned"]]
+        return model
+
+    def _exact(self) -> dict[str, Any]:
+        """What ``parameters`` holds of this kind of model alone."""
+        raise TypeError(f"{type(self).__name__} does not define parameters")
+
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        """Set again what ``_exact`` gave."""
+        raise TypeError(f"{type(self).__name__} does not define from_parameters")
 
     def _to_fit(self, votes: Any, gold: Any | None) -> tuple[Votes, Any]:
         """The votes, with patterns split by gold, and the known label of each pattern (-1: none)."""
@@ -329,3 +350,14 @@ def _single(model: Any, votes: Votes, said: Sequence[Any]) -> Any:
     rows = np.array([e[0] for e in said], np.int32), np.array([e[1] for e in said], np.int16)
     one = replace(votes, indptr=np.array([0, len(said)]), voter=rows[0], code=rows[1])
     return np.asarray(model.predict_proba(one))[0]
+
+
+def item_weights(votes: Votes, clamp: Any, informative: Any | None = None) -> Any:
+    """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing.
+
+    ``informative`` [V]: whose silence says something; None: nobody's.
+    """
+    weight = votes.counts.astype(np.float64)
+    if informative is None or not informative.any():
+        weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
+    return weight

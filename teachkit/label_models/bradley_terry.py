@@ -11,6 +11,7 @@ import numpy as np
 
 from teachkit.label_models import comparison_kernels as kernels
 from teachkit.label_models.diagnostics import flips, identifiability
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.kernels import evidence, normalise
 from teachkit.label_models.likelihood import FEW_STEPS, MANY_STEPS, LikelihoodModel
 from teachkit.label_models.start import majority_start
@@ -237,27 +238,24 @@ class BradleyTerry(LikelihoodModel):
     def _known(self, given: Any) -> Votes:
         return super()._known(_comparisons(given))
 
-    def parameters(self) -> dict[str, Any]:
-        """Scores, the tie's log-odds and likelihoods, as exact hexadecimal numbers; the same for people to read."""
+    def _exact(self) -> dict[str, Any]:
+        """Scores and the tie's log-odds exactly, and the same for people to read."""
         return {
-            **super().parameters(),
+            **super()._exact(),
             "contestants": list(self.contestants_),
-            "score_of": [float(x).hex() for x in self.score_of_],
+            "score_of": hexed(self.score_of_),
             "tie": float(self.tie_).hex(),
             "scores": [asdict(score) for score in self.scores_],
             "sides": [asdict(side) for side in self.sides_],
         }
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again: its posteriors have the same bits."""
-        model = super().from_parameters(parameters)
-        model.contestants_ = tuple(parameters["contestants"])
-        model.score_of_ = np.array([float.fromhex(x) for x in parameters["score_of"]], dtype=np.float64)
-        model.tie_ = float.fromhex(parameters["tie"])
-        model.scores_ = [ContestantScore(**score) for score in parameters["scores"]]
-        model.sides_ = [SideBias(**side) for side in parameters["sides"]]
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        super()._restore(parameters)
+        self.contestants_ = tuple(parameters["contestants"])
+        self.score_of_ = unhexed(parameters["score_of"])
+        self.tie_ = float.fromhex(parameters["tie"])
+        self.scores_ = [ContestantScore(**score) for score in parameters["scores"]]
+        self.sides_ = [SideBias(**side) for side in parameters["sides"]]
 
     contestants_: tuple[str, ...]
     score_of_: Any

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.span_base import Place, Proposed, Ranked, SpanModel, overlap, proposals
 from teachkit.label_models.value_base import check_at_least, sums
 
@@ -218,14 +219,14 @@ class CandidateSpans(SpanModel):
         return {
             "decode": self.decode,
             "informative": [bool(i) for i in self.informative_],
-            "yes": [float(x).hex() for x in self.yes_.ravel()],
+            "yes": hexed(self.yes_),
             "prior": float(self.prior_).hex(),
         }
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
         self.decode = parameters["decode"]
         self.informative_ = np.array(parameters["informative"], dtype=bool)
-        self.yes_ = np.array([float.fromhex(x) for x in parameters["yes"]], dtype=np.float64).reshape(-1, 2)
+        self.yes_ = unhexed(parameters["yes"]).reshape(-1, 2)
         self.prior_ = float.fromhex(parameters["prior"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.value_base import Z95, Predicted, ValueModel, check_at_least, number_or_none, sums, total
 
 if TYPE_CHECKING:
@@ -294,17 +295,16 @@ class Gaussian(ValueModel):
 
     def _exact(self) -> dict[str, Any]:
         return {
-            "bias": [float(x).hex() for x in self.bias_],
-            "variance": [float(x).hex() for x in self.variance_],
-            "bias_variance": [float(x).hex() for x in self.bias_variance_],
-            "prior": [float(x).hex() for x in (self.prior_mean_, self.prior_variance_, self.prior_mean_variance_)],
+            "bias": hexed(self.bias_),
+            "variance": hexed(self.variance_),
+            "bias_variance": hexed(self.bias_variance_),
+            "prior": hexed((self.prior_mean_, self.prior_variance_, self.prior_mean_variance_)),
             "shift_variance": float(self.shift_variance_).hex(),
         }
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
         self.bias_, self.variance_, self.bias_variance_ = (
-            np.array([float.fromhex(x) for x in parameters[name]], dtype=np.float64)
-            for name in ("bias", "variance", "bias_variance")
+            unhexed(parameters[name]) for name in ("bias", "variance", "bias_variance")
         )
         self.prior_mean_, self.prior_variance_, self.prior_mean_variance_ = map(float.fromhex, parameters["prior"])
         self.shift_variance_ = float.fromhex(parameters["shift_variance"])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, leave_one_out
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, item_weights, leave_one_out
 from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.glad_kernels import abilities, infer
 from teachkit.label_models.kernels import log_all
 from teachkit.label_models.start import majority_start
@@ -49,7 +50,7 @@ class Glad(LabelModel):
         if self.n_iter < 0:
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         folded, clamp = self._to_fit(votes, gold)
-        weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)
+        weight = item_weights(folded, clamp)
         with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
             sweep.count()
@@ -95,27 +96,15 @@ class Glad(LabelModel):
         """How often each voter is right, by the posteriors."""
         return self.learned_
 
-    def parameters(self) -> dict[str, Any]:
-        """Abilities and prior, exactly."""
+    def _exact(self) -> dict[str, Any]:
         return {
-            "model": self.name,
-            "version": self.version,
-            "voters": list(self.voters_),
             "n_iter": self.n_iter,
             "tolerance": float(self.tolerance).hex(),
-            "abilities": [float(x).hex() for x in self.abilities_],
-            "prior": [float(x).hex() for x in self.prior_],
-            "diagnostics": self.diagnostics_,
-            "learned": [found.as_dict() for found in self.learned_],
+            "abilities": hexed(self.abilities_),
+            "prior": hexed(self.prior_),
         }
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again."""
-        model = cls(n_iter=parameters["n_iter"], tolerance=float.fromhex(parameters["tolerance"]))
-        model.voters_ = tuple(parameters["voters"])
-        model.abilities_ = np.array([float.fromhex(x) for x in parameters["abilities"]], dtype=np.float64)
-        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
-        model.diagnostics_ = dict(parameters["diagnostics"])
-        model.learned_ = [Learned(**found) for found in parameters["learned"]]
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        self.n_iter, self.tolerance = parameters["n_iter"], float.fromhex(parameters["tolerance"])
+        self.abilities_ = unhexed(parameters["abilities"])
+        self.prior_ = unhexed(parameters["prior"])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.span_base import Place, Proposed, Ranked, SpanModel, proposals
 from teachkit.label_models.value_base import check_at_least
 
@@ -256,8 +257,8 @@ class Hmm(SpanModel):
     # -- what it says
 
     def _probabilities(self, answers: Answers) -> dict[int, list[Ranked]]:
-        found: dict[int, list[Ranked]] = {one.item: [] for one in proposals(answers)}
         proposed = {one.item: set(one.places) for one in proposals(answers)}
+        found: dict[int, list[Ranked]] = {item: [] for item in proposed}
         steps, kept = self._steps(), dict[Any, Any]()
         for chain in self._chains(answers):
             if chain.said not in kept:
@@ -317,19 +318,19 @@ class Hmm(SpanModel):
             "decode": self.decode,
             "informative": [bool(i) for i in self.informative_],
             "labels": list(self.labels_),
-            "rates": _hex(self.rates_),
-            "moves": _hex(self.moves_),
-            "share": _hex(self.share_),
-            "right": _hex(self.right_),
+            "rates": hexed(self.rates_),
+            "moves": hexed(self.moves_),
+            "share": hexed(self.share_),
+            "right": hexed(self.right_),
         }
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
         self.decode = parameters["decode"]
         self.informative_ = np.array(parameters["informative"], dtype=bool)
         self.labels_ = tuple(parameters["labels"])
-        self.rates_ = _unhex(parameters["rates"]).reshape(-1, 3, 3)
-        self.moves_ = _unhex(parameters["moves"]).reshape(3, 3)
-        self.share_, self.right_ = _unhex(parameters["share"]), _unhex(parameters["right"])
+        self.rates_ = unhexed(parameters["rates"]).reshape(-1, 3, 3)
+        self.moves_ = unhexed(parameters["moves"]).reshape(3, 3)
+        self.share_, self.right_ = unhexed(parameters["share"]), unhexed(parameters["right"])
 
 
 def _runs(places: Sequence[Place]) -> Iterator[tuple[int, int]]:
@@ -368,11 +369,3 @@ def _times(row: Any, matrix: Any) -> Any:
 
 def _rows(values: Any) -> Any:
     return values / np.cumsum(values, axis=1)[:, -1:]
-
-
-def _hex(values: Any) -> list[str]:
-    return [float(x).hex() for x in np.asarray(values).ravel()]
-
-
-def _unhex(values: Sequence[str]) -> Any:
-    return np.array([float.fromhex(x) for x in values], dtype=np.float64)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries, item_weights
 from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.kernels import log_all, rights, tables
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
@@ -162,42 +163,20 @@ class LikelihoodModel(LabelModel):
         """[K] logarithm of the class prior."""
         return log_all(self.prior_)
 
-    def parameters(self) -> dict[str, Any]:
-        """Prior and likelihoods, as exact hexadecimal numbers."""
+    def _exact(self) -> dict[str, Any]:
         return {
-            "model": self.name,
-            "version": self.version,
-            "voters": list(self.voters_),
             "informative": [bool(i) for i in self.informative_],
             "silence_weight": float(self.silence_weight).hex(),
-            "prior": [float(x).hex() for x in self.prior_],
+            "prior": hexed(self.prior_),
             "shape": list(self.likelihood_.shape),
-            "likelihood": [float(x).hex() for x in self.likelihood_.ravel()],
-            "diagnostics": self.diagnostics_,
-            "learned": [found.as_dict() for found in self.voter_report()],
+            "likelihood": hexed(self.likelihood_),
         }
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again: its posteriors have the same bits."""
-        model = cls()
-        model.voters_ = tuple(parameters["voters"])
-        model.informative_ = np.array(parameters["informative"], dtype=bool)
-        model.silence_weight = float.fromhex(parameters["silence_weight"])
-        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
-        flat = np.array([float.fromhex(x) for x in parameters["likelihood"]], dtype=np.float64)
-        model.likelihood_ = flat.reshape(parameters["shape"])
-        model.diagnostics_ = dict(parameters["diagnostics"])
-        model.learned_ = [Learned(**found) for found in parameters["learned"]]
-        return model
-
-
-def item_weights(votes: Votes, clamp: Any, informative: Any) -> Any:
-    """How many items a pattern counts for [P]: where nobody's silence says anything, silent items say nothing."""
-    weight = votes.counts.astype(np.float64)
-    if not informative.any():
-        weight[(votes.votes_per_pattern == 0) & (clamp < 0)] = 0.0
-    return weight
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        self.informative_ = np.array(parameters["informative"], dtype=bool)
+        self.silence_weight = float.fromhex(parameters["silence_weight"])
+        self.prior_ = unhexed(parameters["prior"])
+        self.likelihood_ = unhexed(parameters["likelihood"]).reshape(parameters["shape"])
 
 
 def policies_of(abstain: Abstain, voters: Sequence[str], default: str) -> Any:

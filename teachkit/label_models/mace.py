@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.kernels import rights
 from teachkit.label_models.likelihood import LikelihoodModel
 from teachkit.label_models.priors import expected_shares
@@ -90,13 +91,9 @@ class Mace(LikelihoodModel):
         """How often each voter knows."""
         return {voter: float(x) for voter, x in zip(self.voters_, self._knows, strict=True)}
 
-    def parameters(self) -> dict[str, Any]:
-        """As ``LikelihoodModel.parameters``, and how often each voter knows."""
-        return {**super().parameters(), "knows": [float(x).hex() for x in self._knows]}
+    def _exact(self) -> dict[str, Any]:
+        return {**super()._exact(), "knows": hexed(self._knows)}
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again: its posteriors have the same bits."""
-        model = super().from_parameters(parameters)
-        model._knows = np.array([float.fromhex(x) for x in parameters["knows"]])
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        super()._restore(parameters)
+        self._knows = unhexed(parameters["knows"])

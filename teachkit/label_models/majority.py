@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, leave_one_out
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, item_weights, leave_one_out
 from teachkit.label_models.diagnostics import identifiability, learned
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.kernels import shares
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
@@ -37,7 +38,7 @@ class Majority(LabelModel):
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn the class prior, and how often each voter agrees with the shares (its own vote counts in them)."""
         folded, clamp = self._to_fit(votes, gold)
-        weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)
+        weight = item_weights(folded, clamp)
         with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
             majority_start(sweep)
             sweep.count()
@@ -68,23 +69,8 @@ class Majority(LabelModel):
         """How often each voter agrees with the vote shares and with gold."""
         return self.learned_
 
-    def parameters(self) -> dict[str, Any]:
-        """The prior, exactly."""
-        return {
-            "model": self.name,
-            "version": self.version,
-            "voters": list(self.voters_),
-            "prior": [float(x).hex() for x in self.prior_],
-            "diagnostics": self.diagnostics_,
-            "learned": [found.as_dict() for found in self.learned_],
-        }
+    def _exact(self) -> dict[str, Any]:
+        return {"prior": hexed(self.prior_)}
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again."""
-        model = cls()
-        model.voters_ = tuple(parameters["voters"])
-        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
-        model.diagnostics_ = dict(parameters["diagnostics"])
-        model.learned_ = [Learned(**found) for found in parameters["learned"]]
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        self.prior_ = unhexed(parameters["prior"])

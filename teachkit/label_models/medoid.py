@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.normalised_majority import TextModel, per_item
 from teachkit.label_models.value_base import check_at_least, total
 from teachkit.votes.values.text import normalised, text_distance
@@ -104,11 +105,11 @@ class Medoid(TextModel):
         return {one.voters[int(v)]: n / sum(near) for v, n in zip(one.voter, near, strict=True)}
 
     def _exact(self) -> dict[str, Any]:
-        return {**super()._exact(), "weight": [float(x).hex() for x in self.weight_]}
+        return {**super()._exact(), "weight": hexed(self.weight_)}
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
         super()._restore(parameters)
-        self.weight_ = np.array([float.fromhex(x) for x in parameters["weight"]], dtype=np.float64)
+        self.weight_ = unhexed(parameters["weight"])
 
 
 def _table(forms: Sequence[str]) -> list[list[float]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models import ranking_kernels as kernels
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.value_base import Z95, Predicted, ValueModel, check_at_least, check_tie_policy, total
 from teachkit.votes.values.ranking import tau
 
@@ -132,10 +133,10 @@ class PlackettLuce(ValueModel):
         return {one.voters[int(v)]: s / whole for v, s in zip(one.voter, shares, strict=True)}
 
     def _exact(self) -> dict[str, Any]:
-        return {"reliability": [float(x).hex() for x in self.reliability_]}
+        return {"reliability": hexed(self.reliability_)}
 
     def _restore(self, parameters: Mapping[str, Any]) -> None:
-        self.reliability_ = np.array([float.fromhex(x) for x in parameters["reliability"]], dtype=np.float64)
+        self.reliability_ = unhexed(parameters["reliability"])
 
 
 class _Orders:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries
+from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries, item_weights
 from teachkit.label_models.diagnostics import flips, identifiability, learned
+from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.kernels import decided_shares, rights, weighted_shares
 from teachkit.label_models.start import majority_start, weighted_start
 from teachkit.label_models.sweep import Sweep
@@ -37,7 +38,7 @@ class SkillModel(LabelModel):
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn skills; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
         folded, clamp = self._to_fit(votes, gold)
-        weight = np.where((folded.votes_per_pattern > 0) | (clamp >= 0), folded.counts, 0).astype(np.float64)
+        weight = item_weights(folded, clamp)
         with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
             skills, done, change = np.ones(len(self.voters_)), 0, None
@@ -91,25 +92,9 @@ class SkillModel(LabelModel):
         """How often each voter agrees with the weighted votes and with gold."""
         return self.learned_
 
-    def parameters(self) -> dict[str, Any]:
-        """Skills and prior, exactly."""
-        return {
-            "model": self.name,
-            "version": self.version,
-            "voters": list(self.voters_),
-            "skills": [float(x).hex() for x in self.skills_],
-            "prior": [float(x).hex() for x in self.prior_],
-            "diagnostics": self.diagnostics_,
-            "learned": [found.as_dict() for found in self.learned_],
-        }
+    def _exact(self) -> dict[str, Any]:
+        return {"skills": hexed(self.skills_), "prior": hexed(self.prior_)}
 
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The fitted model again."""
-        model = cls()
-        model.voters_ = tuple(parameters["voters"])
-        model.skills_ = np.array([float.fromhex(x) for x in parameters["skills"]], dtype=np.float64)
-        model.prior_ = np.array([float.fromhex(x) for x in parameters["prior"]])
-        model.diagnostics_ = dict(parameters["diagnostics"])
-        model.learned_ = [Learned(**found) for found in parameters["learned"]]
-        return model
+    def _restore(self, parameters: Mapping[str, Any]) -> None:
+        self.skills_ = unhexed(parameters["skills"])
+        self.prior_ = unhexed(parameters["prior"])

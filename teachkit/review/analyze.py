@@ -304,11 +304,13 @@ def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
     return found
 
 
-def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[Node], list[str]]:
+def voters_of(
+    run: Executor, task: TaskInfo, node: Node | None, *, current: bool = False
+) -> tuple[list[Node], list[str]]:
     """The voters of a label set, or of the task, whose votes are there, and the ids of those whose are not.
 
     What was published before the items changed is of other rows: it is not there. The votes of a voter whose file has
-    changed since are.
+    changed since are, unless only ``current`` ones are asked for.
     """
     chosen = {*node.spec.voters, *node.spec.annotations} if node else None
     there = [n for n in run.graph.of(*FUNCTIONS, "annotations") if n.task == task.name]
@@ -324,7 +326,7 @@ def voters_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
         try:
             run.resolve_upstream(voter.id)
             run.resolve(voter)
-            there_now = run.find(voter) is not None or _of_an_earlier_definition(run, voter, task)
+            there_now = run.find(voter) is not None or (not current and _of_an_earlier_definition(run, voter, task))
         except TeachkitError:
             there_now = False
         if there_now:

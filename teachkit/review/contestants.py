@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.stored_votes import sides_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SideRow:
-    """How often a voter says that the left one is better.
+    """How often a voter says that the left one is better: a ``LeftShare``, and what the label model learned.
 
     ``left`` is the share among its ``decided`` votes, with its Wilson interval. ``swapped``: so many of these are on
     two things that it was shown in both orders, each order counting the same; ``swapped_left`` is the share among them,
@@ -50,10 +50,9 @@ def side_rows(run: Executor, task: TaskInfo, cast: Cast, learned: Sequence[Any])
     rows = []
     for found in left_shares(votes):
         bias = biases.get(found.voter, {})
-        said = (bias.get("left_bias"), bias.get("low"), bias.get("high"))
-        shares = (found.left, found.low, found.high, found.swapped)
-        swapped = (found.swapped_left, found.swapped_low, found.swapped_high)
-        rows.append(SideRow(found.voter, found.decided, *shares, *swapped, *said))
+        said: dict[str, Any] = {"left_bias": bias.get("left_bias")}
+        said |= {f"left_bias_{end}": bias.get(end) for end in ("low", "high")}
+        rows.append(SideRow(**asdict(found), **said))
     return rows
 
 

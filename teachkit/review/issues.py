@@ -201,9 +201,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> Issues:
 
 
 def _resolve(run: Executor, task: TaskInfo, node: Node) -> None:
-    found, missing = voters_of(run, task, node)
-    old = [voter.id for voter in found if run.find(voter) is None]  # votes on rows that were other ones
-    for name in (*missing, *old):
+    for name in voters_of(run, task, node, current=True)[1]:
         raise NotBuilt(None, node=name, name=run.graph[name].name, target=run.files.target_name)
     for file in gold_files(run.graph, task):
         if run.find(file) is None:

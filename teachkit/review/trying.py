@@ -231,12 +231,9 @@ def others_of(run: Executor, task: TaskInfo, node: Node | None) -> tuple[list[No
 
     What was published before the items or the voter changed is of other rows.
     """
-    found, missing = voters_of(run, task, None)
-    old = [voter.id for voter in found if run.find(voter) is None]
-    left_out = sorted(
-        voter for voter in (*missing, *old) if node is None or run.graph[voter].where.path != node.where.path
-    )
-    return [voter for voter in found if (node is None or voter.id != node.id) and voter.id not in old], left_out
+    found, missing = voters_of(run, task, None, current=True)
+    left_out = sorted(voter for voter in missing if node is None or run.graph[voter].where.path != node.where.path)
+    return [voter for voter in found if node is None or voter.id != node.id], left_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,12 @@ from teachkit import registry
 from teachkit.label_models import ALGORITHMS
 from teachkit.label_models import sweep as sweep_module
 from teachkit.votes import Comparisons, Votes
+from tests.contract.models import assert_probabilities, new
 from tests.votes.duels import duels, sides, tournament
 from tests.votes.matrices import repeatable
 
 pytestmark = pytest.mark.parametrize("name", [n for n, about in ALGORITHMS.items() if about.sides])
 silences = st.sampled_from(["informative", "at_random"])
-
-
-def new(name: str, **parameters: Any) -> Any:
-    return registry.load("label_model", name)(**parameters)
-
-
-def assert_probabilities(posterior: Any, votes: Votes) -> None:
-    assert posterior.shape == (votes.n_items, votes.n_labels)
-    assert posterior.dtype == np.float64
-    assert (posterior >= 0).all()
-    assert posterior.sum(axis=1) == pytest.approx(np.ones(votes.n_items), abs=1e-12)
 
 
 def degenerate() -> dict[str, Comparisons]:

@@ -14,23 +14,13 @@ from teachkit import registry
 from teachkit.label_models import ALGORITHMS, check_label_model, contract
 from teachkit.label_models import sweep as sweep_module
 from teachkit.votes import Votes
+from tests.contract.models import assert_probabilities, new
 from tests.label_models.examples import crowd
 from tests.votes.matrices import matrices, repeatable
 
 CODED_MODELS = [n for n in registry.names("label_model") if "choice" in ALGORITHMS[n].kinds]
 pytestmark = pytest.mark.parametrize("name", CODED_MODELS)
 silences = st.sampled_from(["informative", "at_random"])
-
-
-def new(name: str, **parameters: Any) -> Any:
-    return registry.load("label_model", name)(**parameters)
-
-
-def assert_probabilities(posterior: Any, votes: Votes) -> None:
-    assert posterior.shape == (votes.n_items, votes.n_labels)
-    assert posterior.dtype == np.float64
-    assert (posterior >= 0).all()
-    assert posterior.sum(axis=1) == pytest.approx(np.ones(votes.n_items), abs=1e-12)
 
 
 def degenerate() -> dict[str, Votes]:

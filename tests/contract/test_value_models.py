@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from teachkit import registry
 from teachkit.label_models import ALGORITHMS
 from teachkit.votes.values import VALUED, value_kind
+from tests.contract.models import new
 from tests.votes.answer_tables import VALUES, answers, close, plain, tables
 from tests.votes.matrices import repeatable
 
@@ -26,10 +27,6 @@ PAIRS = [
     if kind in VALUED and kind in VALUES
 ]
 pytestmark = pytest.mark.parametrize(("name", "kind"), PAIRS)
-
-
-def new(name: str) -> Any:
-    return registry.load("label_model", name)()
 
 
 def degenerate(kind: str) -> dict[str, Answers]:

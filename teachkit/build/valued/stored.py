@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.stored_votes import Cast, annotation_rows, voter_of
+from teachkit.build.stored_votes import Cast, spoken
 from teachkit.build.valued.candidates import of_candidates
 
 if TYPE_CHECKING:
@@ -47,28 +47,17 @@ def values_column(run: Executor, voter: str, task: TaskInfo) -> Any:
 
 def people_answers(
     run: Executor, annotations: Sequence[str], taken: Sequence[str], task: TaskInfo
-) -> tuple[Answers, dict[str, str]]:
+) -> tuple[Answers, Mapping[str, str]]:
     """The answers of the annotators of some files, and the node id that each of them votes in."""
     import numpy as np
 
     from teachkit.votes import Answers
 
-    nodes: dict[str, str] = {}
-    rows, who, said = [], [], []
-    for node_id in annotations:
-        table = annotation_rows(run, node_id, task)
-        annotators = [voter_of(a, taken) for a in table.column("annotator").to_pylist()]
-        for annotator in annotators:
-            nodes.setdefault(annotator, node_id)
-        rows.append(table.column("row").to_numpy())
-        who += annotators
-        said.append(task.answers.values(table.column("value")))
-    names = tuple(sorted(nodes))
-    index = {name: i for i, name in enumerate(names)}
-    item = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    value = np.concatenate(said) if said else task.answers.empty(0)
-    voter = np.array([index[w] for w in who], dtype=np.int64)
-    return Answers.from_long(task.kind, item, voter, value, voters=names, n_items=items_of(run, task)), nodes
+    said = spoken(run, annotations, taken, task)
+    values = [task.answers.values(table.column("value")) for table in said.tables]
+    value = np.concatenate(values) if values else task.answers.empty(0)
+    entries = (said.row, said.voter, value)
+    return Answers.from_long(task.kind, *entries, voters=said.names, n_items=items_of(run, task)), said.nodes
 
 
 def labels_of(run: Executor, node: Node, task: TaskInfo) -> Any:
