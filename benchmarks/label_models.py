@@ -235,7 +235,7 @@ def ours(name: str, threads: int) -> Callable[[VoteSet], Any]:
     def run(found: VoteSet) -> Any:
         from teachkit.votes import Votes
 
-        votes = Votes.from_matrix(found.votes, found.labels)
+        votes = Votes.from_matrix(found.votes, found.labels, threads=threads)
         model = registry.load("label_model", name)(threads=threads)
         return model.fit(votes, abstain="at_random" if found.people else "informative").predict_proba(votes)
 

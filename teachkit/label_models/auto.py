@@ -102,7 +102,7 @@ class Auto(LabelModel):
         """
         self._check()
         folded, clamp = self._to_fit(votes, gold)
-        said = dependence.labels_said(folded)
+        said = dependence.labels_said(folded, self.threads)
         own = np.where((said > 0).sum(axis=1) == 1, said.argmax(axis=1), -1)  # of voters that say one label only
         self.informative_ = _policies(abstain, self.voters_, said.sum(axis=1), own)
         weight = item_weights(folded, clamp, self.informative_)
@@ -236,12 +236,12 @@ class _Fit:
         first = self._learn()
 
         def step(point: Any) -> tuple[Any, float]:
-            change = sweep.step(*tables_of(point[:labels], point[labels:].reshape(size)))
+            change, _ = sweep.step(*tables_of(point[:labels], point[labels:].reshape(size)))
             return self._learn(), change
 
         point, steps, change = fixed_point(step, first, tolerance=self.model.tolerance, limit=limit, warm_up=CHOOSING)
         self.log_prior, self.evidence = point[:labels], point[labels:].reshape(size)
-        sweep.step(*tables_of(self.log_prior, self.evidence))
+        _, self.scored = sweep.step(*tables_of(self.log_prior, self.evidence))
         return steps, change
 
     def _learn(self) -> Any:
@@ -329,7 +329,7 @@ class _Fit:
         given = self.model.class_prior
         prior = np.full(labels, 1.0 / labels) if isinstance(given, str) else class_prior(given, np.ones(labels), 0.0)
         self.log_prior = log_all(np.maximum(prior, 1e-300))
-        self.sweep.step(*tables_of(self.log_prior, self.evidence))
+        _, self.scored = self.sweep.step(*tables_of(self.log_prior, self.evidence))
 
     # outcome
 
@@ -337,26 +337,25 @@ class _Fit:
         model, sweep, votes = self.model, self.sweep, self.votes
         model.log_prior_, model.evidence_, model.say_ = self.log_prior, self.evidence, self.say
         model.prior_ = exp_all(self.log_prior)
-        scored = sweep.log_likelihood(*model.tables())
         model.learned_ = self._report()
         model.diagnostics_ = {
             "iterations": steps,
             "converged": change is not None and change <= model.tolerance,
             "max_change": change,
-            "log_likelihood": scored if np.isfinite(scored) else None,
+            "log_likelihood": self.scored if np.isfinite(self.scored) else None,
             "flips_against_majority": flips(self.majority, sweep.posterior, votes, model.prior_),
             "fallback": doubt,
             "dependent": dependent,
             "voter_weights": {v: float(s) for v, s in zip(votes.voters, self.say, strict=True) if s < 0.95},
             "strengths": [float(s) for s in self.strengths],
-            **identifiability(votes, model.informative_),
+            **identifiability(votes, model.informative_, model.threads),
         }
 
     def _report(self) -> list[Learned]:
         sweep, informative = self.sweep, self.model.informative_
         _, _, support = rights(sweep.sums)
         out = []
-        for v, found in enumerate(learned(self.votes, sweep.weight, sweep.posterior, sweep.sums)):
+        for v, found in enumerate(learned(sweep)):
             items = sweep.mass if informative[v] else support[v]
             rows = (sweep.sums[v] + 0.5) / (items + 0.5 * self.votes.n_labels)  # [codes, true]
             if informative[v]:

@@ -84,6 +84,7 @@ class LabelModel(Estimator):
     kinds: ClassVar[tuple[str, ...]] = ("choice", "multichoice")
 
     class_prior: Any
+    threads: int = 1
     prior_: Any
     diagnostics_: dict[str, Any]
     voters_: tuple[str, ...]
@@ -141,9 +142,7 @@ class LabelModel(Estimator):
 
         split, clamp = with_gold(self._known(votes), gold)
         informative = getattr(self, "informative_", np.ones(len(self.voters_), dtype=bool))
-        spread = bootstrap(
-            split, clamp, informative, replicates=replicates, level=level, threads=getattr(self, "threads", 1)
-        )
+        spread = bootstrap(split, clamp, informative, replicates=replicates, level=level, threads=self.threads)
         self.learned_ = with_intervals(self.voter_report(), spread, informative)
         return self
 
@@ -221,7 +220,7 @@ class LabelModel(Estimator):
         given = as_votes(votes)
         if not isinstance(given, Votes):
             matrix, names = given
-            given = Votes.from_matrix(matrix, self._least_labels(matrix, gold), names)
+            given = Votes.from_matrix(matrix, self._least_labels(matrix, gold), names, threads=self.threads)
         self.voters_, self.labels_ = given.voters, given.labels
         return with_gold(given, gold)
 
@@ -240,7 +239,7 @@ class LabelModel(Estimator):
             matrix, names = votes
             if names is None and matrix.ndim == 2 and matrix.shape[1] != len(self.voters_):
                 raise ValueError(f"a matrix of {matrix.shape[1]} columns, but fitted on {len(self.voters_)} voters")
-            votes = Votes.from_matrix(matrix, len(self.prior_), names or self.voters_)
+            votes = Votes.from_matrix(matrix, len(self.prior_), names or self.voters_, threads=self.threads)
         if votes.voters != self.voters_:
             raise ValueError(f"fitted on the voters {list(self.voters_)}, not on {list(votes.voters)}")
         if votes.n_labels != len(self.prior_):

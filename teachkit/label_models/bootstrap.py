@@ -145,7 +145,7 @@ def _settle(model: _Free, sweep: Sweep, tolerance: float) -> tuple[Any, Any]:
     """EM until no posterior changes by more; the parameters."""
     for _ in range(_STEPS):
         model._learn(sweep.sums, sweep.mass)
-        if sweep.step(*model._tables()) <= tolerance:
+        if sweep.step(*model._tables())[0] <= tolerance:
             break
     return model.prior_, model.likelihood_
 

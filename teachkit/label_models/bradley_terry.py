@@ -12,7 +12,6 @@ import numpy as np
 from teachkit.label_models import comparison_kernels as kernels
 from teachkit.label_models.diagnostics import flips, identifiability
 from teachkit.label_models.exact import hexed, unhexed
-from teachkit.label_models.kernels import evidence, normalise
 from teachkit.label_models.likelihood import FEW_STEPS, MANY_STEPS, LikelihoodModel
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
@@ -121,7 +120,7 @@ class BradleyTerry(LikelihoodModel):
         game = _Game(votes, np.where((votes.votes_per_pattern > 0) | (clamp >= 0), weight, 0.0))
         weights = np.zeros((len(self.voters_), kernels.WEIGHTS))
         weights[:, 0] = _START
-        done, change = 0, None
+        done, change, scored = 0, None, math.nan
         with _PairSweep(votes, game.pair, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
             sweep.count()
@@ -129,13 +128,12 @@ class BradleyTerry(LikelihoodModel):
             while done < limit and (change is None or change > self.tolerance):
                 if done:
                     self._learn_all(game, sweep, weights)
-                change = sweep.step(*self._tables())
+                change, scored = sweep.step(*self._tables())
                 done += 1
-            scored = sweep.log_likelihood(*self._tables())
+            self.learned_ = self._report(votes, sweep)
         self.prior_ = game.mean_shares()
         self.scores_ = game.report(sweep.posterior, _precision(self.score_spread), self.threads)
         self.sides_ = self._side_biases(sweep, weights)
-        self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": done,
             "converged": change is not None and change <= self.tolerance,
@@ -143,7 +141,7 @@ class BradleyTerry(LikelihoodModel):
             "log_likelihood": scored if np.isfinite(scored) else None,
             "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
             "contestant_groups": game.groups(),
-            **identifiability(votes, self.informative_),
+            **identifiability(votes, self.informative_, self.threads),
         }
 
     def _mostly_silent(self, votes: Votes) -> bool:
@@ -346,21 +344,8 @@ class _PairSweep(Sweep):
         self.pair = pair
 
     def _scored(self, chunk: tuple[int, int], bench: Any, base: Any, table: Any) -> None:
-        self._score(*chunk, *self._rows, base, table, bench.scores)
+        super()._scored(chunk, bench, base, table)
         kernels.add_priors(*chunk, self.pair, self.logs, bench.scores)
-
-    def _infer(self, chunk: tuple[int, int], bench: Any, base: Any, table: Any) -> tuple[float, Any]:
-        self._scored(chunk, bench, base, table)
-        return normalise(*chunk, bench.scores, self.clamp, self.posterior), bench
-
-    def log_likelihood(self, base: Any, table: Any) -> float:
-        """The log-likelihood of the votes by these tables, and of the known labels."""
-
-        def one(chunk: tuple[int, int], bench: Any) -> tuple[float, Any]:
-            self._scored(chunk, bench, base, table)
-            return evidence(*chunk, bench.scores, self.weight, self.clamp, len(base)), bench
-
-        return float(sum(found for found, _ in self._in_order(one)))
 
 
 def _precision(spread: float) -> float:

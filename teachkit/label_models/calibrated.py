@@ -175,7 +175,7 @@ def _applied(calibration: Isotonic | Temperature, shares: Any) -> Any:
     if isinstance(calibration, Temperature):
         scores = (log_all(np.maximum(shares, _FLOOR).ravel()) / calibration.value).ravel()
         found = np.zeros_like(shares)
-        normalise(0, len(shares), scores, np.full(len(shares), -1, dtype=np.int64), found)
+        normalise(0, len(shares), scores, np.zeros(len(shares)), np.full(len(shares), -1, dtype=np.int64), found)
         return found
     top, place, tied = _top(shares)
     rows = np.arange(len(shares))

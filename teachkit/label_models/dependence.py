@@ -12,13 +12,14 @@ expected labels explain. Both are taken at the lower end of Wilson's interval, s
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from teachkit.votes.jit import jit
+from teachkit.votes.parts import in_parts
+from teachkit.votes.patterns import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,18 +51,24 @@ class Pairs:
     items: float
 
 
-def labels_said(votes: Votes) -> Any:
+def labels_said(votes: Votes, threads: int = 1) -> Any:
     """How often each voter says each label [V, K]."""
-    out = np.zeros((len(votes.voters), votes.n_labels), dtype=np.int64)
-    _labels_said(votes.indptr, votes.voter, votes.code, votes.counts, out)
-    return out
+
+    def one(start: int, stop: int) -> Any:
+        out = np.zeros((len(votes.voters), votes.n_labels), dtype=np.int64)
+        _labels_said(start, stop, votes.indptr, votes.voter, votes.code, votes.counts, out)
+        return out
+
+    return np.sum(in_parts(one, votes.n_patterns, threads), axis=0)
 
 
 @jit
-def _labels_said(indptr: Any, voter: Any, code: Any, counts: Any, out: Any) -> None:  # pragma: no cover - compiled
-    for p in range(len(counts)):
-        for i in range(indptr[p], indptr[p + 1]):
-            out[voter[i], code[i]] += counts[p]
+def _labels_said(
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    for p in range(start, stop):
+        for i in entries_of(indptr, p):
+            out[np.uint64(voter[i]), np.uint64(code[i])] += counts[p]
 
 
 def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
@@ -74,17 +81,16 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
     place[chosen] = np.arange(len(chosen))
     work = float((votes.votes_per_pattern.astype(np.float64) ** 2).sum() / 2)
     step = max(1, int(np.ceil(work / MOST_PAIRS)))
-    size, count = len(chosen), votes.n_patterns
-    ends = [(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
+    size = len(chosen)
 
-    def one(ends: tuple[int, int]) -> tuple[Any, Any, int]:
-        agreed, shared = np.zeros((size, size), dtype=np.int64), np.zeros((size, size), dtype=np.int64)
+    def one(start: int, stop: int) -> tuple[Any, Any, int]:
+        agreed, shared = np.zeros(size * size, dtype=np.int64), np.zeros(size * size, dtype=np.int64)
         rows = (votes.indptr, votes.voter, votes.code, votes.counts)
-        return agreed, shared, _count_pairs(*ends, *rows, place, step, agreed, shared)
+        items = _count_pairs(start, stop, *rows, place, step, size, agreed, shared)
+        return agreed.reshape(size, size), shared.reshape(size, size), items
 
-    with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(one, ends)) if threads > 1 else [one(ends[0])]
-    agreed, shared = (np.sum([f[i] for f in found], axis=0) for i in (0, 1))  # whole numbers: any order will do
+    found = in_parts(one, votes.n_patterns, threads)
+    agreed, shared = (np.sum([f[i] for f in found], axis=0) for i in (0, 1))
     items = sum(f[2] for f in found)
     scale = items / max(votes.n_items, 1)
     return Pairs(chosen, agreed + agreed.T, shared + shared.T, said[chosen] * scale, float(items))
@@ -100,31 +106,35 @@ def _count_pairs(
     counts: Any,
     place: Any,
     step: int,
+    size: int,
     agreed: Any,
     shared: Any,
 ) -> int:  # pragma: no cover - compiled
+    """``agreed`` and ``shared`` are flat, and get the pairs below the diagonal of [V, V]."""
     items = 0
+    who, said = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.int64)
     for p in range(start, stop):
-        first, last = indptr[p], indptr[p + 1]
         if step > 1:
             mark = np.uint64(0)
-            for i in range(first, last):
+            for i in entries_of(indptr, p):
                 word = (np.uint64(voter[i]) << np.uint64(16)) + np.uint64(code[i]) + np.uint64(1)
                 word *= np.uint64(0x9E3779B97F4A7C15)
                 mark += word ^ (word >> np.uint64(29))
             if mark % np.uint64(step):
                 continue
-        items += counts[p]
-        for i in range(first, last):
-            u = place[voter[i]]
-            if u < 0:
-                continue
-            for j in range(first, i):
-                v = place[voter[j]]
-                if v >= 0:
-                    shared[u, v] += counts[p]
-                    if code[i] == code[j]:
-                        agreed[u, v] += counts[p]
+        times = counts[p]
+        items += times
+        many = np.uint64(0)
+        for i in entries_of(indptr, p):
+            u = place[np.uint64(voter[i])]
+            if u >= 0:
+                who[many], said[many] = np.uint64(u), np.int64(code[i])
+                many += np.uint64(1)
+        for i in range(many):
+            row = who[i] * np.uint64(size)
+            for j in range(i):
+                shared[row + who[j]] += times
+                agreed[row + who[j]] += times if said[i] == said[j] else np.int64(0)
     return items
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.label_models.base import Learned, decide
-from teachkit.label_models.kernels import rights, signatures, worth
+from teachkit.label_models.kernels import rights, signatures
 from teachkit.votes.analysis import overview
 from teachkit.votes.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from teachkit.label_models.sweep import Sweep
     from teachkit.votes import Votes
 
 
@@ -25,7 +26,7 @@ NAMED = 5
 MANY = 100
 
 
-def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
+def identifiability(votes: Votes, informative: Any, threads: int = 1) -> dict[str, Any]:
     """Which voters the votes cannot judge, and why, and what else the votes leave open.
 
     The accuracy of a voter is known only against others: two at least, on the same items. A voter of one label whose
@@ -40,7 +41,7 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
     from teachkit.votes.patterns import company
 
     others, group = company(votes.indptr, votes.voter, len(votes.voters))
-    said, labels, conflict = overview(votes)
+    said, labels, conflict = overview(votes, threads)
     weak = {}
     for v, name in enumerate(votes.voters):
         if not labels[v].any():
@@ -49,7 +50,7 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
             weak[name] = f"shares items with {('no other voter', 'one other voter')[others[v]]}"
         elif labels[v].sum() == 1 and not informative[v] and votes.n_labels > 1:
             weak[name] = "votes for one label only, and its silence is at random"
-    copies = _copies(votes, said)
+    copies = _copies(votes, said, threads)
     givers = labels[[name not in copies for name in votes.voters]].sum(axis=0)
     return {
         "weak_voters": weak,
@@ -61,9 +62,9 @@ def identifiability(votes: Votes, informative: Any) -> dict[str, Any]:
     }
 
 
-def _copies(votes: Votes, said: Any) -> dict[str, str]:
+def _copies(votes: Votes, said: Any, threads: int) -> dict[str, str]:
     """From voter to the first, by name, that says the same everywhere; few votes are equal by chance."""
-    marks = signatures(votes.indptr, votes.voter, votes.code, votes.counts.astype(np.float64), len(votes.voters))
+    marks = signatures(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), threads)
     first: dict[int, str] = {}
     copies = {}
     for name, mark, count in sorted(zip(votes.voters, marks.tolist(), said.tolist(), strict=True)):
@@ -114,16 +115,16 @@ def flips(majority: Any, posterior: Any, votes: Votes, prior: Any) -> int:
     return int(votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
 
 
-def learned(votes: Votes, weight: Any, posterior: Any, sums: Any) -> list[Learned]:
-    """How often each voter is right, by the posteriors [P, K] and their ``sums`` [V, K codes, K].
+def learned(sweep: Sweep) -> list[Learned]:
+    """How often each voter is right, by the sweep's posteriors and their sums.
 
     The interval is Wilson's for as many trials as the votes are worth (see ``kernels.worth``): what not knowing the
     labels costs is taken off. It takes other voters as they are; ``bootstrap`` does not.
     """
-    right, total, _ = rights(sums)
+    right, total, _ = rights(sweep.sums)
     share = np.minimum(right / np.where(total > 0, total, 1.0), 1.0)
-    below, above = worth(votes.indptr, votes.voter, votes.code, weight, posterior, share)
-    return [_learned(*found) for found in zip(votes.voters, share, total, below, above, strict=True)]
+    below, above = sweep.worth(share)
+    return [_learned(*found) for found in zip(sweep.votes.voters, share, total, below, above, strict=True)]
 
 
 def _learned(voter: str, share: float, total: float, below: float, above: float) -> Learned:

@@ -65,14 +65,14 @@ class Glad(LabelModel):
                 sweep.count()
                 done += 1
             self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-            self.learned_ = learned(folded, weight, sweep.posterior, sweep.sums)
+            self.learned_ = learned(sweep)
             self.diagnostics_ = {
                 "iterations": done,
                 "converged": change <= self.tolerance,
                 "max_change": change if done else None,
                 "log_likelihood": None,
                 "flips_against_majority": flips(majority, sweep.posterior, folded, self.prior_),
-                **identifiability(folded, np.zeros(len(self.voters_), dtype=bool)),
+                **identifiability(folded, np.zeros(len(self.voters_), dtype=bool), self.threads),
             }
         return self
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from teachkit.votes.jit import jit
+from teachkit.votes.parts import in_parts
+from teachkit.votes.patterns import entries_of, row_of
 
 _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 with its last 32 bits cleared, so that n * _LN2_HIGH is exact
 _LN2_LOW = 1.90821492927058770002e-10  # ln 2 - _LN2_HIGH
@@ -24,6 +26,7 @@ _ROOT_HALF = 0.70710678118654752440
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(14))
 _INVERSE_ODDS = tuple(2.0 / (2 * n + 1) for n in range(12))
 
+_FULL = 1e280
 FLOOR = 1e-10
 """The least expected count or probability: what was never seen is unlikely, not impossible (as in crowd-kit)."""
 
@@ -98,35 +101,44 @@ def _log_all(values: Any) -> None:  # pragma: no cover - compiled
 
 
 @jit
-def shares(indptr: Any, code: Any, weight: Any, out: Any, mass: Any) -> None:  # pragma: no cover - compiled
-    """The share of each label among the votes of a pattern, to ``out`` [P, K]; zeros without votes.
+def shares(
+    start: int, stop: int, indptr: Any, code: Any, weight: Any, out: Any, mass: Any
+) -> None:  # pragma: no cover - compiled
+    """The share of each label among the votes of patterns start..stop, to ``out`` [P, K]; zeros without votes.
 
     Adds ``weight`` [P] times the share to ``mass`` [K].
     """
-    for p in range(len(indptr) - 1):
-        start, stop = indptr[p], indptr[p + 1]
-        for k in range(len(mass)):
-            out[p, k] = 0.0
-        for i in range(start, stop):
-            out[p, code[i]] += 1.0
-        if stop > start:
+    for p in range(start, stop):
+        total = indptr[p + 1] - indptr[p]
+        if len(mass) == 2:
+            ones = 0
+            for i in entries_of(indptr, p):
+                ones += code[i]
+            out[p, 0], out[p, 1] = float(total - ones), float(ones)
+        else:
             for k in range(len(mass)):
-                out[p, k] /= stop - start
+                out[p, k] = 0.0
+            for i in entries_of(indptr, p):
+                out[p, np.uint64(code[i])] += 1.0
+        if total > 0:
+            for k in range(len(mass)):
+                out[p, k] /= total
                 mass[k] += weight[p] * out[p, k]
 
 
 @jit
 def weighted_shares(
-    indptr: Any, voter: Any, code: Any, say: Any, weight: Any, out: Any, mass: Any
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, say: Any, weight: Any, out: Any, mass: Any
 ) -> None:  # pragma: no cover - compiled
     """``shares`` of votes that count ``say`` [V] each."""
-    for p in range(len(indptr) - 1):
+    for p in range(start, stop):
         total = 0.0
         for k in range(len(mass)):
             out[p, k] = 0.0
-        for i in range(indptr[p], indptr[p + 1]):
-            out[p, code[i]] += say[voter[i]]
-            total += say[voter[i]]
+        for i in entries_of(indptr, p):
+            own = say[np.uint64(voter[i])]
+            out[p, np.uint64(code[i])] += own
+            total += own
         if total > 0.0:
             for k in range(len(mass)):
                 out[p, k] /= total
@@ -164,8 +176,8 @@ def score(
         at = (p - start) * labels
         for k in range(labels):
             out[at + k] = base[k]
-        for i in range(indptr[p], indptr[p + 1]):
-            row = labels * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], labels)
             for k in range(labels):
                 out[at + k] += table[row, k]
 
@@ -177,8 +189,8 @@ def score_two(
     """``score`` of two labels, in registers: the same sums in the same order."""
     for p in range(start, stop):
         a, b = base[0], base[1]
-        for i in range(indptr[p], indptr[p + 1]):
-            row = 2 * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], 2)
             a += table[row, 0]
             b += table[row, 1]
         out[2 * (p - start)] = a
@@ -192,8 +204,8 @@ def score_three(
     """``score`` of three labels, in registers: the same sums in the same order."""
     for p in range(start, stop):
         a, b, c = base[0], base[1], base[2]
-        for i in range(indptr[p], indptr[p + 1]):
-            row = 3 * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], 3)
             a += table[row, 0]
             b += table[row, 1]
             c += table[row, 2]
@@ -203,21 +215,28 @@ def score_three(
 
 
 @jit
-def normalise(start: int, stop: int, scores: Any, clamp: Any, posterior: Any) -> float:  # pragma: no cover - compiled
-    """Posteriors [P, K] of patterns start..stop from their ``scores``, which are used up; the greatest change.
+def normalise(
+    start: int, stop: int, scores: Any, weight: Any, clamp: Any, posterior: Any
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Posteriors [P, K] of patterns start..stop from their ``scores``, which are used up.
 
-    ``clamp`` [P] is a known label, or -1.
+    ``clamp`` [P] is a known label, or -1. Returns the greatest change, and the log-likelihood of the patterns, each
+    ``weight`` times; of its known label alone where one is known.
     """
     labels = posterior.shape[1]
-    for p in range(stop - start):
-        top = scores[p * labels]
+    likelihood = 0.0
+    for p in range(start, stop):
+        at = (p - start) * labels
+        top = scores[at]
         for k in range(1, labels):
-            top = max(top, scores[p * labels + k])
+            top = max(top, scores[at + k])
+        if weight[p] > 0.0:
+            likelihood += weight[p] * (scores[at + clamp[p]] if clamp[p] >= 0 else top)
         for k in range(labels):
-            scores[p * labels + k] -= top
+            scores[at + k] -= top
     for i in range((stop - start) * labels):
         scores[i] = exp(scores[i])
-    change = 0.0
+    change, product = 0.0, 1.0
     for p in range(start, stop):
         at = (p - start) * labels
         total = 0.0
@@ -225,12 +244,19 @@ def normalise(start: int, stop: int, scores: Any, clamp: Any, posterior: Any) ->
             if clamp[p] >= 0:
                 scores[at + k] = 1.0 if k == clamp[p] else 0.0
             total += scores[at + k]
+        if weight[p] == 1.0:  # the logarithm of a product, while it fits in a number
+            product *= total
+            if product > _FULL:
+                likelihood += log(product)
+                product = 1.0
+        elif weight[p] > 0.0:
+            likelihood += weight[p] * log(total)
         scale = 1.0 / total
         for k in range(labels):
             found = scores[at + k] * scale
             change = max(change, abs(found - posterior[p, k]))
             posterior[p, k] = found
-    return change
+    return change, likelihood + log(product)
 
 
 @jit
@@ -269,25 +295,6 @@ def greatest(
 
 
 @jit
-def evidence(
-    start: int, stop: int, scores: Any, weight: Any, clamp: Any, labels: int
-) -> float:  # pragma: no cover - compiled
-    """The log-likelihood of patterns start..stop from their ``scores``, each ``weight`` times; known labels' alone."""
-    found = 0.0
-    for p in range(start, stop):
-        at = (p - start) * labels
-        top = scores[at]
-        for k in range(1, labels):
-            top = max(top, scores[at + k])
-        total = 0.0
-        for k in range(labels):
-            total += exp(scores[at + k] - top)
-        if weight[p] > 0.0:
-            found += weight[p] * (scores[at + clamp[p]] if clamp[p] >= 0 else top + log(total))
-    return found
-
-
-@jit
 def count(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, sums: Any, mass: Any
 ) -> None:  # pragma: no cover - compiled
@@ -296,8 +303,8 @@ def count(
     for p in range(start, stop):
         for k in range(labels):
             mass[k] += weight[p] * posterior[p, k]
-        for i in range(indptr[p], indptr[p + 1]):
-            row = labels * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], labels)
             for k in range(labels):
                 sums[row, k] += weight[p] * posterior[p, k]
 
@@ -311,8 +318,8 @@ def count_two(
         a, b = weight[p] * posterior[p, 0], weight[p] * posterior[p, 1]
         mass[0] += a
         mass[1] += b
-        for i in range(indptr[p], indptr[p + 1]):
-            row = 2 * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], 2)
             sums[row, 0] += a
             sums[row, 1] += b
 
@@ -327,29 +334,16 @@ def count_three(
         mass[0] += a
         mass[1] += b
         mass[2] += c
-        for i in range(indptr[p], indptr[p + 1]):
-            row = 3 * np.int64(voter[i]) + code[i]
+        for i in entries_of(indptr, p):
+            row = row_of(voter[i], code[i], 3)
             sums[row, 0] += a
             sums[row, 1] += b
             sums[row, 2] += c
 
 
-def worth(indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any) -> tuple[Any, Any]:
-    """How many votes of known truth would say as much of each voter's accuracy [V], against less and against more.
-
-    A label that a voter gives has the probability q, and s = q (1 - a) / (q (1 - a) + (1 - q) a) without its own vote,
-    where a is its accuracy ``share`` [V], the mean of q. As a function of t, the log-likelihood of its votes is the sum
-    of log(t s + (1 - t)(1 - s)), concave with its top at t = a. That of a binomial sample of n trials falls by
-    n KL(a, t) from there; the n found here is the one with which both fall by ``_DROP`` at the same t. It is the number
-    of votes where each s is 0 or 1, and nothing where each is 1/2. The sum goes over ``_BINS`` means of s. Other voters
-    are taken as they are.
-    """
-    voters = len(share)
-    count, chance = np.zeros((voters, _BINS)), np.zeros((voters, _BINS))
-    below, above = np.zeros(voters), np.zeros(voters)
-    _chances(indptr, voter, code, weight, posterior, share, count, chance)
-    _worth(count, chance, share, below, above)
-    return below, above
+def no_chances(voters: int) -> Any:
+    """Of no votes what ``chances`` sums up: [2, V, bins]."""
+    return np.zeros((2, voters, _BINS))
 
 
 _BINS = 64
@@ -358,18 +352,37 @@ _EDGE = 1e-12
 
 
 @jit
-def _chances(
-    indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any, count: Any, chance: Any
+def chances(
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any, found: Any
 ) -> None:  # pragma: no cover - compiled
-    for p in range(len(weight)):
-        for i in range(indptr[p], indptr[p + 1]):
-            v = voter[i]
-            q, a = posterior[p, code[i]], min(max(share[v], _EDGE), 1.0 - _EDGE)
+    """Add to ``found`` [2, V, bins] the votes of patterns start..stop, by how sure others are of what they say.
+
+    A label that a voter gives has the probability q, and s = q (1 - a) / (q (1 - a) + (1 - q) a) without its own vote,
+    where a is its accuracy ``share`` [V]. First the number of votes, then the sum of s.
+    """
+    for p in range(start, stop):
+        for i in entries_of(indptr, p):
+            v = np.uint64(voter[i])
+            q, a = posterior[p, np.uint64(code[i])], min(max(share[v], _EDGE), 1.0 - _EDGE)
             mine = q * (1.0 - a)
             s = mine / (mine + (1.0 - q) * a)
-            place = min(int(s * _BINS), _BINS - 1)
-            count[v, place] += weight[p]
-            chance[v, place] += weight[p] * s
+            place = np.uint64(min(int(s * _BINS), _BINS - 1))
+            found[0, v, place] += weight[p]
+            found[1, v, place] += weight[p] * s
+
+
+def worth(found: Any, share: Any) -> tuple[Any, Any]:
+    """How many votes of known truth would say as much of each voter's accuracy [V], against less and against more.
+
+    With s as in ``chances``, whose sums are ``found``, and a, the accuracy ``share`` [V], the mean of q: as a function
+    of t, the log-likelihood of a voter's votes is the sum of log(t s + (1 - t)(1 - s)), concave with its top at t = a.
+    That of a binomial sample of n trials falls by n KL(a, t) from there; the n found here is the one with which both
+    fall by ``_DROP`` at the same t. It is the number of votes where each s is 0 or 1, and nothing where each is 1/2.
+    The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
+    """
+    below, above = np.zeros(len(share)), np.zeros(len(share))
+    _worth(found[0], found[1], share, below, above)
+    return below, above
 
 
 @jit
@@ -408,23 +421,32 @@ def _fall(count: Any, chance: Any, a: float, t: float) -> float:  # pragma: no c
     return found
 
 
-def signatures(indptr: Any, voter: Any, code: Any, weight: Any, voters: int) -> Any:
-    """A number [V] for each voter, equal for voters that say the same everywhere; rows of weight 0 do not count."""
-    out = np.zeros(voters, dtype=np.uint64)
-    _signatures(indptr, voter, code, weight, out)
-    return out
+def signatures(indptr: Any, voter: Any, code: Any, counts: Any, voters: int, threads: int = 1) -> Any:
+    """A number [V] for each voter, equal for voters that say the same everywhere; rows that occur 0 times do not count.
+
+    ``counts`` is [P].
+    """
+
+    def one(start: int, stop: int) -> Any:
+        out = np.zeros(voters, dtype=np.uint64)
+        _signatures(start, stop, indptr, voter, code, counts, out)
+        return out
+
+    return np.sum(in_parts(one, len(counts), threads), axis=0, dtype=np.uint64)
 
 
 @jit
-def _signatures(indptr: Any, voter: Any, code: Any, weight: Any, out: Any) -> None:  # pragma: no cover - compiled
-    for p in range(len(weight)):
-        if weight[p] > 0.0:
+def _signatures(
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    for p in range(start, stop):
+        if counts[p] > 0:
             z = np.uint64(p + 1) * np.uint64(0x9E3779B97F4A7C15)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z ^= z >> np.uint64(31)
-            for i in range(indptr[p], indptr[p + 1]):
-                out[voter[i]] += z * np.uint64(code[i] + 1)
+            for i in entries_of(indptr, p):
+                out[np.uint64(voter[i])] += z * np.uint64(code[i] + 1)
 
 
 def draw(item: Any, seed: int, weight: Any) -> None:

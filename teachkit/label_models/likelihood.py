@@ -80,7 +80,7 @@ class LikelihoodModel(LabelModel):
     def _fit(self, votes: Votes, clamp: Any) -> None:
         weight = self._weight(votes, clamp)
         limit = self.n_iter if self.n_iter is not None else FEW_STEPS if self.informative_.any() else MANY_STEPS
-        done, change = 0, None
+        done, change, scored = 0, None, math.nan
         with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
             sweep.count()
@@ -88,17 +88,16 @@ class LikelihoodModel(LabelModel):
             while done < limit and (change is None or change > self.tolerance):
                 if done:
                     self._learn(sweep.sums, sweep.mass)
-                change = sweep.step(*self._tables())
+                change, scored = sweep.step(*self._tables())
                 done += 1
-            scored = sweep.log_likelihood(*self._tables())
-        self.learned_ = self._report(votes, sweep)
+            self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": done,
             "converged": change is not None and change <= self.tolerance,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
             "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
-            **identifiability(votes, self.informative_),
+            **identifiability(votes, self.informative_, self.threads),
         }
 
     def _weight(self, votes: Votes, clamp: Any) -> Any:
@@ -126,7 +125,7 @@ class LikelihoodModel(LabelModel):
     def _report(self, votes: Votes, sweep: Sweep) -> list[Learned]:
         _, _, support = rights(sweep.sums)
         out = []
-        for v, found in enumerate(learned(votes, sweep.weight, sweep.posterior, sweep.sums)):
+        for v, found in enumerate(learned(sweep)):
             items = sweep.mass if self.informative_[v] else support[v]
             rows = self.likelihood_[v] if self.informative_[v] else self.likelihood_[v, :-1]
             out.append(replace(found, confusion=[_numbers(row) for row in rows.T], support=_numbers(items)))

@@ -43,21 +43,22 @@ class Majority(LabelModel):
             majority_start(sweep)
             sweep.count()
         self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-        self.learned_ = learned(folded, weight, sweep.posterior, sweep.sums)
+        self.learned_ = learned(sweep)
         self.diagnostics_ = {
             "iterations": 0,
             "converged": True,
             "max_change": 0.0,
             "log_likelihood": None,
             "flips_against_majority": 0,
-            **identifiability(folded, np.ones(len(self.voters_), dtype=bool)),
+            **identifiability(folded, np.ones(len(self.voters_), dtype=bool), self.threads),
         }
         return self
 
     def pattern_proba(self, votes: Votes) -> Any:
         """Vote shares [P, K]; the class prior where nobody votes."""
         found = np.empty((votes.n_patterns, votes.n_labels))
-        shares(votes.indptr, votes.code, np.zeros(votes.n_patterns), found, np.zeros(votes.n_labels))
+        nothing = np.zeros(votes.n_patterns), np.zeros(votes.n_labels)
+        shares(0, votes.n_patterns, votes.indptr, votes.code, nothing[0], found, nothing[1])
         found[votes.votes_per_pattern == 0] = self.prior_
         return found
 

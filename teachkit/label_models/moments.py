@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from teachkit.label_models.likelihood import LikelihoodModel
 from teachkit.label_models.moment_kernels import count_outcomes
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
+from teachkit.votes.parts import in_parts
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import Learned
@@ -37,16 +37,15 @@ class MomentModel(LikelihoodModel):
             mass = sweep.mass if known is None else np.ones(votes.n_labels)
             self.prior_ = class_prior(self.class_prior, mass, 1.0)
             self.likelihood_, steps = self._of_moments(votes, clamp, weight)
-            change = sweep.step(*self._tables())
-            scored = sweep.log_likelihood(*self._tables())
-        self.learned_ = self._report(votes, sweep)
+            change, scored = sweep.step(*self._tables())
+            self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": steps,
             "converged": True,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
             "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
-            **identifiability(votes, self.informative_),
+            **identifiability(votes, self.informative_, self.threads),
         }
 
     def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
@@ -91,14 +90,11 @@ def outcome_counts(votes: Votes, threads: int = 1) -> Any:
         raise ValueError(
             f"{len(votes.voters):,} voters of {votes.n_labels} labels are too many for a model of pairs: take auto"
         )
-    ends = [(votes.n_patterns * i // threads, votes.n_patterns * (i + 1) // threads) for i in range(threads)]
 
-    def one(ends: tuple[int, int]) -> Any:
-        out = np.zeros((size, size), dtype=np.int64)
-        count_outcomes(*ends, votes.indptr, votes.voter, votes.code, votes.counts, votes.n_labels, out)
-        return out
+    def one(start: int, stop: int) -> Any:
+        out = np.zeros(size * size, dtype=np.int64)
+        count_outcomes(start, stop, votes.indptr, votes.voter, votes.code, votes.counts, votes.n_labels, size, out)
+        return out.reshape(size, size)
 
-    with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(one, ends)) if threads > 1 else [one(ends[0])]
-    both = np.sum(found, axis=0)  # whole numbers: any order will do
+    both = np.sum(in_parts(one, votes.n_patterns, threads), axis=0)
     return both + np.tril(both, -1).T

@@ -54,14 +54,14 @@ class SkillModel(LabelModel):
             weighted_start(sweep, skills)
             sweep.count()
             self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-            self.learned_ = learned(folded, weight, sweep.posterior, sweep.sums)
+            self.learned_ = learned(sweep)
             self.diagnostics_ = {
                 "iterations": done,
                 "converged": self.steps == 1 or (change is not None and change <= self.tolerance),
                 "max_change": change,
                 "log_likelihood": None,
                 "flips_against_majority": flips(majority, sweep.posterior, folded, self.prior_),
-                **identifiability(folded, np.ones(len(self.voters_), dtype=bool)),
+                **identifiability(folded, np.ones(len(self.voters_), dtype=bool), self.threads),
             }
         return self
 
@@ -73,7 +73,8 @@ class SkillModel(LabelModel):
         """Shares of the weighted votes [P, K]; the class prior where nobody votes, or nobody that counts."""
         found = np.empty((votes.n_patterns, votes.n_labels))
         nothing = np.zeros(votes.n_labels)
-        weighted_shares(votes.indptr, votes.voter, votes.code, self.skills_, np.zeros(len(found)), found, nothing)
+        rows = (votes.indptr, votes.voter, votes.code)
+        weighted_shares(0, len(found), *rows, self.skills_, np.zeros(len(found)), found, nothing)
         found[found.sum(axis=1) == 0.0] = self.prior_
         return found
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.label_models.base import class_prior, decide
-from teachkit.label_models.kernels import shares, weighted_shares
 
 if TYPE_CHECKING:
     from teachkit.label_models.sweep import Sweep
@@ -15,27 +14,20 @@ if TYPE_CHECKING:
 
 def majority_start(sweep: Sweep) -> Any:
     """Set the posteriors to vote shares: known labels, and the mean share where nobody votes; the majority [P]."""
-    votes, posterior = sweep.votes, sweep.posterior
-    mass = np.zeros(votes.n_labels)
-    shares(votes.indptr, votes.code, sweep.weight, posterior, mass)
-    majority = decide(posterior, votes.votes_per_pattern, mass, "abstain")
-    _complete(sweep, mass)
-    return majority
+    return _start(sweep, sweep.share())
 
 
 def weighted_start(sweep: Sweep, say: Any) -> Any:
     """Set the posteriors to shares of votes that count ``say`` [V] each; as ``majority_start`` otherwise."""
-    mass = np.zeros(sweep.votes.n_labels)
-    weighted_shares(sweep.votes.indptr, sweep.votes.voter, sweep.votes.code, say, sweep.weight, sweep.posterior, mass)
-    majority = decide(sweep.posterior, sweep.votes.votes_per_pattern, mass, "abstain")
-    _complete(sweep, mass)
-    return majority
+    return _start(sweep, sweep.share(None if (say == 1.0).all() else say))
 
 
-def _complete(sweep: Sweep, mass: Any) -> None:
-    """The mean share where nobody votes; known labels."""
-    posterior = sweep.posterior
-    posterior[sweep.votes.votes_per_pattern == 0] = class_prior("learned", mass, 0.0)
+def _start(sweep: Sweep, mass: Any) -> Any:
+    """The majority [P]; to the posteriors the mean share where nobody votes, and known labels."""
+    posterior, votes = sweep.posterior, sweep.votes.votes_per_pattern
+    majority = decide(posterior, votes, mass, "abstain")
+    posterior[votes == 0] = class_prior("learned", mass, 0.0)
     known = np.flatnonzero(sweep.clamp >= 0)
     posterior[known] = 0.0
     posterior[known, sweep.clamp[known]] = 1.0
+    return majority

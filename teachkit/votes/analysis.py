@@ -103,10 +103,10 @@ def conflict_rate(votes: Votes | Answers) -> float:
     return overview(votes)[2]
 
 
-def overview(votes: Votes) -> tuple[Any, Any, float]:
+def overview(votes: Votes, threads: int = 1) -> tuple[Any, Any, float]:
     """Votes of each voter [V], whether it gives each label [V, K], and the share of items on which voters disagree."""
-    counts, seen, differ = _tally(votes)
-    return counts[0], seen, float(votes.counts[differ].sum() / votes.n_items) if votes.n_items else 0.0
+    counts, seen, differing = _tally(votes, threads)
+    return counts[0], seen, differing / votes.n_items if votes.n_items else 0.0
 
 
 def polarities(votes: Votes) -> list[tuple[int, ...]]:
@@ -114,8 +114,8 @@ def polarities(votes: Votes) -> list[tuple[int, ...]]:
     return [tuple(np.flatnonzero(row).tolist()) for row in _tally(votes)[1]]
 
 
-def _tally(votes: Votes) -> tuple[Any, Any, Any]:
-    return tally(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels)
+def _tally(votes: Votes, threads: int = 1) -> tuple[Any, Any, int]:
+    return tally(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels, threads)
 
 
 def _truth(gold: Any, n: int) -> Any:

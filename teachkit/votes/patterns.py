@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from teachkit.votes.jit import jit
+from teachkit.votes.parts import in_parts
 
 BLOCK = 16_384
 """Rows that are packed at a time: the words of a block stay in the processor's cache."""
@@ -18,16 +19,64 @@ _MASK = 62  # labels that fit in the bits of one number
 _MOST = 32_766
 
 
-def pack(columns: Any, n_rows: int, n_labels: int) -> tuple[Any, int]:
+@jit
+def entries_of(indptr: Any, p: int) -> Any:  # pragma: no cover - compiled
+    """Where the votes of row ``p`` stand; unsigned, as numba has to look whether a signed index counts from the end."""
+    return range(np.uint64(indptr[p]), np.uint64(indptr[p + 1]))
+
+
+@jit
+def row_of(voter: Any, code: Any, labels: int) -> Any:  # pragma: no cover - compiled
+    """The row of a vote in tables [V K, ...]."""
+    return np.uint64(labels) * np.uint64(voter) + np.uint64(code)
+
+
+def pack(columns: Any, n_rows: int, n_labels: int, threads: int = 1) -> tuple[Any, int]:
     """Codes, an array [N] (-1 abstains) for each voter, as 64-bit words [N, W] with ``bits`` for each vote."""
-    bits = next(b for b in (2, 4, 8, 16) if n_labels < 1 << b)
+    words, bits = _to_pack(n_rows, len(columns), n_labels)
     per_word = 64 // bits
-    words = np.zeros((n_rows, max(1, -(-len(columns) // per_word))), dtype=np.uint64)
-    for start in range(0, n_rows, BLOCK):
-        for index, column in enumerate(columns):
-            block = np.array(column[start : start + BLOCK], dtype=np.int16)
-            _pack(block, words, start, index // per_word, index % per_word * bits)
+
+    def part(first: int, last: int) -> None:
+        for start in range(first, last, BLOCK):
+            for index, column in enumerate(columns):
+                block = np.array(column[start : min(start + BLOCK, last)], dtype=np.int16)
+                _pack(block, words, start, index // per_word, index % per_word * bits)
+
+    in_parts(part, n_rows, threads)
     return words, bits
+
+
+def pack_matrix(matrix: Any, n_labels: int, threads: int = 1) -> tuple[Any, int]:
+    """``pack`` of a matrix of integers [N, V]."""
+    words, bits = _to_pack(len(matrix), matrix.shape[1], n_labels)
+
+    def part(first: int, last: int) -> None:
+        for start in range(first, last, BLOCK):
+            block = np.ascontiguousarray(matrix[start : min(start + BLOCK, last)], dtype=np.int16)
+            _pack_rows(block, words, start, bits)
+
+    in_parts(part, len(matrix), threads)
+    return words, bits
+
+
+def _to_pack(n_rows: int, n_voters: int, n_labels: int) -> tuple[Any, int]:
+    bits = next(b for b in (2, 4, 8, 16) if n_labels < 1 << b)
+    return np.zeros((n_rows, max(1, -(-n_voters // (64 // bits)))), dtype=np.uint64), bits
+
+
+@jit
+def _pack_rows(block: Any, words: Any, start: int, bits: int) -> None:  # pragma: no cover - compiled
+    rows, voters = block.shape
+    for i in range(rows):
+        word, at, shift = np.uint64(0), np.uint64(0), np.uint64(0)
+        for v in range(voters):
+            word |= np.uint64(block[i, v] + 1) << shift
+            shift += np.uint64(bits)
+            if shift == np.uint64(64):
+                words[start + i, at] = word
+                word, at, shift = np.uint64(0), at + np.uint64(1), np.uint64(0)
+        if shift > np.uint64(0):
+            words[start + i, at] = word
 
 
 @jit
@@ -36,13 +85,14 @@ def _pack(codes: Any, words: Any, start: int, word: int, shift: int) -> None:  #
         words[start + i, word] |= np.uint64(codes[i] + 1) << np.uint64(shift)
 
 
-def unpack(words: Any, rows: Any, bits: int, n_voters: int) -> tuple[Any, Any, Any]:
+def unpack(words: Any, rows: Any, bits: int, threads: int = 1) -> tuple[Any, Any, Any]:
     """The votes in some rows of packed words: (indptr, voter, code)."""
     indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-    _lengths(words, rows, bits, indptr)
-    voter, code = _entries(indptr[-1] + 1)
-    _unpack(words, rows, bits, n_voters, voter, code)
-    return indptr, voter[:-1], code[:-1]
+    in_parts(lambda start, stop: _lengths(start, stop, words, rows, bits, indptr), len(rows), threads)
+    np.cumsum(indptr, out=indptr)
+    voter, code = _entries(indptr[-1])
+    in_parts(lambda start, stop: _unpack(start, stop, words, rows, bits, indptr, voter, code), len(rows), threads)
+    return indptr, voter, code
 
 
 def _entries(size: int) -> tuple[Any, Any]:
@@ -50,35 +100,54 @@ def _entries(size: int) -> tuple[Any, Any]:
 
 
 @jit
-def _lengths(words: Any, rows: Any, bits: int, indptr: Any) -> None:  # pragma: no cover - compiled
-    ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    for p in range(len(rows)):
-        found = 0
+def _spoken(word: Any, bits: int) -> Any:  # pragma: no cover - compiled
+    """The lowest bit of each vote in a word, set if it is one."""
+    shift, ones = 1, np.uint64(0xFFFFFFFFFFFFFFFF) // ((np.uint64(1) << np.uint64(bits)) - np.uint64(1))
+    while shift < bits:
+        word |= word >> np.uint64(shift)
+        shift *= 2
+    return word & ones
+
+
+@jit
+def _bits_set(word: Any) -> Any:  # pragma: no cover - compiled
+    """How many bits are set (compiled to one instruction): H. S. Warren, Hacker's Delight, 2002, 5-1."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+@jit
+def _lengths(
+    start: int, stop: int, words: Any, rows: Any, bits: int, indptr: Any
+) -> None:  # pragma: no cover - compiled
+    """How many votes each row has, to ``indptr[row + 1]``."""
+    for p in range(start, stop):
+        found = np.uint64(0)
         for w in range(words.shape[1]):
-            word = words[rows[p], w]
-            for _ in range(64 // bits):
-                found += (word & ones) != np.uint64(0)
-                word >>= np.uint64(bits)
-        indptr[p + 1] = indptr[p] + found
+            found += _bits_set(_spoken(words[rows[p], w], bits))
+        indptr[p + 1] = np.int64(found)
 
 
 @jit
 def _unpack(
-    words: Any, rows: Any, bits: int, n_voters: int, voter: Any, code: Any
+    start: int, stop: int, words: Any, rows: Any, bits: int, indptr: Any, voter: Any, code: Any
 ) -> None:  # pragma: no cover - compiled
-    """Every vote is written, and kept if it is one: there is no branch to mispredict, but a place more at the end."""
+    """From vote to vote, over the lowest bits of those that there are."""
     ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     per_word = 64 // bits
-    at = 0
-    for p in range(len(rows)):
-        for start in range(0, n_voters, per_word):
-            word = words[rows[p], start // per_word]
-            for v in range(start, min(start + per_word, n_voters)):
-                said = np.int64(word & ones)
-                voter[at] = v
-                code[at] = said - 1
-                at += said != 0
-                word >>= np.uint64(bits)
+    for p in range(start, stop):
+        at = np.uint64(indptr[p])
+        for w in range(words.shape[1]):
+            word = words[rows[p], w]
+            left = _spoken(word, bits)
+            while left != np.uint64(0):
+                place = _bits_set((left & (~left + np.uint64(1))) - np.uint64(1))
+                voter[at] = w * per_word + np.int64(place) // bits
+                code[at] = np.int64((word >> place) & ones) - 1
+                at += np.uint64(1)
+                left &= left - np.uint64(1)
 
 
 def fold(words: Any) -> tuple[Any, Any, Any]:
@@ -96,7 +165,7 @@ def fold_rows(indptr: Any, voter: Any, code: Any) -> tuple[Any, Any, Any]:
 def _to_fold(n_rows: int) -> tuple[Any, Any, Any]:
     """An empty hash table, at most half of which gets full, and the two results."""
     size = 1 << max(4, int(2 * n_rows - 1).bit_length())
-    return np.full(size, -1, dtype=np.int64), np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+    return np.full(size, -1, dtype=np.int32), np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
 
 
 def _folded(first: Any, pattern_of: Any) -> tuple[Any, Any, Any]:
@@ -258,43 +327,51 @@ def _join(
             at += 1
 
 
-def tally(indptr: Any, voter: Any, code: Any, weight: Any, n_voters: int, n_labels: int) -> tuple[Any, Any, Any]:
+def tally(
+    indptr: Any, voter: Any, code: Any, counts: Any, n_voters: int, n_labels: int, threads: int = 1
+) -> tuple[Any, Any, int]:
     """Count what the analysis of labeling functions needs, in one pass over rows of votes.
 
     Args:
         indptr: [P + 1].
         voter: [nnz].
         code: [nnz].
-        weight: [P] how often each row counts.
+        counts: [P] how often each row occurs.
         n_voters: V.
         n_labels: K.
+        threads: How many work at once.
 
     Returns:
-        counts [5, V] of the rows on which each voter votes, it and another vote, it votes and votes differ (the last
-        two are for ``judge``); whether each voter gives each label [V, K]; whether the votes of a row differ [P].
+        numbers [5, V] of the rows on which each voter votes, it and another vote, it votes and votes differ (the last
+        two are for ``judge``); whether each voter gives each label [V, K]; on how many rows votes differ.
     """
-    counts, seen = np.zeros((5, n_voters), dtype=np.int64), np.zeros((n_voters, n_labels), dtype=np.bool_)
-    differ = np.zeros(len(weight), dtype=np.bool_)
-    _tally(indptr, voter, code, weight, counts, seen, differ)
-    return counts, seen, differ
+
+    def one(start: int, stop: int) -> tuple[Any, Any, int]:
+        found, seen = np.zeros((5, n_voters), dtype=np.int64), np.zeros((n_voters, n_labels), dtype=np.bool_)
+        return found, seen, _tally(start, stop, indptr, voter, code, counts, found, seen)
+
+    found, seen, differing = zip(*in_parts(one, len(counts), threads), strict=True)
+    return np.sum(found, axis=0), np.any(seen, axis=0), sum(differing)
 
 
 @jit
 def _tally(
-    indptr: Any, voter: Any, code: Any, weight: Any, counts: Any, seen: Any, differ: Any
-) -> None:  # pragma: no cover - compiled
-    for p in range(len(weight)):
-        start, stop, times = indptr[p], indptr[p + 1], weight[p]
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, found: Any, seen: Any
+) -> int:  # pragma: no cover - compiled
+    differing = 0
+    for p in range(start, stop):
+        times, many = counts[p], indptr[p + 1] - indptr[p]
         low, high = np.int16(32767), np.int16(-1)
-        for i in range(start, stop):
+        for i in entries_of(indptr, p):
             low, high = min(low, code[i]), max(high, code[i])
-        differ[p] = low < high
-        for i in range(start, stop):
-            v = voter[i]
-            seen[v, code[i]] = True
-            counts[0, v] += times
-            counts[1, v] += times if stop - start > 1 else 0
-            counts[2, v] += times if low < high else 0
+        differing += times if low < high else 0
+        for i in entries_of(indptr, p):
+            v = np.uint64(voter[i])
+            seen[v, np.uint64(code[i])] = True
+            found[0, v] += times
+            found[1, v] += times if many > 1 else 0
+            found[2, v] += times if low < high else 0
+    return differing
 
 
 def judge(indptr: Any, voter: Any, code: Any, row_of: Any, truth: Any, counts: Any) -> None:

@@ -45,16 +45,20 @@ class Votes:
         return len(self.counts)
 
     @classmethod
-    def from_matrix(cls, matrix: Any, n_labels: int | None = None, voters: Sequence[str] | None = None) -> Self:
+    def from_matrix(
+        cls, matrix: Any, n_labels: int | None = None, voters: Sequence[str] | None = None, *, threads: int = 1
+    ) -> Self:
         """From integers [N, V], -1 for abstain, as Snorkel has them; without ``n_labels``, the greatest code tells."""
+        from teachkit.votes.patterns import pack_matrix
+
         matrix = as_matrix(matrix)
         names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else voters
         k = max(2, int(matrix.max(initial=1)) + 1) if n_labels is None else n_labels
-        columns = [matrix[:, i] for i in range(matrix.shape[1])]
-        checked = (
-            matrix.size > 0 and int(matrix.min()) >= -1 and int(matrix.max()) < k
-        )  # at once: else column by column
-        return cls.from_columns(names, columns, k, n_items=len(matrix), checked=checked)
+        _check_shape(names, k, matrix.shape[1])
+        if matrix.size and (int(matrix.min()) < -1 or int(matrix.max()) >= k):
+            for index, name in enumerate(names):
+                _check_codes(matrix[:, index], -1, k, f"codes of voter '{name}'")
+        return cls._folded(names, k, *pack_matrix(matrix, k, threads), threads)
 
     @classmethod
     def from_columns(
@@ -64,24 +68,29 @@ class Votes:
         n_labels: int,
         *,
         n_items: int | None = None,
-        checked: bool = False,
+        threads: int = 1,
     ) -> Self:
         """From one array [N] of codes for each voter, -1 for abstain; ``n_items`` is N where there are no voters.
 
-        ``checked``: it is known that all codes are within -1..n_labels-1.
+        ``threads`` work at once.
         """
-        from teachkit.votes.patterns import fold, pack, unpack
+        from teachkit.votes.patterns import pack
 
         count = len(columns[0]) if columns else n_items or 0
         _check_shape(voters, n_labels, len(columns))
         for name, column in zip(voters, columns, strict=True):
             if len(column) != count or (n_items is not None and len(column) != n_items):
                 raise ValueError(f"voter '{name}' has {len(column)} codes for {n_items or count} items")
-            if not checked:
-                _check_codes(column, -1, n_labels, f"codes of voter '{name}'")
-        words, bits = pack(columns, count, n_labels)
+            _check_codes(column, -1, n_labels, f"codes of voter '{name}'")
+        return cls._folded(voters, n_labels, *pack(columns, count, n_labels, threads), threads)
+
+    @classmethod
+    def _folded(cls, voters: Sequence[str], n_labels: int, words: Array, bits: int, threads: int) -> Self:
+        """From packed words [N, W]."""
+        from teachkit.votes.patterns import fold, unpack
+
         first, pattern_of, counts = fold(words)
-        return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(columns)), counts, pattern_of)
+        return cls(tuple(voters), n_labels, *unpack(words, first, bits, threads), counts, pattern_of)
 
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:

@@ -60,7 +60,10 @@ def test_posteriors_have_the_bits_of_the_plain_formula(labels: int) -> None:
     scores = random.normal(0, 30, (37, labels))
     posterior, clamp = np.zeros((37, labels)), np.full(37, -1)
     clamp[3] = labels - 1
-    change = kernels.normalise(0, 37, scores.ravel().copy(), clamp, posterior)
+    weight = np.ones(37)
+    weight[4], weight[5] = 0.0, 2.5
+    change, likelihood = kernels.normalise(0, 37, scores.ravel().copy(), weight, clamp, posterior)
+    expected_likelihood = 0.0
     for p, row in enumerate(scores):
         parts = [kernels.exp(float(x) - float(row.max())) for x in row]
         total = 0.0
@@ -68,7 +71,35 @@ def test_posteriors_have_the_bits_of_the_plain_formula(labels: int) -> None:
             total += part
         expected = [part * (1.0 / total) for part in parts] if p != 3 else [0.0] * (labels - 1) + [1.0]
         assert posterior[p].tolist() == expected
+        own = math.log(total) + float(row.max()) if p != 3 else float(row[-1])
+        expected_likelihood += weight[p] * own
     assert change == posterior.max()
+    assert likelihood == pytest.approx(expected_likelihood)
+
+
+def test_the_likelihood_of_many_items_fits_in_a_number() -> None:
+    """The product of what items add up to is taken to its logarithm before it grows over."""
+    n, labels = 5000, 4
+    posterior = np.zeros((n, labels))
+    _, likelihood = kernels.normalise(0, n, np.zeros(n * labels), np.ones(n), np.full(n, -1), posterior)
+    assert likelihood == pytest.approx(n * math.log(labels))
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_shares_are_those_of_the_votes(labels: int) -> None:
+    matrix = np.random.default_rng(labels).integers(-1, labels, (300, 5))
+    votes = Votes.from_matrix(matrix, labels)
+    weight = votes.counts.astype(np.float64)
+    plain, weighed = np.full((votes.n_patterns, labels), 9.0), np.full((votes.n_patterns, labels), 9.0)
+    masses = np.zeros((2, labels))
+    ends = (0, votes.n_patterns, votes.indptr)
+    kernels.shares(*ends, votes.code, weight, plain, masses[0])
+    kernels.weighted_shares(*ends, votes.voter, votes.code, np.ones(5), weight, weighed, masses[1])
+    said = (matrix[:, :, None] == np.arange(labels)).sum(axis=1)
+    expected = said / np.maximum(said.sum(axis=1), 1)[:, None]
+    assert plain[votes.pattern_of].tolist() == weighed[votes.pattern_of].tolist() == expected.tolist()
+    assert masses[0].tolist() == masses[1].tolist()
+    assert masses[0] == pytest.approx(expected.sum(axis=0))
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -96,7 +127,9 @@ def plain_worth(chances: list[float]) -> list[float]:
     n = len(chances)
     share = np.array([math.fsum(chances) / n])
     rows = (np.arange(n + 1), np.zeros(n, np.int32), np.zeros(n, np.int16), np.ones(n), posterior)
-    below, above = kernels.worth(*rows, share)
+    found = kernels.no_chances(1)
+    kernels.chances(0, n, *rows, share, found)
+    below, above = kernels.worth(found, share)
     return [float(below[0]), float(above[0])]
 
 

@@ -19,9 +19,11 @@ def run(votes: Votes, threads: int) -> tuple[float, ...]:
     k, v = votes.n_labels, len(votes.voters)
     base, table = random.normal(size=k), random.normal(size=(v * k, k))
     with Sweep(votes, threads=threads) as sweep:
-        change = sweep.step(base, table)
-        likelihood = sweep.log_likelihood(base, table)
-    return (change, likelihood, *(x for a in (sweep.posterior, sweep.sums, sweep.mass) for x in a.ravel().tolist()))
+        mass = sweep.share(np.linspace(0.1, 1.0, v))
+        change, likelihood = sweep.step(base, table)
+        known = np.concatenate(sweep.worth(np.full(v, 0.7)))
+    found = (mass, known, sweep.posterior, sweep.sums, sweep.mass)
+    return (change, likelihood, *(x for a in found for x in a.ravel().tolist()))
 
 
 @repeatable

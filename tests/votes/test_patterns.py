@@ -3,9 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 
-from teachkit.votes import Votes
+from teachkit.label_models import dependence
+from teachkit.label_models.kernels import signatures
+from teachkit.label_models.moments import outcome_counts
+from teachkit.votes import Votes, parts, patterns
+from teachkit.votes.analysis import overview
 from teachkit.votes.patterns import company, fold
 from tests.votes.matrices import matrices, repeatable
 
@@ -32,3 +37,58 @@ def test_company_is_whom_a_voter_shares_items_with(given_: tuple[Any, int]) -> N
     for _ in range(len(reach)):
         reach = (reach.astype(int) @ reach.astype(int)) > 0
     assert group.tolist() == [int(np.flatnonzero(row)[0]) for row in reach]
+
+
+@pytest.mark.parametrize("labels", [2, 3, 9, 200, 3000])  # 2, 2, 4, 8, 16 bits a vote
+@pytest.mark.parametrize("voters", [1, 31, 32, 33, 70])
+def test_votes_are_the_same_from_rows_from_columns_and_by_any_number_of_threads(
+    labels: int, voters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "LEAST", 1)
+    monkeypatch.setattr(patterns, "BLOCK", 16)
+    matrix = np.random.default_rng(voters).integers(-1, labels, (101, voters))
+    matrix[7], matrix[8] = -1, labels - 1
+    names = [f"v{i}" for i in range(voters)]
+    found = [Votes.from_matrix(matrix, labels, names, threads=n) for n in (1, 2, 5)]
+    found += [Votes.from_columns(names, list(matrix.T), labels, threads=n) for n in (1, 3)]
+    for votes in found:
+        assert votes.to_dense().tolist() == matrix.tolist()
+        for name in ("indptr", "voter", "code", "counts", "pattern_of"):
+            assert getattr(votes, name).tolist() == getattr(found[0], name).tolist()
+
+
+def test_work_is_shared_out_whole() -> None:
+    assert parts.in_parts(lambda start, stop: (start, stop), 10, 4) == [(0, 10)]
+    assert parts.in_parts(lambda start, stop: stop - start, 10_000, 3) == [3333, 3333, 3334]
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+def test_counts_are_the_same_by_any_number_of_threads(labels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LEAST", 1)
+    votes = Votes.from_matrix(np.random.default_rng(labels).integers(-1, labels, (200, 6)), labels)
+
+    def counted(threads: int) -> list[Any]:
+        said = dependence.labels_said(votes, threads)
+        pairs = dependence.pairs_of(votes, said, threads)
+        found = (*overview(votes, threads), said, pairs.agreed, pairs.shared, outcome_counts(votes, threads))
+        marks = signatures(votes.indptr, votes.voter, votes.code, votes.counts, 6, threads)
+        return [np.asarray(x).tolist() for x in (*found, marks)]
+
+    assert counted(1) == counted(2) == counted(7)
+
+
+def test_pairs_and_outcomes_are_those_of_the_items() -> None:
+    matrix = np.random.default_rng(3).integers(-1, 3, (150, 5))
+    votes = Votes.from_matrix(matrix, 3)
+    pairs = dependence.pairs_of(votes, dependence.labels_said(votes))
+    outcomes = outcome_counts(votes)
+    for u in range(5):
+        for v in range(5):
+            both = (matrix[:, u] >= 0) & (matrix[:, v] >= 0)
+            if u != v:
+                assert pairs.shared[u, v] == both.sum()
+                assert pairs.agreed[u, v] == (both & (matrix[:, u] == matrix[:, v])).sum()
+            for c in range(3):
+                for d in range(3):
+                    expected = ((matrix[:, u] == c) & (matrix[:, v] == d)).sum()
+                    assert outcomes[u * 3 + c, v * 3 + d] == expected
