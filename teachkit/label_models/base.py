@@ -346,7 +346,7 @@ def entries(votes: Votes, pattern: int) -> Any:
 
 def _single(model: Any, votes: Votes, said: Sequence[Any]) -> Any:
     """The posterior [K] of the one item of ``votes``, had it these votes."""
-    rows = np.array([e[0] for e in said], np.int32), np.array([e[1] for e in said], np.int16)
+    rows = np.array([e[0] for e in said], votes.voter.dtype), np.array([e[1] for e in said], np.int16)
     one = replace(votes, indptr=np.array([0, len(said)]), voter=rows[0], code=rows[1])
     return np.asarray(model.predict_proba(one))[0]
 

@@ -343,9 +343,9 @@ class _PairSweep(Sweep):
         super().__init__(votes, clamp, weight, threads=threads)
         self.pair = pair
 
-    def _scored(self, chunk: tuple[int, int], bench: Any, base: Any, table: Any) -> None:
-        super()._scored(chunk, bench, base, table)
-        kernels.add_priors(*chunk, self.pair, self.logs, bench.scores)
+    def _scored(self, chunk: tuple[int, int], scores: Any, base: Any, table: Any) -> None:
+        super()._scored(chunk, scores, base, table)
+        kernels.add_priors(*chunk, self.pair, self.logs, scores)
 
 
 def _precision(spread: float) -> float:

@@ -10,13 +10,16 @@ true label. Expected votes ``sums`` are [V, K codes, K true labels], expected it
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
 from teachkit.votes.patterns import entries_of, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 with its last 32 bits cleared, so that n * _LN2_HIGH is exact
 _LN2_LOW = 1.90821492927058770002e-10  # ln 2 - _LN2_HIGH
@@ -214,49 +217,64 @@ def score_three(
         out[3 * (p - start) + 2] = c
 
 
-@jit
-def normalise(
-    start: int, stop: int, scores: Any, weight: Any, clamp: Any, posterior: Any
-) -> tuple[float, float]:  # pragma: no cover - compiled
+def _normaliser(fixed: int) -> Callable[..., tuple[float, float]]:
+    """``normalise`` of so many labels, which makes its loops short; 0: of any number."""
+
+    @jit
+    def normalise(
+        start: int, stop: int, scores: Any, weight: Any, clamp: Any, posterior: Any
+    ) -> tuple[float, float]:  # pragma: no cover - compiled
+        labels = np.uint64(fixed if fixed else posterior.shape[1])
+        size, likelihood = np.uint64(stop - start), 0.0
+        for i in range(size):
+            p, at = np.uint64(start) + i, i * labels
+            top = scores[at]
+            for k in range(np.uint64(1), labels):
+                top = max(top, scores[at + k])
+            if weight[p] > 0.0:
+                likelihood += weight[p] * (scores[at + np.uint64(clamp[p])] if clamp[p] >= 0 else top)
+            for k in range(labels):
+                scores[at + k] -= top
+        for i in range(size * labels):
+            scores[i] = exp(scores[i])
+        change, product = 0.0, 1.0
+        for i in range(size):
+            p, at = np.uint64(start) + i, i * labels
+            if clamp[p] >= 0:
+                for k in range(labels):
+                    scores[at + k] = 1.0 if k == np.uint64(clamp[p]) else 0.0
+            total = 0.0
+            for k in range(labels):
+                total += scores[at + k]
+            if weight[p] == 1.0:  # the logarithm of a product, while it fits in a number
+                product *= total
+                if product > _FULL:
+                    likelihood += log(product)
+                    product = 1.0
+            elif weight[p] > 0.0:
+                likelihood += weight[p] * log(total)
+            scale, moved = 1.0 / total, 0.0
+            for k in range(labels):
+                found = scores[at + k] * scale
+                moved = max(moved, abs(found - posterior[p, k]))
+                posterior[p, k] = found
+            change = max(change, moved)
+        return change, likelihood + log(product)
+
+    return normalise
+
+
+_NORMALISE = {2: _normaliser(2), 3: _normaliser(3)}
+_normalise = _normaliser(0)
+
+
+def normalise(start: int, stop: int, scores: Any, weight: Any, clamp: Any, posterior: Any) -> tuple[float, float]:
     """Posteriors [P, K] of patterns start..stop from their ``scores``, which are used up.
 
     ``clamp`` [P] is a known label, or -1. Returns the greatest change, and the log-likelihood of the patterns, each
     ``weight`` times; of its known label alone where one is known.
     """
-    labels = posterior.shape[1]
-    likelihood = 0.0
-    for p in range(start, stop):
-        at = (p - start) * labels
-        top = scores[at]
-        for k in range(1, labels):
-            top = max(top, scores[at + k])
-        if weight[p] > 0.0:
-            likelihood += weight[p] * (scores[at + clamp[p]] if clamp[p] >= 0 else top)
-        for k in range(labels):
-            scores[at + k] -= top
-    for i in range((stop - start) * labels):
-        scores[i] = exp(scores[i])
-    change, product = 0.0, 1.0
-    for p in range(start, stop):
-        at = (p - start) * labels
-        total = 0.0
-        for k in range(labels):
-            if clamp[p] >= 0:
-                scores[at + k] = 1.0 if k == clamp[p] else 0.0
-            total += scores[at + k]
-        if weight[p] == 1.0:  # the logarithm of a product, while it fits in a number
-            product *= total
-            if product > _FULL:
-                likelihood += log(product)
-                product = 1.0
-        elif weight[p] > 0.0:
-            likelihood += weight[p] * log(total)
-        scale = 1.0 / total
-        for k in range(labels):
-            found = scores[at + k] * scale
-            change = max(change, abs(found - posterior[p, k]))
-            posterior[p, k] = found
-    return change, likelihood + log(product)
+    return _NORMALISE.get(posterior.shape[1], _normalise)(start, stop, scores, weight, clamp, posterior)
 
 
 @jit
@@ -396,7 +414,7 @@ def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:
             near, far = a, _EDGE if side == 0 else 1.0 - _EDGE
             if total <= 0.0 or _fall(count[v], chance[v], a, far) < _DROP:
                 continue
-            for _ in range(40):
+            for _ in range(26):
                 middle = 0.5 * (near + far)
                 if _fall(count[v], chance[v], a, middle) < _DROP:
                     near = middle

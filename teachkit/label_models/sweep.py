@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from teachkit.label_models import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from teachkit.votes import Votes
+
+T = TypeVar("T")
+Chunk: TypeAlias = tuple[int, int]
+Group: TypeAlias = "Sequence[Chunk]"
 
 CHUNK = 16_384
 """Patterns at a time: their votes stay in the processor's cache between the halves of a pass."""
 GROUPS = 16
-"""So many rows of chunks at most, each worked on by one thread: every change of hands costs time."""
+"""So many rows of chunks at most: a thread works on one of them at a time, and every change of hands costs time."""
 
 _SCORE = {2: kernels.score_two, 3: kernels.score_three}
 _COUNT = {2: kernels.count_two, 3: kernels.count_three}
@@ -49,8 +53,8 @@ class Sweep:
         each = -(-len(chunks) // GROUPS)
         self._groups = [chunks[i : i + each] for i in range(0, len(chunks), each)] if chunks else []
         width = max(1, min(threads, len(self._groups)))
-        self._benches = [_Bench(votes, min(CHUNK, patterns)) for _ in range(width)]
-        self._pool = ThreadPoolExecutor(width) if width > 1 else None
+        self._scores = [np.empty(min(CHUNK, patterns) * labels) for _ in range(width)]
+        self._pool = ThreadPoolExecutor(width - 1) if width > 1 else None
 
     def __enter__(self) -> Self:
         return self
@@ -62,16 +66,21 @@ class Sweep:
     def infer(self, base: Any, table: Any) -> float:
         """New posteriors by these tables (see ``kernels.score``); the greatest change."""
 
-        def one(group: Sequence[tuple[int, int]], bench: _Bench) -> float:
-            return max(self._inferred(chunk, bench, base, table)[0] for chunk in group)
+        def one(group: Group, scores: Any) -> float:
+            return max(self._inferred(chunk, scores, base, table)[0] for chunk in group)
 
-        return max(self._in_order(one), default=0.0)
+        return max(self._by_groups(one), default=0.0)
 
     def count(self) -> None:
         """Sum up the posteriors: ``sums`` [V, K codes, K], ``mass`` [K]."""
-        self._clear()
-        for bench in self._in_order(self._counted):
-            self._add(bench)
+
+        def one(group: Group, _: Any) -> tuple[Any, Any]:
+            sums, mass = self._no_sums()
+            for chunk in group:
+                self._count(*chunk, *self._rows, self.weight, self.posterior, sums, mass)
+            return sums, mass
+
+        self._add(self._by_groups(one))
 
     def step(self, base: Any, table: Any) -> tuple[float, float]:
         """``infer`` and ``count`` in one pass; the greatest change, and the log-likelihood of these tables.
@@ -79,93 +88,79 @@ class Sweep:
         It is that of the votes, and of the known labels.
         """
 
-        def one(group: Sequence[tuple[int, int]], bench: _Bench) -> tuple[float, float, _Bench]:
-            bench.clear()
+        def one(group: Group, scores: Any) -> tuple[Any, Any, float, float]:
+            sums, mass = self._no_sums()
             greatest, found = 0.0, 0.0
             for chunk in group:
-                change, likelihood = self._inferred(chunk, bench, base, table)
+                change, likelihood = self._inferred(chunk, scores, base, table)
                 greatest, found = max(greatest, change), found + likelihood
-                self._count(*chunk, *self._rows, self.weight, self.posterior, bench.sums, bench.mass)
-            return greatest, found, bench
+                self._count(*chunk, *self._rows, self.weight, self.posterior, sums, mass)
+            return sums, mass, greatest, found
 
-        self._clear()
-        change, likelihood = 0.0, 0.0
-        for greatest, found, bench in self._in_order(one):
-            self._add(bench)
-            change, likelihood = max(change, greatest), likelihood + found
-        return change, likelihood
+        found = self._by_groups(one)
+        self._add([one[:2] for one in found])
+        return max((one[2] for one in found), default=0.0), float(sum(one[3] for one in found))
 
     def share(self, say: Any | None = None) -> Any:
         """Set posteriors to the shares of votes, which count ``say`` [V] each; zeros without. The sum of them [K]."""
         votes, weight, posterior = self.votes, self.weight, self.posterior
 
-        def one(group: Sequence[tuple[int, int]], bench: _Bench) -> Any:
-            ends, bench.mass[:] = (group[0][0], group[-1][1]), 0.0
+        def one(group: Group, _: Any) -> Any:
+            ends, mass = (group[0][0], group[-1][1]), np.zeros(votes.n_labels)
             if say is None:
-                kernels.shares(*ends, votes.indptr, votes.code, weight, posterior, bench.mass)
+                kernels.shares(*ends, votes.indptr, votes.code, weight, posterior, mass)
             else:
-                kernels.weighted_shares(*ends, *self._rows, say, weight, posterior, bench.mass)
-            return bench.mass
+                kernels.weighted_shares(*ends, *self._rows, say, weight, posterior, mass)
+            return mass
 
-        return self._summed(one, np.zeros(votes.n_labels))
+        return _sum(self._by_groups(one), np.zeros(votes.n_labels))
 
     def worth(self, share: Any) -> tuple[Any, Any]:
         """``kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""
 
-        def one(group: Sequence[tuple[int, int]], _: _Bench) -> Any:
-            ends, found = (group[0][0], group[-1][1]), kernels.no_chances(len(share))
-            kernels.chances(*ends, *self._rows, self.weight, self.posterior, share, found)
+        def one(group: Group, _: Any) -> Any:
+            found = kernels.no_chances(len(share))
+            kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, share, found)
             return found
 
-        return kernels.worth(self._summed(one, kernels.no_chances(len(share))), share)
+        return kernels.worth(_sum(self._by_groups(one), kernels.no_chances(len(share))), share)
 
-    def _scored(self, chunk: tuple[int, int], bench: _Bench, base: Any, table: Any) -> None:
-        """The log-odds of a chunk, to ``bench.scores``."""
-        self._score(*chunk, *self._rows, base, table, bench.scores)
+    def _scored(self, chunk: Chunk, scores: Any, base: Any, table: Any) -> None:
+        """The log-odds of a chunk, to ``scores``."""
+        self._score(*chunk, *self._rows, base, table, scores)
 
-    def _inferred(self, chunk: tuple[int, int], bench: _Bench, base: Any, table: Any) -> tuple[float, float]:
+    def _inferred(self, chunk: Chunk, scores: Any, base: Any, table: Any) -> tuple[float, float]:
         """New posteriors of a chunk; see ``kernels.normalise``."""
-        self._scored(chunk, bench, base, table)
-        found: tuple[float, float] = kernels.normalise(*chunk, bench.scores, self.weight, self.clamp, self.posterior)
-        return found
+        self._scored(chunk, scores, base, table)
+        return kernels.normalise(*chunk, scores, self.weight, self.clamp, self.posterior)
 
-    def _counted(self, group: Sequence[tuple[int, int]], bench: _Bench) -> _Bench:
-        bench.clear()
-        for chunk in group:
-            self._count(*chunk, *self._rows, self.weight, self.posterior, bench.sums, bench.mass)
-        return bench
+    def _no_sums(self) -> tuple[Any, Any]:
+        voters, labels, _ = self.sums.shape
+        return np.zeros((voters * labels, labels)), np.zeros(labels)
 
-    def _clear(self) -> None:
+    def _add(self, found: Sequence[tuple[Any, Any]]) -> None:
         self.sums[:], self.mass[:] = 0.0, 0.0
+        for sums, mass in found:
+            self.sums += sums.reshape(self.sums.shape)
+            self.mass += mass
 
-    def _add(self, bench: _Bench) -> None:
-        self.sums += bench.sums.reshape(self.sums.shape)
-        self.mass += bench.mass
+    def _by_groups(self, work: Callable[[Group, Any], T]) -> list[T]:
+        """``work(group, scores)`` of each group, in order; every thread takes the next that is left."""
+        done: list[Any] = [None] * len(self._groups)
+        turns = iter(range(len(self._groups)))
 
-    def _summed(self, work: Any, total: Any) -> Any:
-        for found in self._in_order(work):
-            total += found
-        return total
+        def take_turns(scores: Any) -> None:
+            for index in turns:
+                done[index] = work(self._groups[index], scores)
 
-    def _in_order(self, work: Any) -> Iterator[Any]:
-        """The result of each group, in order; as many at once as there are benches."""
-        width = len(self._benches)
-        for start in range(0, len(self._groups), width):
-            wave = self._groups[start : start + width]
-            if self._pool is None:
-                yield work(wave[0], self._benches[0])
-            else:
-                yield from self._pool.map(work, wave, self._benches)
+        others = [self._pool.submit(take_turns, scores) for scores in self._scores[1:]] if self._pool else []
+        take_turns(self._scores[0])
+        for other in others:
+            other.result()
+        return done
 
 
-class _Bench:
-    """What a thread writes to."""
-
-    def __init__(self, votes: Votes, patterns: int) -> None:
-        voters, labels = len(votes.voters), votes.n_labels
-        self.scores = np.empty(patterns * labels)
-        self.sums, self.mass = np.zeros((voters * labels, labels)), np.zeros(labels)
-
-    def clear(self) -> None:
-        """Nothing is counted yet."""
-        self.sums[:], self.mass[:] = 0.0, 0.0
+def _sum(found: Sequence[Any], total: Any) -> Any:
+    for one in found:
+        total += one
+    return total

@@ -9,6 +9,7 @@ import numpy as np
 
 from teachkit.votes.agreement import NO_UNIT, Agreement, kappa_of_table
 from teachkit.votes.jit import jit
+from teachkit.votes.patterns import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +164,7 @@ def stacked(groups: Sequence[Votes]) -> Votes:
     ends, start, indptr = 0, 0, [np.zeros(1, dtype=np.int64)]
     who, pattern_of = [], []
     for votes in groups:
-        who.append(np.array([number[name] for name in votes.voters], dtype=np.int32)[votes.voter])
+        who.append(np.array([number[name] for name in votes.voters], dtype=numbers_of(len(voters)))[votes.voter])
         indptr.append(votes.indptr[1:] + ends)
         pattern_of.append(votes.pattern_of + start)
         ends, start = ends + len(votes.voter), start + votes.n_patterns

@@ -1,6 +1,6 @@
 """The compiled loops over votes: packing, folding equal items into one pattern, joining, pairs of votes.
 
-Rows of votes are ``indptr`` [P+1] (int64), ``voter`` [nnz] (int32) and ``code`` [nnz] (int16), as in ``Votes``. Folding
+Rows of votes are ``indptr`` [P+1] (int64), ``voter`` [nnz] and ``code`` [nnz] (int16), as in ``Votes``. Folding
 is by an open-addressing hash table that compares whole rows; patterns come in order of first occurrence.
 """
 
@@ -85,18 +85,23 @@ def _pack(codes: Any, words: Any, start: int, word: int, shift: int) -> None:  #
         words[start + i, word] |= np.uint64(codes[i] + 1) << np.uint64(shift)
 
 
-def unpack(words: Any, rows: Any, bits: int, threads: int = 1) -> tuple[Any, Any, Any]:
+def unpack(words: Any, rows: Any, bits: int, n_voters: int, threads: int = 1) -> tuple[Any, Any, Any]:
     """The votes in some rows of packed words: (indptr, voter, code)."""
     indptr = np.zeros(len(rows) + 1, dtype=np.int64)
     in_parts(lambda start, stop: _lengths(start, stop, words, rows, bits, indptr), len(rows), threads)
     np.cumsum(indptr, out=indptr)
-    voter, code = _entries(indptr[-1])
+    voter, code = _entries(indptr[-1], numbers_of(n_voters))
     in_parts(lambda start, stop: _unpack(start, stop, words, rows, bits, indptr, voter, code), len(rows), threads)
     return indptr, voter, code
 
 
-def _entries(size: int) -> tuple[Any, Any]:
-    return np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int16)
+def numbers_of(voters: int) -> Any:
+    """The type of a voter's number: votes are most of what is in memory, so it is a short one if all fit."""
+    return np.uint16 if voters <= 65_536 else np.int32
+
+
+def _entries(size: int, numbers: Any) -> tuple[Any, Any]:
+    return np.empty(size, dtype=numbers), np.empty(size, dtype=np.int16)
 
 
 @jit
@@ -251,7 +256,7 @@ def by_item(item: Any, voter: Any, code: Any, n_items: int, n_voters: int) -> tu
         place, out = np.zeros(size + 1, dtype=np.int64), np.empty_like(order)
         _sort(key, order, place, out)
         order = out
-    indptr, (who, said) = np.zeros(n_items + 1, dtype=np.int64), _entries(len(item))
+    indptr, (who, said) = np.zeros(n_items + 1, dtype=np.int64), _entries(len(item), numbers_of(n_voters))
     _last(item, voter, code, order, indptr, who, said)
     return indptr, who[: indptr[-1]].copy(), said[: indptr[-1]].copy()
 
@@ -289,7 +294,7 @@ def take(indptr: Any, voter: Any, code: Any, rows: Any) -> tuple[Any, Any, Any]:
     """Some rows of votes, in the order asked for."""
     out = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(indptr[rows + 1] - indptr[rows], out=out[1:])
-    who, said = _entries(out[-1])
+    who, said = _entries(out[-1], voter.dtype)
     _take(indptr, voter, code, rows, who, said)
     return out, who, said
 
@@ -304,9 +309,9 @@ def _take(indptr: Any, voter: Any, code: Any, rows: Any, who: Any, said: Any) ->
             at += 1
 
 
-def join(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any], offset: int) -> tuple[Any, Any, Any]:
-    """Rows of two groups of voters side by side; the second group's numbers are raised by ``offset``."""
-    who, said = _entries(len(left[1]) + len(right[1]))
+def join(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any], offset: int, n_voters: int) -> tuple[Any, Any, Any]:
+    """Rows of two groups of voters side by side, ``n_voters`` in all; the second's numbers are raised by ``offset``."""
+    who, said = _entries(len(left[1]) + len(right[1]), numbers_of(n_voters))
     _join(*left, *right, offset, who, said)
     return left[0] + right[0], who, said
 

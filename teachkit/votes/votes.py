@@ -21,7 +21,8 @@ class Votes:
 
     Shapes: ``indptr`` [P+1], ``voter`` and ``code`` [nnz] (sorted by voter within a pattern), ``counts`` [P] items of
     each pattern, ``pattern_of`` [N]. Codes are 0..n_labels-1; who did not vote has no entry (abstains). ``items`` [N]
-    and ``labels`` [n_labels] are the names of items and codes, None where they have none.
+    and ``labels`` [n_labels] are the names of items and codes, None where they have none. Numbers of voters are
+    uint16 (int32 from 65,537 voters on), codes int16, all else int64.
     """
 
     voters: tuple[str, ...]
@@ -90,7 +91,7 @@ class Votes:
         from teachkit.votes.patterns import fold, unpack
 
         first, pattern_of, counts = fold(words)
-        return cls(tuple(voters), n_labels, *unpack(words, first, bits, threads), counts, pattern_of)
+        return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(voters), threads), counts, pattern_of)
 
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:
@@ -169,7 +170,7 @@ class Votes:
         found, pattern_of, counts = fold(pairs.view(np.uint64)[:, None])
         left = take(first.indptr, first.voter, first.code, first.pattern_of[found])
         right = take(second.indptr, second.voter, second.code, second.pattern_of[found])
-        rows = join(left, right, len(first.voters))
+        rows = join(left, right, len(first.voters), len(first.voters) + len(second.voters))
         return cls((*first.voters, *second.voters), first.n_labels, *rows, counts, pattern_of)
 
     def regrouped(self, patterns: Array, pattern_of: Array) -> Votes:

@@ -126,7 +126,7 @@ def plain_worth(chances: list[float]) -> list[float]:
     posterior = np.array([[q, 1 - q] for q in chances])
     n = len(chances)
     share = np.array([math.fsum(chances) / n])
-    rows = (np.arange(n + 1), np.zeros(n, np.int32), np.zeros(n, np.int16), np.ones(n), posterior)
+    rows = (np.arange(n + 1), np.zeros(n, np.uint16), np.zeros(n, np.int16), np.ones(n), posterior)
     found = kernels.no_chances(1)
     kernels.chances(0, n, *rows, share, found)
     below, above = kernels.worth(found, share)
