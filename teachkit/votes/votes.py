@@ -88,15 +88,16 @@ class Votes:
     @classmethod
     def _folded(cls, voters: Sequence[str], n_labels: int, words: Array, bits: int, threads: int) -> Self:
         """From packed words [N, W]."""
-        from teachkit.votes.patterns import fold, unpack
+        from teachkit.votes.patterns import by_length, fold, lengths_of, unpack
 
-        first, pattern_of, counts = fold(words)
+        found = fold(words)
+        first, pattern_of, counts = by_length(*found, lengths_of(words, found[0], bits, threads))
         return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(voters), threads), counts, pattern_of)
 
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:
         """From one entry [M] for each vote; of two of one voter on one item the last counts. Never dense."""
-        from teachkit.votes.patterns import by_item, fold_rows, take
+        from teachkit.votes.patterns import by_item, by_length, fold_rows, take
 
         _check_shape(voters, n_labels, len(voters))
         entries = [np.asarray(a) for a in (item, voter, code)]
@@ -108,7 +109,8 @@ class Votes:
             _check_codes(array, least, size, what)
         items, who, said = (np.array(a, dtype=np.int64) for a in entries)
         rows = by_item(items, who, said, n_items, len(voters))
-        first, pattern_of, counts = fold_rows(*rows)
+        found = fold_rows(*rows)
+        first, pattern_of, counts = by_length(*found, np.diff(rows[0])[found[0]])
         return cls(tuple(voters), n_labels, *take(*rows, first), counts, pattern_of)
 
     @classmethod
@@ -162,12 +164,14 @@ class Votes:
     @classmethod
     def joined(cls, first: Votes, second: Votes) -> Votes:
         """The votes of two groups of voters on the same items."""
-        from teachkit.votes.patterns import fold, join, take
+        from teachkit.votes.patterns import by_length, fold, join, take
 
         if first.n_items != second.n_items or first.n_labels != second.n_labels:
             raise ValueError("both must be votes on the same items and labels")
         pairs = first.pattern_of.astype(np.int64) * max(1, second.n_patterns) + second.pattern_of
-        found, pattern_of, counts = fold(pairs.view(np.uint64)[:, None])
+        folded = fold(pairs.view(np.uint64)[:, None])
+        many = [votes.votes_per_pattern[votes.pattern_of[folded[0]]] for votes in (first, second)]
+        found, pattern_of, counts = by_length(*folded, many[0] + many[1])
         left = take(first.indptr, first.voter, first.code, first.pattern_of[found])
         right = take(second.indptr, second.voter, second.code, second.pattern_of[found])
         rows = join(left, right, len(first.voters), len(first.voters) + len(second.voters))

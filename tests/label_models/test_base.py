@@ -30,8 +30,7 @@ def test_a_tie_is_one_up_to_rounding() -> None:
 
 
 def test_without_votes_there_is_no_label() -> None:
-    votes = Votes.from_matrix([[-1], [1]], 2)
-    assert decide(np.array([[0.9, 0.1], [0.1, 0.9]]), votes.votes_per_pattern, [0.9, 0.1], "first").tolist() == [-1, 1]
+    assert decide(np.array([[0.9, 0.1], [0.1, 0.9]]), [0, 1], [0.9, 0.1], "first").tolist() == [-1, 1]
     assert decide(np.zeros((0, 2)), [], [0.5, 0.5], "first").tolist() == []
 
 
@@ -114,7 +113,7 @@ class ShareOfOnes(LabelModel):
 
 def test_leaving_a_vote_out_tells_what_it_did() -> None:
     votes = Votes.from_matrix([[-1, 0, 0], [1, 1, 0]], 2, ["a", "b", "c"])
-    moved = leave_one_out(ShareOfOnes(), votes, 1)
+    moved = leave_one_out(ShareOfOnes(), votes, int(votes.pattern_of[1]))
     assert {voter: round(float(change[1]), 6) for voter, change in moved.items()} == {
         "a": round(2 / 3 - 1 / 2, 6),
         "b": round(2 / 3 - 1 / 2, 6),

@@ -92,3 +92,14 @@ def test_pairs_and_outcomes_are_those_of_the_items() -> None:
                 for d in range(3):
                     expected = ((matrix[:, u] == c) & (matrix[:, v] == d)).sum()
                     assert outcomes[u * 3 + c, v * 3 + d] == expected
+
+
+def test_patterns_are_put_in_order_block_by_block() -> None:
+    lengths = np.random.default_rng(0).integers(0, 7, 2 * patterns.BLOCK + 5)
+    row = np.arange(len(lengths))
+    first, pattern_of, counts = patterns.by_length(row * 2, row, row * 3, lengths)
+    assert (first[pattern_of] == row * 2).all()
+    assert (counts[pattern_of] == row * 3).all()
+    for start in range(0, len(row), patterns.BLOCK):
+        block = row[start : start + patterns.BLOCK]
+        assert (first[block] == 2 * block[np.argsort(-lengths[block], kind="stable")]).all()

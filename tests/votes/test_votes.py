@@ -28,11 +28,11 @@ def as_long(matrix: Any) -> tuple[Any, Any, Any]:
 
 @repeatable
 @given(matrices(most_labels=20))
-def test_patterns_are_the_distinct_rows_in_order_of_first_occurrence(given_: tuple[Any, int]) -> None:
+def test_patterns_are_the_distinct_rows_those_with_most_votes_first(given_: tuple[Any, int]) -> None:
     matrix, k = given_
     votes = Votes.from_matrix(matrix, k)
     rows = [tuple(row) for row in matrix.tolist()]
-    distinct = list(dict.fromkeys(rows))
+    distinct = sorted(dict.fromkeys(rows), key=lambda row: -sum(c >= 0 for c in row))
     assert votes.pattern_of.tolist() == [distinct.index(row) for row in rows]
     assert votes.counts.tolist() == [rows.count(row) for row in distinct]
     assert votes.to_dense().tolist() == matrix.tolist()
