@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from teachkit import Project
 from teachkit.votes.confident import confident_learning, folds_of
+from tests.build.test_looks import looks
 from tests.review.test_try import LABELS, unicode_project
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ITEMS = 400
@@ -221,6 +223,34 @@ def test_gold_of_the_test_split_on_request_and_counted(zoo: Sandbox, tmp_path: P
     found = issues(sandbox, "--gold", "test")
     assert {int(i["item"][1:]) % 3 for i in found["issues"]} == {2}
     assert f"look no. {found['test_looks'] + 1} at the test split" in sandbox("issues", "t", "--gold", "test").out
+
+
+def with_gold(sandbox: Sandbox, gold: str, splits: Sequence[int]) -> None:
+    """Give all items of some splits (0: tune, 1: train, 2: test) the same gold, and build."""
+    lines = [json.loads(line) for line in sandbox.read("a.jsonl").splitlines()]
+    lines = [line | {"kind": gold} if n % 3 in splits else line for n, line in enumerate(lines)]
+    sandbox.write({"a.jsonl": "".join(f"{json.dumps(line)}\n" for line in lines)})
+    sandbox("build")
+
+
+@pytest.mark.parametrize("splits", [True, False])
+def test_judgments_are_not_judged_by_gold_of_the_test_split(splits: bool, zoo: Sandbox, tmp_path: Path) -> None:
+    """Without splits all gold is of the test split, and ``gold: tune`` holds none of it fixed, here as in a build."""
+    sandbox = zoo.copy(tmp_path / "zoo")
+    if not splits:
+        sandbox.replace("tasks/t.yml", ", splits: {column: split}", "")
+    asked = ("--of", "annotations", "--label-set", "fitted")
+    with_gold(sandbox, "cat", [2] if splits else [0, 1, 2])
+    labels, before = sandbox.labels("fitted"), looks(sandbox, "t")
+    found = issues(sandbox, *asked)
+    assert found["test_looks"] is None
+    assert looks(sandbox, "t") == before
+    with_gold(sandbox, "dog", [2] if splits else [0, 1, 2])
+    assert sandbox.labels("fitted") == labels
+    assert issues(sandbox, *asked) == found
+    if splits:  # it is fitted to gold of the tune split
+        with_gold(sandbox, "owl", [0])
+        assert issues(sandbox, *asked) != found
 
 
 def test_the_screen(zoo: Sandbox) -> None:
