@@ -204,7 +204,7 @@ def make_annotations(run: Executor, node: Node) -> Output:
     from teachkit.voters.annotations import judgments_table, read_judgments
 
     task = run.graph.tasks[node.task or ""]
-    judgments = read_judgments(_text(run, node), node.spec.path, node.name, node.spec.meta, task)
+    judgments = read_judgments(annotations_text(run, node), node.spec.path, node.name, node.spec.meta, task)
     rows = _rows_of(run, {j.item for j in judgments}, task)
     if run.options.sample is not None:
         judgments = [j for j in judgments if j.item in rows]
@@ -216,7 +216,8 @@ def make_annotations(run: Executor, node: Node) -> Output:
     return output_of([run.put(_annotations_key(run, node), table, node, 0)])
 
 
-def _text(run: Executor, node: Node) -> str:
+def annotations_text(run: Executor, node: Node) -> str:
+    """What stands in an annotations file."""
     data: bytes = (run.files.root / node.spec.path).read_bytes()
     try:
         return data.decode("utf-8-sig")

@@ -34,7 +34,7 @@ from teachkit.graph.prompts import table_columns, table_names
 from teachkit.graph.python import project_modules
 from teachkit.graph.render import Renderer, in_template
 from teachkit.graph.sql import Columns, Select, understand_select
-from teachkit.project import Definition, ProjectFiles, has_jinja
+from teachkit.project import TRIED, Definition, ProjectFiles, has_jinja
 from teachkit.project.models import ColumnSplits, HashSplits, SourceTable, SqlConfig
 
 _REF = re.compile(
@@ -491,9 +491,10 @@ class _Compiler:
 
     def find(self, name: str, kinds: Sequence[str], noun: str, where: Where) -> Node:
         """The node called ``name``: an id, or a name that only one node of these kinds has."""
-        found = [n for n in self.nodes.values() if n.kind in kinds and name in (n.id, n.name, f"{n.task}.{n.name}")]
+        there = [n for n in self.nodes.values() if n.kind in kinds and n.name != TRIED]  # which no file can mean
+        found = [n for n in there if name in (n.id, n.name, f"{n.task}.{n.name}")]
         if len(found) != 1:
-            known = sorted(n.id for n in self.nodes.values() if n.kind in kinds)
+            known = sorted(n.id for n in there)
             raise UnknownNode(where, kind=noun, name=name, known=listing(known, 30), hint=did_you_mean(name, known))
         return found[0]
 

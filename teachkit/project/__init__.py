@@ -7,10 +7,19 @@ from teachkit.project.root import find_root
 
 if TYPE_CHECKING:
     from teachkit.project.macros import GenericTest
-    from teachkit.project.read import Definition, ProjectFiles, read_config, read_project, read_prompt, read_target
+    from teachkit.project.read import (
+        TRIED,
+        Definition,
+        ProjectFiles,
+        read_config,
+        read_project,
+        read_prompt,
+        read_target,
+    )
     from teachkit.project.templates import Templates, has_jinja
 
 __all__ = [
+    "TRIED",
     "Definition",
     "GenericTest",
     "ProjectFiles",
@@ -26,7 +35,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "macros": ("GenericTest",),
-        "read": ("Definition", "ProjectFiles", "read_config", "read_project", "read_prompt", "read_target"),
+        "read": ("TRIED", "Definition", "ProjectFiles", "read_config", "read_project", "read_prompt", "read_target"),
         "templates": ("Templates", "has_jinja"),
     },
 )

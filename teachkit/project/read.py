@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 
+TRIED = "(tried)"
+"""The name of a rule that is tried and has no file; no file of a project can give a voter this name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:

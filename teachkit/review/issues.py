@@ -11,14 +11,16 @@ from teachkit.build.execute import looking_at
 from teachkit.build.gold import gold_files
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import annotation_rows, voter_of, votes_of
+from teachkit.build.voting import annotations_text
 from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
 from teachkit.review.analyze import check_gold_name, gold_of_task, label_set_of, measured_gold, voters_of
 from teachkit.review.excerpts import Excerpt, excerpt, order_of, rows_of, shown_columns
 from teachkit.review.out_of_fold import Given, by_texts, by_votes
 from teachkit.review.tried import check_kind
+from teachkit.voters.corrections import Corrections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
@@ -34,7 +36,8 @@ class Issue:
     """A label that is likely wrong: ``given`` by whom, at which ``place`` (a column, or ``file:line``).
 
     ``suggested`` with its probability beside that of the given one. ``against`` and ``agreeing``: the votes on the
-    item, without the judged one. ``file`` and ``line``: what to append where, if it is wrong indeed.
+    item, without the judged one. ``file`` and ``line``: what to append where, if it is wrong indeed; both None where
+    no line that is appended outdoes it.
     """
 
     item: str
@@ -47,8 +50,8 @@ class Issue:
     place: str
     against: Mapping[str, str]
     agreeing: Sequence[str]
-    file: str
-    line: str
+    file: str | None
+    line: str | None
     texts: Mapping[str, Excerpt] = field(default_factory=dict)
 
 
@@ -154,7 +157,8 @@ def find_issues(work: Workspace, name: str, wish: Wish) -> Issues:
 class _Said:
     """Labels that were given, about one label model: who said them and where, one for each entry of ``given``.
 
-    ``whole``: of a multichoice task, all labels that the same answer names.
+    ``files``: what corrections are appended to. ``whole``: of a multichoice task, all labels that the same answer
+    names.
     """
 
     given: Given
@@ -193,7 +197,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> Issues:
         expected_wrong=sum(c.expected_wrong for f in found for c in f.classes),
         classes=[c for f in found for c in f.classes],
         annotators=[] if on_gold else _annotators(found),
-        issues=_shown(run, task, cast, found, issues[: wish.limit]),
+        issues=_shown(run, task, node, cast, found, issues[: wish.limit]),
         role="gold" if on_gold else "annotator",
         notes=notes,
         test_looks=looks,
@@ -252,32 +256,34 @@ def _people_said(run: Executor, task: TaskInfo, node: Node, cast: Cast, label: i
 
     index = {name: number for number, name in enumerate(cast.votes[label or 0].voters)}
     taken = {run.graph[v].name for v in node.spec.voters}
-    found: dict[tuple[int, int], tuple[int, str, str]] = {}
+    found: dict[tuple[int, int], tuple[int, str, int, str]] = {}
     whole: dict[tuple[int, int], set[int]] = {}
     for file in node.spec.annotations:
         table, path = annotation_rows(run, file, task), run.graph[file].spec.path
         names = ("row", "annotator", "line", "code", "yes")
+        named: dict[tuple[int, int], set[int]] = {}
         for row, who, line, code, yes in zip(*(table.column(c).to_pylist() for c in names), strict=True):
             voter = index.get(voter_of(who, taken))
             if code < 0 or voter is None:
                 continue
-            if task.multi and yes:
-                whole.setdefault((row, voter), set()).add(code)
+            if task.multi:
+                named.setdefault((row, voter), set()).update([code] if yes else [])
             if label is not None and code != label:
                 continue
-            found[row, voter] = (code if label is None else int(yes), who, f"{path}:{line}")
+            found[row, voter] = (code if label is None else int(yes), who, line, path)
+        whole |= named  # of two files about one item the later one is heard
     entries = sorted(found)
     codes = [found[entry][0] for entry in entries]
-    by, places = [found[entry][1] for entry in entries], [found[entry][2] for entry in entries]
+    by, files = [found[entry][1] for entry in entries], [found[entry][3] for entry in entries]
+    places = [f"{path}:{line}" for _, _, line, path in (found[entry] for entry in entries)]
     rows = np.array([row for row, _ in entries], dtype=np.int64)
     voters = np.array([number for _, number in entries], dtype=np.int64)
     distinct, place = np.unique(rows, return_inverse=True)
     ranked = np.empty(len(distinct), dtype=np.int64)
     ranked[np.lexsort((distinct, order[distinct]))] = np.arange(len(distinct)) % 5
-    file_name = f"{run.files.config.paths.annotations}/{task.name}/review.jsonl"
     given = Given(rows, np.array(codes, np.int64), ranked[place], voters)
-    named = [frozenset(whole.get(entry, ())) for entry in entries] if task.multi else []
-    return _Said(given, by, places, [file_name] * len(by), named)
+    answers = [frozenset(whole[entry]) for entry in entries] if task.multi else []
+    return _Said(given, by, places, files, answers)
 
 
 # ---------------------------------------------------------------------------- judging
@@ -381,7 +387,7 @@ def _annotators(found: Sequence[_Judged]) -> list[Annotator]:
 
 
 def _shown(
-    run: Executor, task: TaskInfo, cast: Cast, found: Sequence[_Judged], issues: Sequence[_Wrong]
+    run: Executor, task: TaskInfo, node: Node, cast: Cast, found: Sequence[_Judged], issues: Sequence[_Wrong]
 ) -> list[Issue]:
     columns = shown_columns(task, None, run.graph[task.dataset].columns or ())
     rows = rows_of(run, task, sorted({i.row for i in issues}), columns)
@@ -389,7 +395,31 @@ def _shown(
     for judged in found if task.multi else ():
         for one in judged.ranked:
             doubted.setdefault((one.row, judged.said.by[one.entry]), set()).add(one.label or 0)
-    return [_issue(task, cast, found[one.label or 0], one, rows[one.row], columns, doubted) for one in issues]
+    corrections = _corrections(run, task, node, {found[one.label or 0].said.files[one.entry] for one in issues})
+    shown = []
+    for one in issues:
+        judged = found[one.label or 0]
+        answer = _corrected(task, judged, one, doubted)
+        line = _line(str(rows[one.row]["key"]), answer, judged.said, one, corrections)
+        shown.append(_issue(task, cast, judged, one, rows[one.row], columns, line))
+    return shown
+
+
+def _corrections(run: Executor, task: TaskInfo, node: Node, paths: Container[str]) -> dict[str, Corrections]:
+    """Corrections of some files of people's judgments, by path."""
+    files = [run.graph[file] for file in node.spec.annotations if run.graph[file].spec.path in paths]
+    return {
+        file.spec.path: Corrections(annotations_text(run, file), file.spec.path, file.name, file.spec.meta, task)
+        for file in files
+    }
+
+
+def _line(key: str, answer: Any, said: _Said, one: _Wrong, corrections: Mapping[str, Corrections]) -> str | None:
+    """What to append: of a judgment the same person's next one, of gold a line of a file that outdoes it."""
+    if said.given.voter[one.entry] < 0:
+        return json.dumps({"item": key, "label": answer}, ensure_ascii=False)
+    labels = [answer] if isinstance(answer, str) else answer
+    return corrections[said.files[one.entry]].line(key, said.by[one.entry] or "", labels)
 
 
 def _issue(
@@ -399,15 +429,14 @@ def _issue(
     one: _Wrong,
     values: Mapping[str, Any],
     columns: Sequence[str],
-    doubted: Mapping[tuple[int, str | None], set[int]],
+    line: str | None,
 ) -> Issue:
     said, names = judged.said, _names(task, one.label)
     code = int(said.given.code[one.entry])
     others = {v: c for v, c in _votes_on(cast, one) if v != _voter(cast, one, said)}
     against = sorted(((v, c) for v, c in others.items() if c != code), key=lambda o: (o[1] != one.suggested, o[0]))
-    key = str(values["key"])
     return Issue(
-        item=key,
+        item=str(values["key"]),
         given=names[code],
         suggested=names[one.suggested],
         p_given=one.p_given,
@@ -417,8 +446,8 @@ def _issue(
         place=said.places[one.entry],
         against={v: names[c] for v, c in against},
         agreeing=sorted(v for v, c in others.items() if c == code),
-        file=said.files[one.entry],
-        line=json.dumps({"item": key, "label": _corrected(task, judged, one, doubted)}, ensure_ascii=False),
+        file=None if line is None else said.files[one.entry],
+        line=line,
         texts={c: excerpt(str(values[c])) for c in columns if values[c] is not None},
     )
 

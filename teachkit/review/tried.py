@@ -14,7 +14,7 @@ from teachkit.build.workspace import open_workspace
 from teachkit.errors import BadOption, ProjectErrors, TeachkitError, UnknownNode, Where, did_you_mean, listing
 from teachkit.graph import find_node
 from teachkit.graph.node import FUNCTIONS
-from teachkit.project import Definition
+from teachkit.project import TRIED, Definition
 from teachkit.project.models import RuleLF
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from teachkit.graph import Node
     from teachkit.project import ProjectFiles
 
-TRIED = "(tried)"
-"""The name of a rule that has no file; no file of a project can give a voter this name."""
 CODED = ("choice", "multichoice", "ordinal", "pairwise")
 """The kinds of tasks whose votes are labels."""
 _KINDS = ("lf_sql", "lf_yaml", "lf_python")

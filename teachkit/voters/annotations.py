@@ -58,7 +58,7 @@ class Judgment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """One line: the judgment, when it was made as an instant, whether it takes one back."""
 
     judgment: Judgment
@@ -110,7 +110,24 @@ def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: 
         ProjectErrors: lines that cannot be used, each with its number.
     """
     errors: list[TeachkitError] = []
-    said: dict[tuple[str, str], list[_Entry]] = defaultdict(list)
+    standing = []
+    for _, entries in sorted(read_entries(text, path, name, meta, task, errors).items()):
+        try:
+            standing.append(entries[0] if len(entries) == 1 else latest(entries, path))
+        except TeachkitError as error:
+            errors.append(error)
+        if len(errors) >= _MOST_ERRORS:
+            break
+    if errors:
+        raise ProjectErrors(errors)
+    return [entry.judgment for entry in standing if not entry.undo]
+
+
+def read_entries(
+    text: str, path: str, name: str, meta: AnnotationMeta, task: TaskInfo, errors: list[TeachkitError]
+) -> dict[tuple[str, str], list[Entry]]:
+    """All lines of a file, by item and annotator; what is wrong with lines goes to ``errors``."""
+    said: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     rows = _jsonl(text, path, errors) if path.endswith(".jsonl") else _csv(text, path, meta, errors)
     for line, row in rows:
         try:
@@ -121,20 +138,10 @@ def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: 
             said[entry.judgment.item, entry.judgment.annotator].append(entry)
         if len(errors) >= _MOST_ERRORS:
             break
-    standing = []
-    for _, entries in sorted(said.items()):
-        try:
-            standing.append(entries[0] if len(entries) == 1 else _latest(entries, path))
-        except TeachkitError as error:
-            errors.append(error)
-        if len(errors) >= _MOST_ERRORS:
-            break
-    if errors:
-        raise ProjectErrors(errors)
-    return [entry.judgment for entry in standing if not entry.undo]
+    return said
 
 
-def _latest(entries: Sequence[_Entry], path: str) -> _Entry:
+def latest(entries: Sequence[Entry], path: str) -> Entry:
     """What stands of all that one annotator said of one item.
 
     A line without a time may be later than any with one: so it must say what the latest of those says, unless an undo
@@ -170,7 +177,7 @@ def _refuse_two_answers(judgments: Sequence[Judgment], path: str) -> None:
     raise BadAnnotation(Where(path, second.line), problem=problem, advice=advice)
 
 
-def _order(entry: _Entry) -> tuple[Any, ...]:
+def _order(entry: Entry) -> tuple[Any, ...]:
     """An order that the place of a line decides last, between lines that say the same."""
     judgment = entry.judgment
     return entry.when is None, judgment.at, judgment.seconds is None, judgment.seconds or 0.0, judgment.line
@@ -285,7 +292,7 @@ def _csv(
         errors.append(BadAnnotation(where, problem=f"this is not CSV: {error}", advice="look for a quote too many"))
 
 
-def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> _Entry:
+def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> Entry:
     where = Where(path, line)
     names = {key: meta.columns.get(key, key) for key in ("item", "label", "annotator", "at", "seconds")}
     op = row.get("op", "set")
@@ -317,7 +324,7 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     labels = () if op == "undo" else read(row[names["label"]], where, meta, task)
     judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line)
     try:
-        return _Entry(judgment, instant(at) if at else None, op == "undo")
+        return Entry(judgment, instant(at) if at else None, op == "undo")
     except ValueError:
         advice = "write a time in ISO form, such as 2026-04-07T09:02:13Z"
         raise BadAnnotation(where, problem=f"at is {at!r}, which is no time", advice=advice) from None

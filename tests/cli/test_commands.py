@@ -319,7 +319,8 @@ ISSUES = record(
         "issues": several(
             record(
                 {
-                    **dict.fromkeys(("item", "given", "suggested", "place", "file", "line"), TEXT),
+                    **dict.fromkeys(("item", "given", "suggested", "place"), TEXT),
+                    **dict.fromkeys(("file", "line"), MAYBE_TEXT),
                     **dict.fromkeys(("p_given", "p_suggested", "margin"), NUMBER),
                     "by": MAYBE_TEXT,
                     "against": {"type": "object", "additionalProperties": TEXT},

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from teachkit import Project
 from teachkit.votes.confident import confident_learning, folds_of
+from tests.build.test_looks import looks
 from tests.review.test_try import LABELS, unicode_project
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ITEMS = 400
@@ -223,6 +225,34 @@ def test_gold_of_the_test_split_on_request_and_counted(zoo: Sandbox, tmp_path: P
     assert f"look no. {found['test_looks'] + 1} at the test split" in sandbox("issues", "t", "--gold", "test").out
 
 
+def with_gold(sandbox: Sandbox, gold: str, splits: Sequence[int]) -> None:
+    """Give all items of some splits (0: tune, 1: train, 2: test) the same gold, and build."""
+    lines = [json.loads(line) for line in sandbox.read("a.jsonl").splitlines()]
+    lines = [line | {"kind": gold} if n % 3 in splits else line for n, line in enumerate(lines)]
+    sandbox.write({"a.jsonl": "".join(f"{json.dumps(line)}\n" for line in lines)})
+    sandbox("build")
+
+
+@pytest.mark.parametrize("splits", [True, False])
+def test_judgments_are_not_judged_by_gold_of_the_test_split(splits: bool, zoo: Sandbox, tmp_path: Path) -> None:
+    """Without splits all gold is of the test split, and ``gold: tune`` holds none of it fixed, here as in a build."""
+    sandbox = zoo.copy(tmp_path / "zoo")
+    if not splits:
+        sandbox.replace("tasks/t.yml", ", splits: {column: split}", "")
+    asked = ("--of", "annotations", "--label-set", "fitted")
+    with_gold(sandbox, "cat", [2] if splits else [0, 1, 2])
+    labels, before = sandbox.labels("fitted"), looks(sandbox, "t")
+    found = issues(sandbox, *asked)
+    assert found["test_looks"] is None
+    assert looks(sandbox, "t") == before
+    with_gold(sandbox, "dog", [2] if splits else [0, 1, 2])
+    assert sandbox.labels("fitted") == labels
+    assert issues(sandbox, *asked) == found
+    if splits:  # it is fitted to gold of the tune split
+        with_gold(sandbox, "owl", [0])
+        assert issues(sandbox, *asked) != found
+
+
 def test_the_screen(zoo: Sandbox) -> None:
     text = zoo("issues", "t", "--label-set", "both", "--limit", "2").out
     assert "gold labels (train, tune) judged by the votes of both: " in text
@@ -236,6 +266,8 @@ def test_the_screen(zoo: Sandbox) -> None:
     people = zoo("issues", "t", "--label-set", "both", "--of", "annotations", "--limit", "1").out
     assert "annotator  judged  issues  share" in people
     assert " at annotations/t/crowd.jsonl:" in people
+    assert "    no line to append: correct it at its place\n\na judgment without 'at' is outdone by no other" in people
+    assert "append its line" not in people
 
 
 def test_a_class_that_nobody_has_stands_with_zeros(zoo: Sandbox) -> None:
@@ -320,6 +352,142 @@ def test_two_issues_of_one_answer_have_one_line(tmp_path: Path) -> None:
     assert sorted(i["suggested"] for i in found) == sorted([jp, size])
     assert [set(json.loads(i["line"])["label"]) for i in found] == [{jp, size, other}] * 2
     assert sandbox("issues", "sort", "--of", "gold").out.count('"item": "🔑"') == 1
+
+
+# ---------------------------------------------------------------------------- a judgment that is corrected
+
+KEY = 'i,"3" größe 東京'
+
+
+def judged(files: dict[str, str]) -> dict[str, str]:
+    """A project in which ben says dog of what is a cat by all others; ``files`` hold his judgments."""
+    keys = [KEY, *(f"i{n}" for n in range(9))]
+    items = [{"id": key, "text": "purr meow" if n < 5 else "bark"} for n, key in enumerate(keys)]
+    ann = [{"item": key, "label": "cat" if n < 5 else "dog", "annotator": "ann"} for n, key in enumerate(keys)]
+    return {
+        **{name: text for name, text in FILES.items() if not name.startswith(("annotations/", "label_models/"))},
+        "a.jsonl": "".join(f"{json.dumps(item)}\n" for item in items),
+        "tasks/t.yml": "tasks:\n  - {name: t, labels: [cat, dog], dataset: ref('a'), key: id, show: [text]}\n",
+        "labeling_functions/t/w.yml": "labeling_functions:\n  - {name: purr, label: cat, any_of: [purr]}\n"
+        "  - {name: bark, label: dog, any_of: [bark]}\n",
+        "annotations/t/ann.jsonl": "".join(f"{json.dumps(line)}\n" for line in ann),
+        "label_models/m.yml": "label_models:\n  - {name: m, task: t, type: majority}\n",
+        **files,
+    }
+
+
+def votes_of_people(sandbox: Sandbox) -> dict[tuple[str, str], str]:
+    """Item and annotator -> label, as label models hear them."""
+    votes = {}
+    for file in sorted((sandbox.root / "annotations/t").glob("*.[jc]s*")):
+        for row in sandbox.rows(f"annotations.t.{file.stem}"):
+            votes[row["id"], row["annotator"]] = row["label"]
+    return votes
+
+
+BY_BEN = {
+    "jsonl": {
+        "annotations/t/ben.jsonl": f'{{"item": {json.dumps(KEY)}, "label": "dog", "at": "2026-04-01T09:00:00Z"}}\n'
+        '{"item": "i6", "label": "dog", "at": "2026-04-01T09:00:09Z"}\n'
+    },
+    "csv": {
+        "annotations/t/ben.csv": 'item,label,at,seconds\n"i,""3"" größe 東京",dog,2026-04-01T09:00:00Z,3\n'
+        "i6,dog,2026-04-01T09:00:09Z,\n"
+    },
+    "csv of several, with columns and values": {
+        "annotations/t/crowd.csv": 'who,when,what,answer\nben,2026-04-01 09:00,"i,""3"" größe 東京",1\n'
+        "ben,2026-04-01 09:01,i6,1\ncid,2026-04-01 09:01,i6,1\n",
+        "annotations/t/_meta.yml": "files:\n  crowd.csv:\n    values: {0: cat, 1: dog}\n"
+        "    columns: {item: what, label: answer, annotator: who, at: when}\n",
+    },
+    "the later of two files": {
+        "annotations/t/ben.csv": 'item,label,at\ni6,dog,2026-04-01\n"i,""3"" größe 東京",cat,2026-04-01\n',
+        "annotations/t/more.jsonl": f'{{"item": {json.dumps(KEY)}, "label": "dog", "annotator": "ben", '
+        '"at": "2026-03-01"}\n',
+    },
+}
+
+
+@pytest.mark.parametrize("form", BY_BEN)
+def test_the_line_to_append_mends_it(form: str, tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, judged(BY_BEN[form]))
+    sandbox.spawn("build")
+    before = votes_of_people(sandbox)
+    found = sandbox.spawn("issues", "t", "--of", "annotations", "--format", "json").json
+    (issue,) = found["issues"]
+    assert (issue["item"], issue["by"], issue["given"], issue["suggested"]) == (KEY, "ben", "dog", "cat")
+    assert issue["file"] == issue["place"].rpartition(":")[0]
+    text = sandbox.spawn("issues", "t", "--of", "annotations").out
+    assert f"\n    {issue['file']}: {issue['line']}\n" in text
+    assert "append its line to the file" in text
+    assert "write the time of the correction there" in text
+
+    with (sandbox.root / issue["file"]).open("a", encoding="utf-8") as file:
+        file.write(issue["line"] + "\n")
+    sandbox.spawn("build")
+    after = votes_of_people(sandbox)
+    assert (before.pop((KEY, "ben")), after.pop((KEY, "ben"))) == ("dog", "cat")
+    assert after == before
+    voters = [voter["voter"] for voter in sandbox("analyze", "t", "--format", "json").json["voters"]]
+    assert sorted(voters) == sorted({"purr", "bark", *(who for _, who in before)})
+    again = sandbox.spawn("issues", "t", "--of", "annotations", "--format", "json").json
+    assert (again["given"], again["issues"]) == (found["given"], [])
+
+
+def test_undated_judgments_have_no_line_to_append(tmp_path: Path) -> None:
+    undated = f'{{"item": {json.dumps(KEY)}, "label": "dog"}}\n{{"item": "i6", "label": "dog"}}\n'
+    sandbox = Sandbox(tmp_path, judged({"annotations/t/ben.jsonl": undated}))
+    sandbox("build")
+    (issue,) = issues(sandbox, "--of", "annotations")["issues"]
+    assert (issue["place"], issue["file"], issue["line"]) == ("annotations/t/ben.jsonl:1", None, None)
+    text = sandbox("issues", "t", "--of", "annotations").out
+    assert "by ben at annotations/t/ben.jsonl:1\n" in text
+    assert "no line to append: correct it at its place" in text
+    assert "a judgment without 'at' is outdone by no other: if it is wrong indeed, correct its own line" in text
+    assert "append its line" not in text
+    # what is advised works, here and in the documentation
+    mended = undated.replace('"dog"', '"cat"', 1)
+    undo = [{"item": KEY, "op": "undo", "at": "2026-05-02"}, {"item": KEY, "label": "cat", "at": "2026-05-03"}]
+    for text in (mended, undated + "".join(f"{json.dumps(line)}\n" for line in undo)):
+        sandbox.write({"annotations/t/ben.jsonl": text})
+        sandbox("build")
+        assert votes_of_people(sandbox)[KEY, "ben"] == "cat"
+        assert issues(sandbox, "--of", "annotations")["issues"] == []
+
+
+def test_with_and_without_times_each_is_told_what_to_do(tmp_path: Path) -> None:
+    files = BY_BEN["jsonl"] | {"annotations/t/cid.csv": "item,label\ni1,dog\ni6,dog\n"}
+    sandbox = Sandbox(tmp_path, judged(files))
+    sandbox("build")
+    assert {i["by"]: i["file"] for i in issues(sandbox, "--of", "annotations")["issues"]} == {
+        "ben": "annotations/t/ben.jsonl",
+        "cid": None,
+    }
+    text = sandbox("issues", "t", "--of", "annotations").out
+    assert "append its line to the file" in text
+    assert "a judgment without 'at' is outdone by no other" in text
+
+
+def test_of_a_multichoice_answer_the_line_is_that_of_the_file_that_is_heard(tmp_path: Path) -> None:
+    jp, size = "日本", "größe"
+    rows = [f"a{n},東京 groß,,tune" for n in range(9)] + [f"b{n},groß,,tune" for n in range(9)]
+    said = [{"item": f"a{n}", "label": [jp, size], "at": "2026-01-02"} for n in range(9)]
+    said += [{"item": f"b{n}", "label": [size], "at": "2026-01-02"} for n in range(9)]
+    said[3]["label"] = []
+    before = {"item": "a3", "label": ["ok"], "annotator": "kim", "at": "2026-01-05"}
+    files = unicode_project(rows, "multichoice") | {
+        "annotations/sort/early.jsonl": json.dumps(before) + "\n",
+        "annotations/sort/kim.jsonl": "".join(json.dumps(line) + "\n" for line in said),
+    }
+    sandbox = Sandbox(tmp_path, files)
+    sandbox("build")
+    found = [i for i in issues(sandbox, "--of", "annotations", task="sort")["issues"] if i["item"] == "a3"]
+    assert {i["suggested"] for i in found} == {jp, size}
+    (line,) = {i["line"] for i in found}
+    assert {i["file"] for i in found} == {"annotations/sort/kim.jsonl"}
+    assert set(json.loads(line)["label"]) == {jp, size}  # what early.jsonl says is not heard
+    assert json.loads(line)["at"] == "2026-01-02T00:00:01"
+    assert sandbox("issues", "sort", "--of", "annotations").out.count('"item": "a3"') == 1
 
 
 # ---------------------------------------------------------------------------- the method

@@ -405,6 +405,29 @@ def test_a_mistake_is_explained_and_nothing_is_written(options: tuple[str, ...],
     assert {p for p in zoo.root.rglob("*") if ".teachkit" not in p.parts} == before
 
 
+ELSEWHERE = {
+    "a unit test": {"tests/u.yml": "unit_tests:\n  - {name: u, voter: woow, rows: [{text: cat}], expect: [cat]}\n"},
+    "a unit test of what is tried": {
+        "tests/u.yml": "unit_tests:\n  - {name: u, voter: (tried), rows: [{text: furry}], expect: [cat]}\n"
+    },
+    "a test of a node": {"tests/t.yml": "tests:\n  - {node: lf.kind.tried, tests: [not_empty]}\n"},
+    "a label model": {"label_models/kind.yml": "label_models:\n  - {name: kinds, task: kind, voters: [tried]}\n"},
+    "silence": {"label_models/kind.yml": "label_models:\n  - {name: kinds, task: kind, abstain: {tried: at_random}}\n"},
+    "an export": {"exports/e.yml": "exports:\n  - {name: e, label_set: ref('tried'), path: output/e.jsonl}\n"},
+}
+
+
+@pytest.mark.parametrize("rule", [("--any-of", "furry"), ("--sql", "text like 'furry%'")])
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_a_mistake_elsewhere_is_explained_as_in_a_build(place: str, rule: tuple[str, ...], zoo: Sandbox) -> None:
+    """What is tried is none of the names that a file of the project could mean."""
+    with zoo.changed(ELSEWHERE[place]):
+        found = zoo("try", *rule, "--label", "cat", code=2).err
+        built = zoo("build", code=2).err
+    assert "  known: " in found or "  voters of the task: " in found or "  write one of: " in found
+    assert found == built
+
+
 def test_a_mistake_in_a_file_has_its_place(zoo: Sandbox) -> None:
     with zoo.changed({"labeling_functions/kind/new.sql": "{{ config(label='cat') }}\nlength(txt) > 3\n"}):
         found = zoo("try", "--file", "labeling_functions/kind/new.sql", code=2)

@@ -97,14 +97,27 @@ def _list(found: Issues) -> None:
     for issue in found.issues:
         click.echo("")
         _issue(issue)
+        if issue.file is None or issue.line is None:
+            click.echo("    no line to append: correct it at its place")
+            continue
         line = (issue.file, issue.line)  # two issues of one answer are mended by one line
         click.echo("    (its line is above)" if line in shown else f"    {issue.file}: {issue.line}")
         shown.add(line)
-    click.echo("\nif one is wrong indeed, append its line to the file; lines that are there stay as they are")
-    files = sorted({i.file for i in found.issues})
+    click.echo("")
+    _advice(found, sorted({file for file, _ in shown}))
+
+
+def _advice(found: Issues, files: Sequence[str]) -> None:
+    """What to do about issues whose lines are to be appended to ``files``."""
+    if files:
+        click.echo("if one is wrong indeed, append its line to the file; lines that are there stay as they are")
     if found.role == "gold":
         names = ", ".join(f"{name.rpartition('/')[2]}: {{role: gold}}" for name in files)
         click.echo(f"new files need their role under files: in _meta.yml: {names}")
+    elif files:
+        click.echo("its 'at' is only a second after the old one: write the time of the correction there")
+    if any(issue.line is None for issue in found.issues):
+        click.echo("a judgment without 'at' is outdone by no other: if it is wrong indeed, correct its own line")
 
 
 def _issue(issue: Issue) -> None:
