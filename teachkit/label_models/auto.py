@@ -188,18 +188,7 @@ class _Fit:
         total = int(said.sum())
         self.spoken = int(said[self.speakers].sum()) / total if total else 0.0
         self.silent = np.flatnonzero((votes.votes_per_pattern == 0) & (sweep.clamp < 0))
-        self._count_gold()
-
-    def _count_gold(self) -> None:
-        """Expected votes and items of gold alone."""
-        sweep, known = self.sweep, self.sweep.clamp >= 0
-        self.gold_sums, self.gold_mass = np.zeros_like(sweep.sums), np.zeros_like(sweep.mass)
-        if known.any():
-            weight = sweep.weight.copy()
-            sweep.weight[~known] = 0.0
-            sweep.count()
-            self.gold_sums, self.gold_mass = sweep.sums.copy(), sweep.mass.copy()
-            sweep.weight[:] = weight
+        self.gold_sums, self.gold_mass = sweep.known()
         self.firm = self.gold_sums.sum(axis=(1, 2)) >= FEW_GOLD
 
     def run(self) -> None:

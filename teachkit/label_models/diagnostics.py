@@ -23,7 +23,7 @@ ENOUGH = 3
 CHANCE = 10
 """Equal votes that make a copy."""
 NAMED = 5
-MANY = 100
+MANY = 50
 
 
 def identifiability(votes: Votes, informative: Any, threads: int = 1) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def doubts(diagnostics: Mapping[str, Any], labels: Sequence[str | None]) -> list
         reasons.setdefault(reason, []).append(voter)
     out += [f"Votes cannot judge {_listed(names)}: {reason}." for reason, names in reasons.items()]
     if diagnostics.get("converged") is False and diagnostics.get("iterations", 0) >= MANY:
-        out.append(f"EM has not settled after {diagnostics['iterations']} steps.")
+        out.append(f"The fit has not settled after {diagnostics['iterations']} steps.")
     return out
 
 

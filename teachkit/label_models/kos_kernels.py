@@ -12,12 +12,13 @@ from teachkit.votes.jit import jit
 @jit
 def votes_in_messages(
     indptr: Any, voter: Any, code: Any, weight: Any, clamp: Any, label: int, rounds: int, trust: Any
-) -> None:  # pragma: no cover - compiled
+) -> float:  # pragma: no cover - compiled
     """The weight of each voter, to ``trust`` [V], where votes say ``label`` or not.
 
-    Items of one pattern send and get the same messages, so each pattern has them once: ``weight`` [P] items.
+    Items of one pattern send and get the same messages, so each pattern has them once: ``weight`` [P] items. Returns by
+    how much the last round moved a weight, the greatest being 1.
     """
-    size = len(voter)
+    size, change, before = len(voter), 1.0, np.zeros(len(trust))
     to_item, to_voter = np.ones(size), np.zeros(size)
     for _ in range(max(rounds, 1)):
         for p in range(len(weight)):
@@ -36,6 +37,12 @@ def votes_in_messages(
         for p in range(len(weight)):
             for i in range(indptr[p], indptr[p + 1]):
                 trust[voter[i]] += weight[p] * (to_voter[i] if code[i] == label else -to_voter[i])
+        most, change = 1e-300, 0.0
+        for v in range(len(trust)):
+            most = max(most, abs(trust[v]))
+        for v in range(len(trust)):
+            change = max(change, abs(trust[v] / most - before[v]))
+            before[v] = trust[v] / most
         most = 0.0
         for p in range(len(weight)):
             for i in range(indptr[p], indptr[p + 1]):
@@ -43,3 +50,4 @@ def votes_in_messages(
                 most = max(most, abs(to_item[i]))
         for i in range(size):
             to_item[i] = to_item[i] / most if most > 0.0 else 1.0
+    return change

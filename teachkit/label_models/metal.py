@@ -11,7 +11,10 @@ from teachkit.label_models.moments import MomentModel, outcome_counts
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import Abstain
-    from teachkit.votes import Votes
+    from teachkit.label_models.sweep import Sweep
+
+ITEMS = 30.0
+"""How many votes of known truth what pairs say of a vote is worth, as ``auto`` has it."""
 
 
 class Metal(MomentModel):
@@ -25,8 +28,10 @@ class Metal(MomentModel):
     both sides of a symmetric matrix and the square's 2, are 40). So voters that overlap little stay where they start.
     The class prior is given or uniform, as in Snorkel: pairs do not tell it. A vote
     counts by mu, silence does not, as in Snorkel. Needs three voters that overlap; its cost does not grow with the
-    number of steps. For labeling functions; people with few votes each share too few items. Gold holds its own items
-    fixed and teaches nothing about voters.
+    number of steps. For labeling functions; people with few votes each share too few items.
+
+    Snorkel knows no gold. Here votes on items with gold are added to what mu says of the labels behind a voter's vote,
+    code by code, as if that were worth ``ITEMS`` votes: it rests on voters being independent.
     """
 
     name: ClassVar[str] = "metal"
@@ -54,7 +59,8 @@ class Metal(MomentModel):
     def _policies(self, abstain: Abstain) -> Any:
         return np.zeros_like(super()._policies(abstain))
 
-    def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
+    def _of_moments(self, sweep: Sweep) -> tuple[Any, int, float]:
+        votes = sweep.votes
         voters, k = len(self.voters_), votes.n_labels
         items = max(votes.n_items, 1)
         counts = outcome_counts(votes, self.threads)
@@ -75,10 +81,26 @@ class Metal(MomentModel):
             for d in range(k):
                 shared += blocks[:, c, :, d]
         ridge = np.full(voters, max(self.l2, 1e-9))
-        steps = complete(shares, shared > 0, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
+        steps, change = complete(shares, shared > 0, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
+        mu = self._with_gold(mu, prior, sweep)
         out = np.ones((voters, k + 1, k))
         whole = mu[:, 0].copy()
         for c in range(1, k):
             whole += mu[:, c]
         out[:, :k] = mu / np.maximum(whole, 1.0)[:, None, :]
-        return out, steps
+        return out, steps, float(change)
+
+    def _with_gold(self, mu: Any, prior: Any, sweep: Sweep) -> Any:
+        """Of each code the labels behind it, as ``mu`` [V, K codes, K] has them and as gold has them."""
+        gold, _ = sweep.known()
+        if not gold.any():
+            return mu
+        joint = mu * prior
+        rate, votes = (_over_labels(a) for a in (joint, gold))
+        behind = (ITEMS * joint / rate[:, :, None] + gold) / (ITEMS + votes)[:, :, None]
+        return rate[:, :, None] * behind / prior
+
+
+def _over_labels(values: Any) -> Any:
+    """Sums over the last axis, from left to right."""
+    return np.cumsum(values, axis=-1)[..., -1]

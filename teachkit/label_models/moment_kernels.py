@@ -61,16 +61,17 @@ def _solve(a: Any, b: Any) -> None:  # pragma: no cover - compiled
 @jit
 def complete(
     shares: Any, known: Any, prior: Any, start: Any, ridge: Any, sweeps: int, tolerance: float, mu: Any
-) -> int:  # pragma: no cover - compiled
+) -> tuple[int, float]:  # pragma: no cover - compiled
     """Alternating least squares for mu [V, K codes, K true] from ``shares`` [V K, V K] of pairs of outcomes.
 
     Off its diagonal blocks ``shares`` is mu diag(prior) mu'. ``known`` [V, V] says which pairs of voters share items,
     ``ridge`` [V] draws mu to ``start``. All voters move at once, half of the way, so that their order means nothing.
-    Returns the sweeps that it took.
+    Returns the sweeps that it took, and by how much the last one changed a number.
     """
     voters, labels, _ = mu.shape
     gram, target = np.zeros((labels, labels)), np.zeros((labels, labels))
     after = np.empty_like(mu)
+    change = 1.0
     for done in range(sweeps):
         change = 0.0
         for v in range(voters):
@@ -105,8 +106,8 @@ def complete(
                 for y in range(labels):
                     mu[v, c, y] = after[v, c, y]
         if change <= tolerance:
-            return done + 1
-    return sweeps
+            return done + 1, change
+    return sweeps, change
 
 
 @jit

@@ -32,35 +32,37 @@ class MomentModel(LikelihoodModel):
         weight = self._weight(votes, clamp)
         with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
             majority = majority_start(sweep)
-            sweep.count()
-            known = None if isinstance(self.class_prior, str) and self.class_prior == "learned" else self.class_prior
-            mass = sweep.mass if known is None else np.ones(votes.n_labels)
-            self.prior_ = class_prior(self.class_prior, mass, 1.0)
-            self.likelihood_, steps = self._of_moments(votes, clamp, weight)
-            change, scored = sweep.step(*self._tables())
+            if isinstance(self.class_prior, str) and self.class_prior == "learned":
+                sweep.count()
+                self.prior_ = class_prior("learned", sweep.mass, 1.0)
+            else:
+                self.prior_ = class_prior(self.class_prior, np.ones(votes.n_labels), 1.0)
+            self.likelihood_, steps, change = self._of_moments(sweep)
+            _, scored = sweep.step(*self._tables())
             self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": steps,
-            "converged": True,
+            "converged": change <= self.tolerance,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
             "flips_against_majority": flips(majority, sweep.posterior, votes, self.prior_),
             **identifiability(votes, self.informative_, self.threads),
         }
 
-    def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
-        """[V, K + 1, K], and the steps that it took; ``prior_`` is known."""
+    def _of_moments(self, sweep: Sweep) -> tuple[Any, int, float]:
+        """[V, K + 1, K], the steps that it took, and how much the last one changed; ``prior_`` is known."""
         raise TypeError(f"{type(self).__name__} does not define _of_moments")
 
 
 class OneVersusRest(MomentModel):
     """Each label against the rest: what a vote for it, and a vote for another, say of the odds of it."""
 
-    def _of_moments(self, votes: Votes, clamp: Any, weight: Any) -> tuple[Any, int]:
-        voters, labels = len(self.voters_), votes.n_labels
+    def _of_moments(self, sweep: Sweep) -> tuple[Any, int, float]:
+        voters, labels, change = len(self.voters_), sweep.votes.n_labels, 0.0
         odds = np.zeros((voters, labels, labels))  # of a vote for c, the log-odds of y
         for y in range(1 if labels == 2 else labels):
-            own_other = self._weigh(votes, clamp, weight, y)
+            own_other, last = self._weigh(sweep, y)
+            change = max(change, last)
             odds[:, :, y] = own_other[:, 1:]
             odds[:, y, y] = own_other[:, 0]
         if labels == 2:  # one against the other is the same question twice: half to each side
@@ -68,14 +70,14 @@ class OneVersusRest(MomentModel):
             odds[:, :, 1] = -odds[:, :, 0]
         out = np.ones((voters, labels + 1, labels))
         out[:, :labels] = exp_all(np.clip(odds, -30.0, 30.0).ravel()).reshape(odds.shape)
-        return out, int(self.n_iter or 1)
+        return out, int(self.n_iter or 1), change
 
     def _report(self, votes: Votes, sweep: Sweep) -> list[Learned]:
         """Odds are no confusion matrix."""
         return [replace(found, confusion=None, support=None) for found in super()._report(votes, sweep)]
 
-    def _weigh(self, votes: Votes, clamp: Any, weight: Any, label: int) -> Any:
-        """[V, 2]: the log-odds of ``label`` that a vote for it makes, and a vote for another."""
+    def _weigh(self, sweep: Sweep, label: int) -> tuple[Any, float]:
+        """[V, 2]: the log-odds of ``label`` that a vote for it makes, and one for another; what the last step moved."""
         raise TypeError(f"{type(self).__name__} does not define _weigh")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class SkillModel(LabelModel):
 
     skills_: Any
     learned_: list[Learned]
+    closed: ClassVar[bool] = False
+    """Whether the steps are all that there are."""
     steps: int = 1
     tolerance: float = 0.0
 
@@ -57,7 +59,7 @@ class SkillModel(LabelModel):
             self.learned_ = learned(sweep)
             self.diagnostics_ = {
                 "iterations": done,
-                "converged": self.steps == 1 or (change is not None and change <= self.tolerance),
+                "converged": self.closed or (change is not None and change <= self.tolerance),
                 "max_change": change,
                 "log_likelihood": None,
                 "flips_against_majority": flips(majority, sweep.posterior, folded, self.prior_),

@@ -82,6 +82,17 @@ class Sweep:
 
         self._add(self._by_groups(one))
 
+    def known(self) -> tuple[Any, Any]:
+        """What ``count`` sums up of the items with a known label alone: votes [V, K codes, K] and items [K]."""
+        sums, mass, weight = self.sums, self.mass, self.weight
+        self.sums, self.mass = np.zeros_like(sums), np.zeros_like(mass)
+        if (self.clamp >= 0).any():
+            self.weight = np.where(self.clamp >= 0, weight, 0.0)
+            self.count()
+        found = self.sums, self.mass
+        self.sums, self.mass, self.weight = sums, mass, weight
+        return found
+
     def step(self, base: Any, table: Any) -> tuple[float, float]:
         """``infer`` and ``count`` in one pass; the greatest change, and the log-likelihood of these tables.
 

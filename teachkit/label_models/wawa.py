@@ -16,6 +16,7 @@ class Wawa(SkillModel):
 
     name: ClassVar[str] = "wawa"
     version: ClassVar[int] = 1
+    closed: ClassVar[bool] = True
 
     def _skills(self, before: Any, agreement: Any) -> Any:
         return agreement

@@ -112,7 +112,7 @@ def test_good_votes_leave_no_doubt() -> None:
     model = DawidSkene().fit(votes, abstain="at_random")
     assert doubts(model.diagnostics_, ["a", "b"]) == []
     slow = DawidSkene(n_iter=100, tolerance=0.0).fit(votes, abstain="at_random")
-    assert doubts(slow.diagnostics_, ["a", "b"]) == ["EM has not settled after 100 steps."]
+    assert doubts(slow.diagnostics_, ["a", "b"]) == ["The fit has not settled after 100 steps."]
 
 
 def test_many_weak_voters_are_not_all_listed() -> None:

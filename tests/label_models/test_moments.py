@@ -147,3 +147,45 @@ def test_kos_trusts_those_who_are_right() -> None:
     assert mine > majority - 0.01
     weights = np.log(Kos().fit(votes).likelihood_[:, 0, 0])
     assert np.corrcoef(weights, accuracies)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("model", [Metal(), Triplet()])
+def test_gold_teaches_how_far_to_trust_a_voter(model: Any) -> None:
+    """Three copies of a bad voter look right to each other; gold of other items shows what they are."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 3000)
+    bad = np.where(random.random(3000) < 0.4, truth, 1 - truth)
+    good = [np.where(random.random(3000) < 0.8, truth, 1 - truth) for _ in range(3)]
+    votes = Votes.from_matrix(np.stack([bad, bad, bad, *good], axis=1), 2)
+    gold = np.full(3000, -1)
+    gold[:100] = truth[:100]
+    rest = gold < 0
+    alone = model.fit(votes).predict_proba(votes).argmax(axis=1)
+    told = model.fit(votes, gold).predict_proba(votes).argmax(axis=1)
+    assert (told == truth)[rest].mean() > (alone == truth)[rest].mean() + 0.1
+
+
+@pytest.mark.parametrize("model", [Metal(), Triplet()])
+def test_gold_of_no_item_changes_no_bit(model: Any) -> None:
+    votes, _, _ = functions(n_items=400)
+    before = model.fit(votes).likelihood_.tobytes()
+    assert model.fit(votes, np.full(400, -1)).likelihood_.tobytes() == before
+
+
+def test_much_gold_makes_the_likelihoods_of_metal_those_of_gold() -> None:
+    votes, truth, likelihood = functions(1)
+    found = Metal(class_prior="uniform").fit(votes, truth).likelihood_
+    assert found[:, :3] == pytest.approx(likelihood, abs=0.04)
+
+
+def test_a_model_says_whether_it_settled() -> None:
+    votes, _, _ = functions(n_items=2000)
+    assert Metal(n_iter=500).fit(votes).diagnostics_["converged"]
+    early = Metal(n_iter=2).fit(votes).diagnostics_
+    assert not early["converged"]
+    assert early["iterations"] == 2
+    assert early["max_change"] > 1e-6
+    assert Triplet().fit(votes).diagnostics_["converged"]
+    people, _ = crowd(600, [0.9, 0.8, 0.7, 0.6, 0.8], 2, coverage=0.7)
+    assert not Kos(n_iter=1).fit(people).diagnostics_["converged"]
+    assert Kos(n_iter=60).fit(people).diagnostics_["converged"]

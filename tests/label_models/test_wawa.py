@@ -66,3 +66,10 @@ def test_gold_is_what_voters_are_compared_with() -> None:
 def test_bad_parameters_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="rate is above 0 and at most 1, n_iter 1 or more"):
         ZeroBasedSkill(**parameters).fit(np.array([[0, 1], [1, 1]]))
+
+
+def test_one_step_is_all_of_wawa_but_not_of_skills() -> None:
+    votes, _ = crowd(300, [0.9, 0.7, 0.6], 2)
+    assert Wawa().fit(votes).diagnostics_["converged"]
+    assert not ZeroBasedSkill(n_iter=1).fit(votes).diagnostics_["converged"]
+    assert ZeroBasedSkill().fit(votes).diagnostics_["converged"]
