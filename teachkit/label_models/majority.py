@@ -42,8 +42,8 @@ class Majority(LabelModel):
         with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
             majority_start(sweep)
             sweep.count()
+            self.learned_ = learned(sweep)
         self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-        self.learned_ = learned(sweep)
         self.diagnostics_ = {
             "iterations": 0,
             "converged": True,
