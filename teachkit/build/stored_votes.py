@@ -100,7 +100,7 @@ def cast_votes(
     for label in range(len(task.labels)) if task.multi else [None]:
         columns = [column for v in voters for column in _by_band(run, v, label)]
         k = 2 if task.multi else len(task.labels)
-        found = Votes.from_columns(names, columns, k, n_items=n)
+        found = Votes.from_columns(names, columns, k, n_items=n, threads=run.files.target.threads)
         if people.names:
             chosen = people.code >= 0 if label is None else people.code == label
             code = people.code[chosen] if label is None else people.yes[chosen].astype(np.int64)

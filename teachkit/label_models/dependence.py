@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from teachkit.label_models.kernels import in_order
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
-from teachkit.votes.patterns import entries_of
+from teachkit.votes.patterns import entries_of, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,22 +54,7 @@ class Pairs:
 
 def labels_said(votes: Votes, threads: int = 1) -> Any:
     """How often each voter says each label [V, K]."""
-
-    def one(start: int, stop: int) -> Any:
-        out = np.zeros((len(votes.voters), votes.n_labels), dtype=np.int64)
-        _labels_said(start, stop, votes.indptr, votes.voter, votes.code, votes.counts, out)
-        return out
-
-    return np.sum(in_parts(one, votes.n_patterns, threads), axis=0)
-
-
-@jit
-def _labels_said(
-    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, out: Any
-) -> None:  # pragma: no cover - compiled
-    for p in range(start, stop):
-        for i in entries_of(indptr, p):
-            out[np.uint64(voter[i]), np.uint64(code[i])] += counts[p]
+    return said_by(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels, threads)[0]
 
 
 def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
@@ -150,7 +136,7 @@ def excess_of_graded(pairs: Pairs, one_sided: Any) -> Any:
     reliable, excess = np.full(len(total), 0.5), np.maximum(kappa, 0.0)
     for _ in range(ROUNDS):  # each pair says the less of its voters the more it depends
         trust = weight * (1.0 - excess) ** 2
-        up, down = (_rows_summed(trust * factor) for factor in (kappa * reliable, (reliable * reliable)[None, :]))
+        up, down = (in_order(trust * factor) for factor in (kappa * reliable, (reliable * reliable)[None, :]))
         reliable = np.where(down > 1e-9, np.clip(up / np.maximum(down, 1e-9), 0.02, RELIABLE), 0.5)
         explained = np.outer(reliable, reliable)
         excess = np.where(together, np.clip((low - explained) / (1.0 - explained), 0.0, 1.0), 0.0)
@@ -183,7 +169,7 @@ def say_of(pairs: Pairs, voters: int, graded: Any, one_sided: Any, power: float)
     """
     out = np.ones(voters)
     other = one_sided if power == 1.0 else one_sided * one_sided * one_sided
-    out[pairs.chosen] = 1.0 / (1.0 + _rows_summed(graded * graded + other))
+    out[pairs.chosen] = 1.0 / (1.0 + in_order(graded * graded + other))
     return out
 
 
@@ -193,11 +179,6 @@ def _lower(agreed: Any, of: Any, z: float) -> Any:
     p = np.minimum(agreed / n, 1.0)
     wide = z * np.sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n))
     return np.where(of > 0, np.maximum((p + z * z / (2.0 * n) - wide) / (1.0 + z * z / n), 0.0), 0.0)
-
-
-def _rows_summed(values: Any) -> Any:
-    """The sum of each row, from left to right: numpy's own sum adds in an order that may depend on the machine."""
-    return np.cumsum(values, axis=1)[:, -1] if values.shape[1] else np.zeros(len(values))
 
 
 def _sum_of(term: Callable[[int], Any], count: int) -> Any:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from teachkit.label_models.kernels import log
+from teachkit.label_models.kernels import each_flat, in_order, log, log_all
 from teachkit.votes.jit import jit
 
 COMMON, FEW = 0.7, 4.0
@@ -58,124 +58,98 @@ def log_gamma(x: float) -> float:  # pragma: no cover - compiled
     return (x - 0.5) * log(x) - x + _HALF_LOG_TWO_PI + series / x - log(product)
 
 
+def log_gammas(values: Any) -> Any:
+    """``log_gamma`` of each number."""
+    out = np.array(values, dtype=np.float64, order="C")
+    _log_gammas(out.reshape(-1))
+    return out
+
+
 @jit
-def rows_said(sums: Any, who: Any, strengths: Any, choose: bool, rows: Any) -> float:  # pragma: no cover - compiled
+def _log_gammas(values: Any) -> None:  # pragma: no cover - compiled
+    for i in range(len(values)):
+        values[i] = log_gamma(values[i])
+
+
+def rows_said(sums: Any, who: Any, strengths: Any, choose: bool, rows: Any) -> float:
     """What voters say where they vote: log P(c | y) to ``rows`` [V, K, K] for the voters ``who``.
 
     ``sums`` [V, K codes, K] are expected votes, ``strengths`` is (nu, kappa), chosen anew if ``choose``. Returns the
     accuracy that all are drawn to.
     """
-    labels, voters = sums.shape[1], len(who)
-    right, total = np.zeros(voters), np.zeros(voters)
-    all_right, all_votes = COMMON * FEW, FEW
-    for i in range(voters):
-        for c in range(labels):
-            right[i] += sums[who[i], c, c]
-            for y in range(labels):
-                total[i] += sums[who[i], c, y]
-        all_right += right[i]
-        all_votes += total[i]
-    common = min(max(all_right / all_votes, 1.0 / labels + 0.01), 0.99)
+    votes, labels = sums[who], sums.shape[1]
+    right, total = in_order(np.diagonal(votes, axis1=1, axis2=2)), in_order(each_flat(votes))
+    given = in_order(votes.swapaxes(1, 2))
+    common = (COMMON * FEW + in_order(right)) / (FEW + in_order(total))
+    common = float(min(max(common, 1.0 / labels + 0.01), 0.99))
     if choose:
-        best = -np.inf
-        for nu in NU:
-            a, b = nu * common, nu * (1.0 - common)
-            found = 0.0
-            for i in range(voters):
-                found += log_gamma(right[i] + a) + log_gamma(total[i] - right[i] + b) - log_gamma(total[i] + nu)
-            found -= voters * (log_gamma(a) + log_gamma(b) - log_gamma(nu))
-            if found > best:
-                best, strengths[0] = found, nu
-    accuracy = np.empty(voters)
-    for i in range(voters):
-        found = (right[i] + strengths[0] * common) / (total[i] + strengths[0])
-        accuracy[i] = min(max(found, 0.5 / labels), MOST)
+        strengths[0] = NU[np.argmax([_likelihood_of_nu(nu, common, right, total) for nu in NU])]
+    accuracy = (right + strengths[0] * common) / (total + strengths[0])
+    accuracy = np.minimum(np.maximum(accuracy, 0.5 / labels), MOST)
+    even = np.where(np.eye(labels, dtype=bool), accuracy[:, None, None], _rest(accuracy, labels)[:, None, None])
     if choose:
-        best = -np.inf
-        for kappa in KAPPA:
-            found = 0.0
-            for i in range(voters):
-                own, other = kappa * accuracy[i], kappa * (1.0 - accuracy[i]) / (labels - 1)
-                for y in range(labels):
-                    given = 0.0
-                    for c in range(labels):
-                        votes = sums[who[i], c, y]
-                        if votes > 0.0:
-                            given += votes
-                            prior = own if c == y else other
-                            found += log_gamma(votes + prior) - log_gamma(prior)
-                    if given > 0.0:
-                        found -= log_gamma(given + kappa) - log_gamma(kappa)
-            if found > best:
-                best, strengths[1] = found, kappa
+        strengths[1] = KAPPA[np.argmax([_likelihood_of_kappa(kappa, even, votes, given) for kappa in KAPPA])]
     kappa = strengths[1]
-    for i in range(voters):
-        own, other = kappa * accuracy[i], kappa * (1.0 - accuracy[i]) / (labels - 1)
-        for y in range(labels):
-            given = kappa
-            for c in range(labels):
-                given += sums[who[i], c, y]
-            for c in range(labels):
-                rows[who[i], c, y] = log((sums[who[i], c, y] + (own if c == y else other)) / given)
-    return float(common)
+    rows[who] = log_all((votes + kappa * even) / (kappa + given)[:, None, :])
+    return common
 
 
-@jit
+def _rest(accuracy: Any, labels: int) -> Any:
+    """How often a voter that errs evenly gives one of the other labels."""
+    return (1.0 - accuracy) / (labels - 1)
+
+
+def _likelihood_of_nu(nu: float, common: float, right: Any, total: Any) -> float:
+    """The log-likelihood of right votes [V] if accuracies are of Beta(nu common, nu (1 - common))."""
+    a, b = nu * common, nu * (1.0 - common)
+    found = in_order(log_gammas(right + a) + log_gammas(total - right + b) - log_gammas(total + nu))
+    alone = log_gammas([a, b, nu])
+    return float(found - len(right) * (alone[0] + alone[1] - alone[2]))
+
+
+def _likelihood_of_kappa(kappa: float, even: Any, votes: Any, given: Any) -> float:
+    """The log-likelihood of votes [V, K codes, K] if rows are of a Dirichlet around those that err evenly."""
+    there = votes > 0.0
+    prior = kappa * even[there]
+    found = in_order(log_gammas(votes[there] + prior) - log_gammas(prior))
+    some = given[given > 0.0]
+    return float(found - in_order(log_gammas(some + kappa) - log_gamma(float(kappa))))
+
+
 def chance_to_vote(
     sums: Any, mass: Any, gold_sums: Any, gold_mass: Any, who: Any, own: Any, prior: Any, chance: Any
-) -> None:  # pragma: no cover - compiled
+) -> None:
     """P(votes | y) to ``chance`` [V, K] for the voters ``who``, whose silence is informative.
 
     ``sums`` [V, K codes, K] and ``mass`` [K] are expected votes and items, ``gold_*`` those of items with gold, in
     them too. ``own`` [V] is the label of a one-sided voter, or -1. The prior of a one-sided voter is that of one with
     its precision, drawn to that of all; that of others, that voting says nothing.
     """
-    labels = len(mass)
-    items, known = 0.0, 0.0
-    for y in range(labels):
-        items += mass[y] - gold_mass[y]
-        known += gold_mass[y]
-    worth = ITEMS / (ITEMS + items)
-    gold = known / (known + labels * ITEMS)
-    right, total = np.zeros(len(who)), np.zeros(len(who))
-    all_right, all_votes = COMMON * FEW, FEW
-    for i in range(len(who)):
-        v = who[i]
-        if own[v] < 0:
-            continue
-        for c in range(labels):
-            for y in range(labels):
-                votes = worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold * gold_sums[v, c, y]
-                total[i] += votes
-                if y == own[v]:
-                    right[i] += votes
-        all_right += right[i]
-        all_votes += total[i]
-    common = all_right / all_votes
-    for i in range(len(who)):
-        v, votes = who[i], 0.0
-        for c in range(labels):
-            for y in range(labels):
-                votes += sums[v, c, y]
-        rate = votes / max(items + known, 1e-12)
-        accuracy = min(max((right[i] + FEW * common) / (total[i] + FEW), 0.5 / labels), MOST)
-        for y in range(labels):
-            expected = rate
-            if own[v] >= 0 and labels > 1:
-                share = min(max(prior[own[v]], 1e-6), 1.0 - 1e-6)
-                expected *= accuracy / share if y == own[v] else (1.0 - accuracy) / (1.0 - share)
-            voted = 0.0
-            for c in range(labels):
-                voted += worth * (sums[v, c, y] - gold_sums[v, c, y]) + gold * gold_sums[v, c, y]
-            seen = worth * (mass[y] - gold_mass[y]) + gold * gold_mass[y]
-            found = (voted + FIRING * min(expected, MOST)) / (seen + FIRING)
-            chance[v, y] = min(max(found, 1e-6), 1.0 - 1e-6)
+    labels, label = len(mass), own[who]
+    sided = label >= 0
+    items, known = float(in_order(mass - gold_mass)), float(in_order(gold_mass))
+    worth, gold = ITEMS / (ITEMS + items), known / (known + labels * ITEMS)
+    counted = worth * (sums[who] - gold_sums[who]) + gold * gold_sums[who]
+    voted = in_order(counted.swapaxes(1, 2))
+    right = np.where(sided, np.take_along_axis(voted, np.maximum(label, 0)[:, None], axis=1)[:, 0], 0.0)
+    total = np.where(sided, in_order(each_flat(counted)), 0.0)
+    common = (COMMON * FEW + in_order(right)) / (FEW + in_order(total))
+    rate = in_order(each_flat(sums[who])) / max(items + known, 1e-12)
+    expected = np.repeat(rate[:, None], labels, axis=1)
+    if labels > 1:
+        accuracy = np.minimum(np.maximum((right + FEW * common) / (total + FEW), 0.5 / labels), MOST)
+        share = np.minimum(np.maximum(prior[np.maximum(label, 0)], 1e-6), 1.0 - 1e-6)
+        its = np.arange(labels) == label[:, None]
+        lift = np.where(its, (accuracy / share)[:, None], ((1.0 - accuracy) / (1.0 - share))[:, None])
+        expected = np.where(sided[:, None], expected * lift, expected)
+    seen = worth * (mass - gold_mass) + gold * gold_mass
+    found = (voted + FIRING * np.minimum(expected, MOST)) / (seen + FIRING)
+    chance[who] = np.minimum(np.maximum(found, 1e-6), 1.0 - 1e-6)
 
 
-@jit
 def weigh_evidence(
     rows: Any, chance: Any, informative: Any, own: Any, firm: Any, say: Any, silence: float, base: Any, evidence: Any
-) -> None:  # pragma: no cover - compiled
+) -> None:
     """What each outcome adds to the log-odds of each label: ``evidence`` [V, K + 1, K], silence last.
 
     ``base`` [K], the log prior, gets all silence added. A voter's evidence counts ``say`` [V] times, its silence
@@ -183,24 +157,14 @@ def weigh_evidence(
     never counts against its label, and puts it first where nobody else speaks. ``firm`` [V]: gold shows what it is, so
     that this is not assumed.
     """
-    voters, _, labels = evidence.shape
-    for v in range(voters):
-        for y in range(labels):
-            for c in range(labels):
-                found = rows[v, c, y]
-                if informative[v]:
-                    found += log(chance[v, y])
-                evidence[v, c, y] = say[v] * found
-            evidence[v, labels, y] = say[v] * silence * log(1.0 - chance[v, y]) if informative[v] else 0.0
-            base[y] += evidence[v, labels, y]
-    for v in range(voters):
-        o = own[v]
-        if o < 0 or firm[v]:
-            continue
-        least = evidence[v, o, o]
-        for y in range(labels):
-            if y != o:
-                least = max(least, evidence[v, o, y])
-                odds = evidence[v, o, y] - evidence[v, labels, y] + base[y]
-                least = max(least, odds - base[o] + evidence[v, labels, o] + MARGIN)
-        evidence[v, o, o] = least
+    votes = np.where(informative[:, None], log_all(chance), 0.0)
+    evidence[:, :-1] = say[:, None, None] * (rows + votes[:, None, :])
+    evidence[:, -1] = np.where(informative[:, None], say[:, None] * silence * log_all(1.0 - chance), 0.0)
+    base[:] = in_order(np.concatenate([base[None], evidence[:, -1]]).T)
+    sided = np.flatnonzero((own >= 0) & ~firm)
+    label, number = own[sided], np.arange(len(sided))
+    said, silent = evidence[sided, label], evidence[sided, -1]
+    odds = said - silent + base - base[label][:, None] + silent[number, label][:, None] + MARGIN
+    least = np.maximum(said, odds)
+    least[number, label] = said[number, label]
+    evidence[sided, label, label] = least.max(axis=1, initial=-np.inf)

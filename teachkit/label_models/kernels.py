@@ -75,17 +75,22 @@ def exp(x: float) -> float:  # pragma: no cover - compiled
 
 
 def log_all(values: Any) -> Any:
-    """``log`` of each number of a flat array."""
-    out = np.array(values, dtype=np.float64)
-    _log_all(out)
+    """``log`` of each number."""
+    out = np.array(values, dtype=np.float64, order="C")
+    _log_all(out.reshape(-1))
     return out
 
 
 def exp_all(values: Any) -> Any:
-    """``exp`` of each number of a flat array."""
-    out = np.array(values, dtype=np.float64)
-    _exp_all(out)
+    """``exp`` of each number."""
+    out = np.array(values, dtype=np.float64, order="C")
+    _exp_all(out.reshape(-1))
     return out
+
+
+def in_order(values: Any) -> Any:
+    """Sums over the last axis, from left to right: numpy's own add in an order that may depend on the machine."""
+    return np.cumsum(values, axis=-1)[..., -1] if values.shape[-1] else np.zeros(values.shape[:-1])
 
 
 @jit
@@ -492,21 +497,13 @@ def _draw(item: Any, seed: Any, weight: Any) -> None:  # pragma: no cover - comp
 
 def rights(sums: Any) -> tuple[Any, Any, Any]:
     """Expected right votes [V], votes [V], and votes by true label [V, K], of ``sums`` [V, K, K]."""
-    voters, labels, _ = sums.shape
-    right, total, support = np.zeros(voters), np.zeros(voters), np.zeros((voters, labels))
-    _rights(sums, right, total, support)
-    return right, total, support
+    right = np.diagonal(sums, axis1=1, axis2=2)
+    return in_order(right), in_order(each_flat(sums)), in_order(sums.swapaxes(1, 2))
 
 
-@jit
-def _rights(sums: Any, right: Any, total: Any, support: Any) -> None:  # pragma: no cover - compiled
-    voters, labels, _ = sums.shape
-    for v in range(voters):
-        for c in range(labels):
-            right[v] += sums[v, c, c]
-            for y in range(labels):
-                total[v] += sums[v, c, y]
-                support[v, y] += sums[v, c, y]
+def each_flat(values: Any) -> Any:
+    """[V, ...] as [V, n]."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def one_coin_rows(sums: Any, items: float, accuracy: Any, prior: Any, informative: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from teachkit.label_models.kernels import in_order
 from teachkit.label_models.moment_kernels import complete
 from teachkit.label_models.moments import MomentModel, outcome_counts
 
@@ -96,11 +97,6 @@ class Metal(MomentModel):
         if not gold.any():
             return mu
         joint = mu * prior
-        rate, votes = (_over_labels(a) for a in (joint, gold))
+        rate, votes = (in_order(a) for a in (joint, gold))
         behind = (ITEMS * joint / rate[:, :, None] + gold) / (ITEMS + votes)[:, :, None]
         return rate[:, :, None] * behind / prior
-
-
-def _over_labels(values: Any) -> Any:
-    """Sums over the last axis, from left to right."""
-    return np.cumsum(values, axis=-1)[..., -1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from teachkit.votes.answers import Answers
 from teachkit.votes.intervals import wilson
-from teachkit.votes.patterns import judge, tally, tally_matrix
+from teachkit.votes.patterns import judge, said_by, tally, tally_matrix
 from teachkit.votes.votes import MOST_LABELS, Votes, as_matrix
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def analyze(votes: Any, gold: Any | None = None, *, voters: Sequence[str] | None
         ValueError: the matrix is none of votes; gold or names do not fit it.
     """
     if isinstance(votes, Votes):
-        counts, seen, _ = _tally(votes)
+        counts, seen = tally(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels)
         if gold is not None:
             judge(votes.indptr, votes.voter, votes.code, votes.pattern_of, _truth(gold, votes.n_items), counts)
         return _analyses(votes.voters, votes.n_items, counts, seen)
@@ -105,17 +105,14 @@ def conflict_rate(votes: Votes | Answers) -> float:
 
 def overview(votes: Votes, threads: int = 1) -> tuple[Any, Any, float]:
     """Votes of each voter [V], whether it gives each label [V, K], and the share of items on which voters disagree."""
-    counts, seen, differing = _tally(votes, threads)
-    return counts[0], seen, differing / votes.n_items if votes.n_items else 0.0
+    rows = (votes.indptr, votes.voter, votes.code, votes.counts)
+    said, differing = said_by(*rows, len(votes.voters), votes.n_labels, threads)
+    return said.sum(axis=1), said > 0, differing / votes.n_items if votes.n_items else 0.0
 
 
 def polarities(votes: Votes) -> list[tuple[int, ...]]:
     """The labels that each voter votes for."""
-    return [tuple(np.flatnonzero(row).tolist()) for row in _tally(votes)[1]]
-
-
-def _tally(votes: Votes, threads: int = 1) -> tuple[Any, Any, int]:
-    return tally(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels, threads)
+    return [tuple(np.flatnonzero(row).tolist()) for row in overview(votes)[1]]
 
 
 def _truth(gold: Any, n: int) -> Any:

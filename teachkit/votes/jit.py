@@ -39,7 +39,7 @@ KERNELS = (
 
 def jit(function: F) -> F:
     """Compile on first use, without the lock of the interpreter, with IEEE arithmetic as written."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "no_cfunc_wrapper": True}
     folder = cache_folder()
     if folder is not None:
         try:

@@ -178,18 +178,17 @@ def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any) -> tuple[A
     the one before, which takes as long as all its votes.
     """
     order, place = np.empty(len(first), dtype=np.int64), np.empty(len(first), dtype=np.int64)
-    _by_length(lengths, order, place)
+    _by_length(lengths, np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64), order, place)
     return first[order], place[pattern_of], counts[order]
 
 
 @jit
-def _by_length(lengths: Any, order: Any, place: Any) -> None:  # pragma: no cover - compiled
+def _by_length(lengths: Any, at: Any, order: Any, place: Any) -> None:  # pragma: no cover - compiled
     for start in range(0, len(lengths), BLOCK):
         stop = min(start + BLOCK, len(lengths))
-        most = 0
-        for p in range(start, stop):
-            most = max(most, lengths[p])
-        at = np.zeros(most + 2, dtype=np.int64)
+        most = len(at) - 2
+        for n in range(len(at)):
+            at[n] = 0
         for p in range(start, stop):
             at[most - lengths[p] + 1] += 1
         for n in range(most + 1):
@@ -365,9 +364,37 @@ def _join(
             at += 1
 
 
-def tally(
+def said_by(
     indptr: Any, voter: Any, code: Any, counts: Any, n_voters: int, n_labels: int, threads: int = 1
-) -> tuple[Any, Any, int]:
+) -> tuple[Any, int]:
+    """How often each voter gives each label [V, K], and on how many items votes differ.
+
+    ``counts`` is [P], how often each row occurs.
+    """
+
+    def one(start: int, stop: int) -> tuple[Any, int]:
+        said = np.zeros((n_voters, n_labels), dtype=np.int64)
+        return said, _said_by(start, stop, indptr, voter, code, counts, said)
+
+    said, differing = zip(*in_parts(one, len(counts), threads), strict=True)
+    return np.sum(said, axis=0), sum(differing)
+
+
+@jit
+def _said_by(
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, said: Any
+) -> int:  # pragma: no cover - compiled
+    differing = 0
+    for p in range(start, stop):
+        times, changes = counts[p], 0
+        for i in entries_of(indptr, p):
+            said[np.uint64(voter[i]), np.uint64(code[i])] += times
+            changes |= code[i] ^ code[np.uint64(indptr[p])]
+        differing += times if changes else 0
+    return differing
+
+
+def tally(indptr: Any, voter: Any, code: Any, counts: Any, n_voters: int, n_labels: int) -> tuple[Any, Any]:
     """Count what the analysis of labeling functions needs, in one pass over rows of votes.
 
     Args:
@@ -377,39 +404,31 @@ def tally(
         counts: [P] how often each row occurs.
         n_voters: V.
         n_labels: K.
-        threads: How many work at once.
 
     Returns:
         numbers [5, V] of the rows on which each voter votes, it and another vote, it votes and votes differ (the last
-        two are for ``judge``); whether each voter gives each label [V, K]; on how many rows votes differ.
+        two are for ``judge``); whether each voter gives each label [V, K].
     """
-
-    def one(start: int, stop: int) -> tuple[Any, Any, int]:
-        found, seen = np.zeros((5, n_voters), dtype=np.int64), np.zeros((n_voters, n_labels), dtype=np.bool_)
-        return found, seen, _tally(start, stop, indptr, voter, code, counts, found, seen)
-
-    found, seen, differing = zip(*in_parts(one, len(counts), threads), strict=True)
-    return np.sum(found, axis=0), np.any(seen, axis=0), sum(differing)
+    found, seen = np.zeros((5, n_voters), dtype=np.int64), np.zeros((n_voters, n_labels), dtype=np.bool_)
+    _tally(indptr, voter, code, counts, found, seen)
+    return found, seen
 
 
 @jit
 def _tally(
-    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, found: Any, seen: Any
-) -> int:  # pragma: no cover - compiled
-    differing = 0
-    for p in range(start, stop):
+    indptr: Any, voter: Any, code: Any, counts: Any, found: Any, seen: Any
+) -> None:  # pragma: no cover - compiled
+    for p in range(len(counts)):
         times, many = counts[p], indptr[p + 1] - indptr[p]
         low, high = np.int16(32767), np.int16(-1)
         for i in entries_of(indptr, p):
             low, high = min(low, code[i]), max(high, code[i])
-        differing += times if low < high else 0
         for i in entries_of(indptr, p):
             v = np.uint64(voter[i])
             seen[v, np.uint64(code[i])] = True
             found[0, v] += times
             found[1, v] += times if many > 1 else 0
             found[2, v] += times if low < high else 0
-    return differing
 
 
 def judge(indptr: Any, voter: Any, code: Any, row_of: Any, truth: Any, counts: Any) -> None:
