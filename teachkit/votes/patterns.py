@@ -178,14 +178,15 @@ def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any) -> tuple[A
     the one before, which takes as long as all its votes.
     """
     order, place = np.empty(len(first), dtype=np.int64), np.empty(len(first), dtype=np.int64)
-    _by_length(lengths, np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64), order, place)
+    _by_length(lengths, BLOCK, np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64), order, place)
     return first[order], place[pattern_of], counts[order]
 
 
 @jit
-def _by_length(lengths: Any, at: Any, order: Any, place: Any) -> None:  # pragma: no cover - compiled
-    for start in range(0, len(lengths), BLOCK):
-        stop = min(start + BLOCK, len(lengths))
+def _by_length(lengths: Any, block: int, at: Any, order: Any, place: Any) -> None:  # pragma: no cover - compiled
+    """A stable counting sort of each block; ``at`` has a place for each length, and one more."""
+    for start in range(0, len(lengths), block):
+        stop = min(start + block, len(lengths))
         most = len(at) - 2
         for n in range(len(at)):
             at[n] = 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from teachkit.label_models import dependence
+from teachkit.label_models import Majority, dependence
 from teachkit.label_models.kernels import signatures
 from teachkit.label_models.moments import outcome_counts
 from teachkit.votes import Votes, parts, patterns
@@ -94,7 +94,8 @@ def test_pairs_and_outcomes_are_those_of_the_items() -> None:
                     assert outcomes[u * 3 + c, v * 3 + d] == expected
 
 
-def test_patterns_are_put_in_order_block_by_block() -> None:
+def test_patterns_are_put_in_order_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "BLOCK", 50)
     lengths = np.random.default_rng(0).integers(0, 7, 2 * patterns.BLOCK + 5)
     row = np.arange(len(lengths))
     first, pattern_of, counts = patterns.by_length(row * 2, row, row * 3, lengths)
@@ -103,3 +104,19 @@ def test_patterns_are_put_in_order_block_by_block() -> None:
     for start in range(0, len(row), patterns.BLOCK):
         block = row[start : start + patterns.BLOCK]
         assert (first[block] == 2 * block[np.argsort(-lengths[block], kind="stable")]).all()
+
+
+@pytest.mark.parametrize(("voters", "kind"), [(65_536, np.uint16), (65_537, np.int32)])
+def test_more_voters_than_two_bytes_can_tell_apart(voters: int, kind: Any) -> None:
+    random = np.random.default_rng(0)
+    item, code = random.integers(0, 40, 400), random.integers(0, 2, 400)
+    voter = random.permutation(voters)[:400]
+    voter[0] = voters - 1
+    names = [f"v{i}" for i in range(voters)]
+    votes = Votes.from_long(item, voter, code, voters=names, n_items=40, n_labels=2)
+    assert votes.voter.dtype == kind
+    found = np.flatnonzero(votes.voter == voters - 1)
+    assert len(found) == 1
+    assert votes.code[found[0]] == code[0]
+    shares = Majority().fit(votes).predict_proba(votes)
+    assert shares[item[0]][1] == pytest.approx(code[item == item[0]].mean())
