@@ -267,7 +267,8 @@ def _csv(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows below the header. A merge of two files may repeat the header: that is passed over."""
     reader = csv.reader(io.StringIO(text, newline=""))
-    title = {meta.columns.get("item", "item"), meta.columns.get("label", "label")}
+    label = meta.columns.get("label", "label")
+    title = {meta.columns.get("item", "item"), label}
     header: list[str] = []
     try:
         for fields in reader:
@@ -286,7 +287,7 @@ def _csv(
                 errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
             else:
                 row = dict(zip(header, fields, strict=True))
-                yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == "label"}
+                yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == label}
     except csv.Error as error:
         where = Where(path, reader.line_num)
         errors.append(BadAnnotation(where, problem=f"this is not CSV: {error}", advice="look for a quote too many"))

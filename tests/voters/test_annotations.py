@@ -199,3 +199,8 @@ def test_a_file_that_a_merge_put_after_another_may_start_with_a_mark_of_order() 
     text = '{"item": "r1", "label": "good"}\n\ufeff{"item": "r2", "label": "bad"}\n\ufeff\n'
     found = read_judgments(text, "annotations/mood/ann.jsonl", "ann", AnnotationMeta(), task())
     assert [j.item for j in found] == ["r1", "r2"]
+
+
+def test_an_empty_answer_declines_whatever_its_column_is_called() -> None:
+    assert csv("item,label\nr1,\n") == [("r1", (), 2)]
+    assert csv("item,answer\nr1,\nr2,good\n", columns={"label": "answer"}) == [("r1", (), 2), ("r2", ("good",), 3)]
