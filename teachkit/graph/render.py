@@ -87,7 +87,7 @@ class Renderer:
         before = dict(self._templates.environment_read)
         self._templates.environment_read.clear()
         rendered = self._templates.render(
-            text, where, ref=ref, source=source, config=configure, this=quote(this), **extra
+            text, where, ref=ref, source=source, config=configure, **({"this": quote(this)} if this else {}), **extra
         )
         environment = {name: _secret(value) for name, value in self._templates.environment_read.items()}
         self._templates.environment_read.update(before)

@@ -353,6 +353,13 @@ ERRORS: dict[str, tuple[Files, str, str, str, str]] = {
         "'items' has no column 'txt'",
         "Did you mean 'text'?",
     ),
+    "a labeling function that reads what it is itself": (
+        lf("{{ config(label='spam') }}\nselect id from {{ this }}"),
+        "unknown-macro",
+        "labeling_functions/spam/x.sql:2",
+        "'this' is not defined",
+        "known here: config",
+    ),
     "an aggregate in an expression": (
         lf("{{ config(label='spam') }} count(*) > 1"),
         "bad-sql",
