@@ -28,7 +28,8 @@ class Glad(LabelModel):
     priors of mean 1 and variance 1 on abilities and on log b, as in crowd-kit. EM from the majority; abilities by
     Newton's steps, and each item's ease with its posterior. Items with the same votes are as easy as each other, and
     so are items that were not fitted: their ease is found from their votes and the abilities. Best for people of whom
-    each item has several; an item with one vote has no difficulty to speak of. Silence says nothing.
+    each item has several; an item with one vote has no difficulty to speak of. Silence says nothing. Votes on gold
+    count as those on an item whose label is beyond doubt, no more.
     """
 
     name: ClassVar[str] = "glad"

@@ -65,8 +65,8 @@ def complete(
     """Alternating least squares for mu [V, K codes, K true] from ``shares`` [V K, V K] of pairs of outcomes.
 
     Off its diagonal blocks ``shares`` is mu diag(prior) mu'. ``known`` [V, V] says which pairs of voters share items,
-    ``ridge`` [V] draws mu to ``start``. All voters move at once, half of the way, so that their order means nothing.
-    Returns the sweeps that it took, and by how much the last one changed a number.
+    ``ridge`` [V, K true] draws mu to ``start``. All voters move at once, half of the way, so that their order means
+    nothing. Returns the sweeps that it took, and by how much the last one changed a number.
     """
     voters, labels, _ = mu.shape
     gram, target = np.zeros((labels, labels)), np.zeros((labels, labels))
@@ -77,9 +77,9 @@ def complete(
         for v in range(voters):
             for y in range(labels):
                 for z in range(labels):
-                    gram[y, z] = ridge[v] if y == z else 0.0
+                    gram[y, z] = ridge[v, y] if y == z else 0.0
                 for c in range(labels):
-                    target[y, c] = ridge[v] * start[v, c, y]
+                    target[y, c] = ridge[v, y] * start[v, c, y]
             for u in range(voters):
                 if u == v or not known[u, v]:
                     continue

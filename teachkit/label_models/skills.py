@@ -23,7 +23,7 @@ class SkillModel(LabelModel):
     """Votes count as much as their voter's skill; subclasses say how skills are learned.
 
     Abstaining says nothing. On items with gold voters are compared with gold, on
-    the others with the majority.
+    the others with the majority. A skill is a share of all votes, so gold of a few of the items hardly moves it.
     """
 
     skills_: Any

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from itertools import pairwise
+from math import exp, lgamma
 from typing import Any
 
 import numpy as np
@@ -9,9 +12,11 @@ import pytest
 
 from teachkit.label_models import Kos, Majority, Metal, Triplet
 from teachkit.label_models import moments as module
+from teachkit.label_models.exact import hexed
 from teachkit.label_models.kos_kernels import votes_in_messages
 from teachkit.label_models.moment_kernels import _solve
 from teachkit.label_models.moments import outcome_counts
+from teachkit.label_models.triplet import WORTHS, with_right
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd
 
@@ -87,6 +92,7 @@ def test_too_many_voters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (Metal(precision=1.0), "precision is between 0 and 1"),
         (Metal(l2=-1), "l2 0 or more"),
+        (Metal(strength=0), "strength above 0"),
         (Triplet(strength=-1), "strength is 0 or more"),
     ],
 )
@@ -189,3 +195,155 @@ def test_a_model_says_whether_it_settled() -> None:
     people, _ = crowd(600, [0.9, 0.8, 0.7, 0.6, 0.8], 2, coverage=0.7)
     assert not Kos(n_iter=1).fit(people).diagnostics_["converged"]
     assert Kos(n_iter=60).fit(people).diagnostics_["converged"]
+
+
+def some_gold(truth: Any, many: int = 50, seed: int = 0) -> Any:
+    """Gold of so many items, drawn at random."""
+    gold = np.full(len(truth), -1)
+    drawn = np.random.default_rng(seed).choice(len(truth), many, replace=False)
+    gold[drawn] = truth[drawn]
+    return gold
+
+
+def fixed(labels: int) -> Votes:
+    """Votes of twelve voters on 120 items, without chance."""
+    item, voter = np.arange(120)[:, None], np.arange(12)
+    said = (item + (item * (voter + 2) % 7 == 3) + (item * (voter + 5) % 13 == 1)) % labels
+    return Votes.from_matrix(np.where(item * (voter + 3) % 11 < 3, -1, said), labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "digest"),
+    [
+        (Metal, 2, "54625dc9bc62ba15"),
+        (Metal, 3, "94d8ef210a0fca0e"),
+        (Triplet, 2, "08543cf33c9d026f"),
+        (Triplet, 3, "5065a70096555c7e"),
+    ],
+)
+def test_without_gold_the_bits_are_those_of_version_1(name: Any, labels: int, digest: str) -> None:
+    for gold in (None, np.full(120, -1)):
+        model = name().fit(fixed(labels), gold)
+        assert hashlib.sha256(" ".join(hexed(model.likelihood_)).encode()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("name", [Metal, Triplet])
+@pytest.mark.parametrize("labels", [2, 3])
+def test_gold_shows_who_is_worse_than_chance(name: Any, labels: int) -> None:
+    votes, truth = crowd(800, [0.85, 0.8, 0.15, 0.1, 0.1], labels, coverage=0.8)
+    gold = some_gold(truth)
+    without, taught = (
+        (name().fit(votes, known).predict_proba(votes).argmax(axis=1) == truth)[gold < 0].mean()
+        for known in (None, gold)
+    )
+    assert without < 0.65
+    assert taught > 0.8
+
+
+@pytest.mark.parametrize("name", [Metal, Triplet])
+def test_gold_moves_what_a_voter_says_elsewhere(name: Any) -> None:
+    votes, _ = crowd(300, [0.8, 0.8, 0.8, 0.8], 2, coverage=0.5)
+    alone = np.array([[0, -1, -1, -1]])
+    its = votes.to_dense()[:, 0]
+    spoke = np.flatnonzero(its >= 0)[:40]
+    right, wrong = np.full(300, -1), np.full(300, -1)
+    right[spoke], wrong[spoke] = its[spoke], 1 - its[spoke]
+    confirmed, plain, refuted = (name().fit(votes, gold).predict_proba(alone)[0, 0] for gold in (right, None, wrong))
+    assert confirmed > plain + 0.02
+    assert refuted < plain - 0.1
+
+
+@pytest.mark.parametrize("name", [Metal, Triplet])
+def test_more_gold_tells_more(name: Any) -> None:
+    votes, truth = crowd(2000, [0.9, 0.8, 0.3, 0.2, 0.2], 2, coverage=0.5)
+    found = []
+    for many in (0, 15, 60, 400):
+        model = name().fit(votes, some_gold(truth, many))
+        found.append(float(model.predict_proba(np.array([[-1, -1, -1, -1, 0]]))[0, 0]))
+    assert all(after < before for before, after in pairwise(found))
+    assert found[-1] == pytest.approx(0.2, abs=0.06)
+
+
+def test_gold_of_one_voter_tells_metal_which_others_to_believe() -> None:
+    votes, truth = crowd(3000, [0.9, 0.85, 0.1, 0.1, 0.15], 2, coverage=0.5)
+    matrix = votes.to_dense()
+    only = (matrix[:, 0] >= 0) & (matrix[:, 1:] < 0).all(axis=1)  # gold of items on which nobody else votes
+    gold = np.where(only, truth, -1)
+    assert only.sum() > 50
+    others = np.array([[-1, 0, -1, -1, -1], [-1, -1, 0, -1, -1]])
+    before, after = (Metal().fit(votes, known).predict_proba(others)[:, 0] for known in (None, gold))
+    assert before[0] < 0.5 < before[1]
+    assert after[0] > 0.5 > after[1]
+
+
+def test_much_gold_does_not_hide_confusions_from_metal() -> None:
+    votes, truth, likelihood = functions()
+    gold = some_gold(truth, 4000)
+    without, taught = Metal().fit(votes), Metal().fit(votes, gold)
+    off = [np.abs(model.likelihood_[:, :3] - likelihood).mean() for model in (without, taught)]
+    assert off[1] < 0.7 * off[0]
+    right = [(m.predict_proba(votes).argmax(axis=1) == truth)[gold < 0].mean() for m in (without, taught)]
+    assert right[1] > right[0]
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_gold_of_one_label_shows_a_triplet_nothing(labels: int) -> None:
+    votes, truth = crowd(300, [0.9, 0.8, 0.3, 0.7], labels, coverage=0.8)
+    only = np.where((truth == 1) & (np.arange(300) < 150), 1, -1)
+    assert (Triplet().fit(votes, only).likelihood_ == Triplet().fit(votes).likelihood_).all()
+
+
+def test_gold_of_one_label_shows_metal_no_precision() -> None:
+    gold = np.zeros((3, 2, 2))  # voters, votes, labels
+    gold[:, :, 1] = [1.0, 9.0]
+    assert Metal()._precisions(gold).tolist() == [0.7] * 3
+    gold[:, :, 0] = [6.0, 4.0]
+    assert Metal()._precisions(gold) == pytest.approx([(16 * 0.7 + 15) / (16 + 20)] * 3)
+
+
+@pytest.mark.parametrize("name", [Metal, Triplet])
+def test_with_gold_order_and_threads_mean_nothing(name: Any) -> None:
+    votes, truth = crowd(400, [0.9, 0.8, 0.3, 0.2, 0.7], 3, coverage=0.6)
+    gold, matrix = some_gold(truth), votes.to_dense()
+    items, voters = np.random.default_rng(1).permutation(400), [3, 0, 4, 1, 2]
+    found = name().fit(matrix, gold).predict_proba(matrix)
+    moved = name().fit(matrix[items][:, voters], gold[items]).predict_proba(matrix[items][:, voters])
+    assert moved == pytest.approx(found[items], abs=1e-9)
+    assert (name(threads=3).fit(matrix, gold).predict_proba(matrix) == found).all()
+
+
+def test_start_and_gold_are_added_as_items() -> None:
+    start = np.array([[[0.3, 0.1], [0.1, 0.3]], [[0.05, 0.05], [0.1, 0.1]]])
+    said = np.array([[[6.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]])
+    coverage, before = np.array([[0.4], [0.2]]), np.full((2, 2), 0.5)
+    found, ridge = Metal(strength=8.0)._with_gold(start, before, said, coverage)
+    items = 11.0 / 0.55  # of label 0: by the start as many bring 11 votes
+    for voter, worth in enumerate((8.0 / 0.4, 8.0 / 0.2)):
+        assert found[voter, :, 0] == pytest.approx((worth * start[voter, :, 0] + said[voter, :, 0]) / (worth + items))
+        assert ridge[voter] == pytest.approx([0.5 * (worth + items) / worth, 0.5])
+    assert (found[:, :, 1] == start[:, :, 1]).all()
+
+
+def by_hand(right: Any, said: Any, before: Any) -> Any:
+    """The mean of what gold makes of an accuracy, over how much it may be worth."""
+
+    def likely(worth: float) -> float:
+        out = 0.0
+        for r, n, p in zip(right, said, before, strict=True):
+            a, b = worth * p, worth * (1 - p)
+            out += lgamma(r + a) + lgamma(n - r + b) - lgamma(n + worth) + lgamma(worth) - lgamma(a) - lgamma(b)
+        return exp(out)
+
+    found = [(worth * before + right) / (worth + said) for worth in WORTHS]
+    return np.average(found, axis=0, weights=[likely(worth) for worth in WORTHS])
+
+
+def test_how_much_gold_outweighs_triplets_gold_shows() -> None:
+    before, said = np.array([0.9, 0.8, 0.7, 0.6]), np.array([10.0, 10.0, 10.0, 0.0])
+    agreed, refuted = np.array([10.0, 8.0, 7.0, 0.0]), np.array([10.0, 1.0, 1.0, 0.0])
+    for right in (agreed, refuted):
+        found = with_right(before, right, said)
+        assert found[:3] == pytest.approx(by_hand(right, said, before)[:3])
+        assert found[3] == 0.6
+    moved = [by_hand(right, said, before)[0] - 0.9 for right in (agreed, refuted)]
+    assert 0 < moved[0] < moved[1]  # where the others show triplets wrong they are worth less
