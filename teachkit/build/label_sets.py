@@ -102,6 +102,8 @@ def _doubt(parameters: Sequence[Any], task: TaskInfo) -> str:
 def fitting(run: Executor, node: Node) -> Iterator[None]:
     """Let a label model work that may be a user's class: what it prints is noted, what it raises is its fault.
 
+    An error may have ``advice``, which is passed on.
+
     Raises:
         NodeFailed: it raised something, or left.
     """
@@ -112,8 +114,10 @@ def fitting(run: Executor, node: Node) -> Iterator[None]:
     except TeachkitError:
         raise
     except (Exception, SystemExit) as error:
-        problem = f"label model '{node.spec.algorithm}' raised {type(error).__name__}: {error}"
-        raise NodeFailed(node.where, problem=problem, advice="check its parameters") from error
+        advice = getattr(error, "advice", None)
+        said = f"raised {type(error).__name__}" if advice is None else "cannot be fitted"
+        problem = f"label model '{node.spec.algorithm}' {said}: {error}"
+        raise NodeFailed(node.where, problem=problem, advice=advice or "check its parameters") from error
     finally:
         for line in printed.getvalue().splitlines():
             run.note(f"{node.id}: {line}")

@@ -23,6 +23,18 @@ MOST_OUTCOMES = 4096
 """Voters times labels at most: their square is counted."""
 
 
+class TooManyVoters(ValueError):
+    """There are more voters and labels than pairs of them are counted; ``advice`` is what a build says to do."""
+
+    advice = "write 'type: auto', which takes any number of voters"
+
+    def __init__(self, voters: int, labels: int) -> None:
+        super().__init__(
+            f"{voters:,} voters of {labels:,} labels are too many for a model of pairs: voters times labels are "
+            f"{MOST_OUTCOMES:,} at most"
+        )
+
+
 class MomentModel(LikelihoodModel):
     """A ``LikelihoodModel`` whose likelihoods come from one look at the votes."""
 
@@ -85,13 +97,11 @@ def outcome_counts(votes: Votes, threads: int = 1) -> Any:
     """On how many items voter u says c and voter v says d [V K, V K].
 
     Raises:
-        ValueError: there are too many voters and labels for that.
+        TooManyVoters: there are too many voters and labels for that.
     """
     size = len(votes.voters) * votes.n_labels
     if size > MOST_OUTCOMES:
-        raise ValueError(
-            f"{len(votes.voters):,} voters of {votes.n_labels} labels are too many for a model of pairs: take auto"
-        )
+        raise TooManyVoters(len(votes.voters), votes.n_labels)
 
     def one(start: int, stop: int) -> Any:
         out = np.zeros(size * size, dtype=np.int64)

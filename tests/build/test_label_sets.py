@@ -566,3 +566,22 @@ def test_whole_numbers_and_dates_as_keys(small: Sandbox) -> None:
     small.write({"annotations/t/ann.csv": "item,label\n2026-01-01,yes\n"})
     small("build")
     assert small.labels("t_labels") == {"2026-01-01": "yes", "2026-01-02": "no", "2026-01-03": "yes"}
+
+
+@pytest.mark.parametrize("kind", ["metal", "triplet"])
+def test_too_many_people_for_pairs_are_an_error_at_the_label_model(small: Sandbox, kind: str) -> None:
+    judged = "".join(f"{'abcde'[n % 5]},{('yes', 'no')[n % 2]},w{n:04d}\n" for n in range(2100))
+    small.write({"annotations/t/crowd.csv": f"item,label,annotator\n{judged}"})
+    small("build")
+    before = small.state()
+    small.replace("label_models/t.yml", "majority", kind)
+    for arguments in (["build"], ["analyze", "t", "--marginal"]):
+        said = small(*arguments, code=1 if arguments == ["build"] else 0).all
+        assert "label_models/t.yml:2:5: " in said
+        assert f"label model '{kind}' cannot be fitted: 2,102 voters of 2 labels are too many" in said
+        assert "voters times labels are 4,096 at most  [node-failed]" in said
+        assert "write 'type: auto', which takes any number of voters" in said
+        assert "ValueError" not in said
+    assert small.state() == before
+    small.replace("label_models/t.yml", kind, "auto")
+    assert small.build()["label_set.t_labels"] == "built"
