@@ -4,7 +4,7 @@ from teachkit.graph.compile import compile_graph
 from teachkit.graph.label_sets import LABEL_SET_COLUMNS
 from teachkit.graph.memo import Memo, NoMemo
 from teachkit.graph.node import FUNCTIONS, Graph, LabelSetSpec, Node, TaskInfo
-from teachkit.graph.select import find_node, select
+from teachkit.graph.select import find_node, find_task, select
 from teachkit.graph.sql import literal, pretty, quote
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "TaskInfo",
     "compile_graph",
     "find_node",
+    "find_task",
     "literal",
     "pretty",
     "quote",

@@ -17,7 +17,7 @@ from teachkit.graph.node import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from teachkit.graph.node import Graph, Node
+    from teachkit.graph.node import Graph, Node, TaskInfo
 
 _ATOM = re.compile(r"^(?P<at>@)?(?:(?P<up>\d*)(?P<plus>\+))?(?P<body>.*?)(?:(?P<plus2>\+)(?P<down>\d*))?$")
 _TYPES = {
@@ -98,6 +98,14 @@ def find_node(graph: Graph, name: str, kinds: Sequence[str] | None) -> Node:
     names = [n.id for n in there] + [n.name for n in there]
     known = listing(sorted({n.id for n in there if n.kind not in ("test", "unit_test")}), 30)
     raise UnknownNode(None, kind=noun, name=name, known=known, hint=did_you_mean(name, names))
+
+
+def find_task(graph: Graph, name: str) -> TaskInfo:
+    """The task of this name; ``UnknownNode`` if there is none."""
+    if name not in graph.tasks:
+        known = sorted(graph.tasks)
+        raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
+    return graph.tasks[name]
 
 
 def _tables(graph: Graph, test: Node, chosen: set[str]) -> set[str]:

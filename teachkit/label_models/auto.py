@@ -12,7 +12,7 @@ from teachkit.label_models import dependence
 from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, entries, item_weights
 from teachkit.label_models.diagnostics import flips, identifiability, learned
 from teachkit.label_models.exact import hexed, unhexed
-from teachkit.label_models.hierarchy import COMMON, chance_to_vote, rows_said, weigh_evidence
+from teachkit.label_models.hierarchy import COMMON, all_silent, chance_to_vote, rows_said, weigh_evidence
 from teachkit.label_models.kernels import exp_all, log_all, rights
 from teachkit.label_models.likelihood import policies_of
 from teachkit.label_models.squarem import fixed_point
@@ -169,9 +169,7 @@ class Auto(LabelModel):
 
 def tables_of(log_prior: Any, evidence: Any) -> tuple[Any, Any]:
     """Log prior with all silence added [K]; log-odds of votes less those of silence [V K, K]."""
-    base = log_prior.copy()
-    for silence in evidence[:, -1]:  # in the order of voters: the sum has the same bits everywhere
-        base += silence
+    base = all_silent(log_prior, evidence)
     return base, np.ascontiguousarray(evidence[:, :-1] - evidence[:, -1:]).reshape(-1, len(base))
 
 

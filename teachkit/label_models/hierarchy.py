@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from teachkit.label_models.kernels import each_flat, in_order, log, log_all
+from teachkit.label_models.kernels import each, each_flat, in_order, log, log_all
 from teachkit.votes.jit import jit
 
 COMMON, FEW = 0.7, 4.0
@@ -60,9 +60,7 @@ def log_gamma(x: float) -> float:  # pragma: no cover - compiled
 
 def log_gammas(values: Any) -> Any:
     """``log_gamma`` of each number."""
-    out = np.array(values, dtype=np.float64, order="C")
-    _log_gammas(out.reshape(-1))
-    return out
+    return each(_log_gammas, values)
 
 
 @jit
@@ -160,7 +158,7 @@ def weigh_evidence(
     votes = np.where(informative[:, None], log_all(chance), 0.0)
     evidence[:, :-1] = say[:, None, None] * (rows + votes[:, None, :])
     evidence[:, -1] = np.where(informative[:, None], say[:, None] * silence * log_all(1.0 - chance), 0.0)
-    base[:] = in_order(np.concatenate([base[None], evidence[:, -1]]).T)
+    base[:] = all_silent(base, evidence)
     sided = np.flatnonzero((own >= 0) & ~firm)
     label, number = own[sided], np.arange(len(sided))
     said, silent = evidence[sided, label], evidence[sided, -1]
@@ -168,3 +166,8 @@ def weigh_evidence(
     least = np.maximum(said, odds)
     least[number, label] = said[number, label]
     evidence[sided, label, label] = least.max(axis=1, initial=-np.inf)
+
+
+def all_silent(log_prior: Any, evidence: Any) -> Any:
+    """The log-odds [K] of an item on which nobody votes."""
+    return in_order(np.concatenate([log_prior[None], evidence[:, -1]]).T)

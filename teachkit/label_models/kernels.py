@@ -76,15 +76,18 @@ def exp(x: float) -> float:  # pragma: no cover - compiled
 
 def log_all(values: Any) -> Any:
     """``log`` of each number."""
-    out = np.array(values, dtype=np.float64, order="C")
-    _log_all(out.reshape(-1))
-    return out
+    return each(_log_all, values)
 
 
 def exp_all(values: Any) -> Any:
     """``exp`` of each number."""
+    return each(_exp_all, values)
+
+
+def each(loop: Callable[[Any], None], values: Any) -> Any:
+    """What a compiled loop over a flat array makes of numbers, in their shape."""
     out = np.array(values, dtype=np.float64, order="C")
-    _exp_all(out.reshape(-1))
+    loop(out.reshape(-1))
     return out
 
 

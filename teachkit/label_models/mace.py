@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models.exact import hexed, unhexed
-from teachkit.label_models.kernels import rights
+from teachkit.label_models.kernels import in_order, rights
 from teachkit.label_models.likelihood import LikelihoodModel
 from teachkit.label_models.priors import expected_shares
 
@@ -68,20 +68,12 @@ class Mace(LikelihoodModel):
         own = np.einsum("vcc->vc", sums)
         share = self._knows[:, None] / (self._knows[:, None] + (1.0 - self._knows[:, None]) * self._habit)
         known = np.where(own > 0, own * share, 0.0)
-        said = np.zeros((voters, k))
-        for y in range(k):  # in the order of labels: the sums have the same bits everywhere
-            said += sums[:, :, y]
-        knew = np.zeros(voters)
-        for c in range(k):
-            knew += known[:, c]
+        said, knew = in_order(sums), in_order(known)
         pairs = np.stack([knew, np.maximum(total - knew, 0.0)], axis=1)
         competence = expected_shares(pairs, np.array([self.alpha, self.beta]))
         habit = expected_shares(np.maximum(said - known, 0.0), np.full(k, self.smoothing))
         self._knows = competence[:, 0] / (competence[:, 0] + competence[:, 1])
-        whole = habit[:, 0].copy()
-        for c in range(1, k):
-            whole += habit[:, c]
-        self._habit = habit / whole[:, None]
+        self._habit = habit / in_order(habit)[:, None]
         out = np.ones((voters, k + 1, k))
         out[:, :k] = (competence[:, 1:] * habit)[:, :, None]
         out[:, np.arange(k), np.arange(k)] += competence[:, :1]

@@ -91,10 +91,7 @@ class Metal(MomentModel):
                 shared += blocks[:, c, :, d]
         steps, change = complete(shares, shared > 0, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
         out = np.ones((voters, k + 1, k))
-        whole = mu[:, 0].copy()
-        for c in range(1, k):
-            whole += mu[:, c]
-        out[:, :k] = mu / np.maximum(whole, 1.0)[:, None, :]
+        out[:, :k] = mu / np.maximum(in_order(mu.swapaxes(1, 2)), 1.0)[:, None, :]
         return out, steps, float(change)
 
     def _precisions(self, gold: Any) -> Any:

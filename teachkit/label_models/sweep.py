@@ -28,7 +28,7 @@ _COUNT = {2: kernels.count_two, 3: kernels.count_three}
 
 
 class Sweep:
-    """The E-step over some votes, and the sums that an M-step needs; all memory is taken once.
+    """The E-step over some votes, and the sums that an M-step needs; what is as long as the patterns is taken once.
 
     The patterns are cut in chunks of fixed size, and these in groups that depend on nothing but their number; partial
     sums are added in the order of the groups.
@@ -73,25 +73,12 @@ class Sweep:
 
     def count(self) -> None:
         """Sum up the posteriors: ``sums`` [V, K codes, K], ``mass`` [K]."""
-
-        def one(group: Group, _: Any) -> tuple[Any, Any]:
-            sums, mass = self._no_sums()
-            for chunk in group:
-                self._count(*chunk, *self._rows, self.weight, self.posterior, sums, mass)
-            return sums, mass
-
-        self._add(self._by_groups(one))
+        self.sums, self.mass = self._counted(self.weight)
 
     def known(self) -> tuple[Any, Any]:
         """What ``count`` sums up of the items with a known label alone: votes [V, K codes, K] and items [K]."""
-        sums, mass, weight = self.sums, self.mass, self.weight
-        self.sums, self.mass = np.zeros_like(sums), np.zeros_like(mass)
-        if (self.clamp >= 0).any():
-            self.weight = np.where(self.clamp >= 0, weight, 0.0)
-            self.count()
-        found = self.sums, self.mass
-        self.sums, self.mass, self.weight = sums, mass, weight
-        return found
+        known = self.clamp >= 0
+        return self._counted(np.where(known, self.weight, 0.0)) if known.any() else self._total([])
 
     def step(self, base: Any, table: Any) -> tuple[float, float]:
         """``infer`` and ``count`` in one pass; the greatest change, and the log-likelihood of these tables.
@@ -109,7 +96,7 @@ class Sweep:
             return sums, mass, greatest, found
 
         found = self._by_groups(one)
-        self._add([one[:2] for one in found])
+        self.sums, self.mass = self._total([one[:2] for one in found])
         return max((one[2] for one in found), default=0.0), float(sum(one[3] for one in found))
 
     def share(self, say: Any | None = None) -> Any:
@@ -145,15 +132,26 @@ class Sweep:
         self._scored(chunk, scores, base, table)
         return kernels.normalise(*chunk, scores, self.weight, self.clamp, self.posterior)
 
+    def _counted(self, weight: Any) -> tuple[Any, Any]:
+        def one(group: Group, _: Any) -> tuple[Any, Any]:
+            sums, mass = self._no_sums()
+            for chunk in group:
+                self._count(*chunk, *self._rows, weight, self.posterior, sums, mass)
+            return sums, mass
+
+        return self._total(self._by_groups(one))
+
     def _no_sums(self) -> tuple[Any, Any]:
         voters, labels, _ = self.sums.shape
         return np.zeros((voters * labels, labels)), np.zeros(labels)
 
-    def _add(self, found: Sequence[tuple[Any, Any]]) -> None:
-        self.sums[:], self.mass[:] = 0.0, 0.0
-        for sums, mass in found:
-            self.sums += sums.reshape(self.sums.shape)
-            self.mass += mass
+    def _total(self, found: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+        """What groups have counted, added in their order."""
+        sums, mass = self._no_sums()
+        for own_sums, own_mass in found:
+            sums += own_sums
+            mass += own_mass
+        return sums.reshape(self.sums.shape), mass
 
     def _by_groups(self, work: Callable[[Group, Any], T]) -> list[T]:
         """``work(group, scores)`` of each group, in order; every thread takes the next that is left."""

@@ -11,6 +11,7 @@ from teachkit.build.label_sets import load_models, stored_parameters
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
+from teachkit.graph import find_task
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze_agreement import agreement_section
 from teachkit.review.analyze_annotators import annotators_section
@@ -136,9 +137,7 @@ def analyze_task(work: Workspace, name: str, ask: Ask | None = None) -> TaskAnal
         UnknownNode, BadOption: there is no such task, label set, slice or split.
         NotBuilt: its votes are not there.
     """
-    if name not in work.graph.tasks:
-        known = sorted(work.graph.tasks)
-        raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
+    task = find_task(work.graph, name)
     ask = ask or Ask()
     check_gold_name(ask.gold)
     for section in ask.sections:
@@ -146,7 +145,7 @@ def analyze_task(work: Workspace, name: str, ask: Ask | None = None) -> TaskAnal
             advice = f"write some of: {listing(SECTIONS)}"
             raise BadOption(None, option="sections", problem=f"'{section}' is no section", advice=advice)
     with looking_at(work) as run:
-        return _analyze(work, run, work.graph.tasks[name], ask)
+        return _analyze(work, run, task, ask)
 
 
 def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAnalysis:
@@ -301,6 +300,19 @@ def label_set_of(graph: Graph, task: TaskInfo, name: str | None) -> Node | None:
     if found is None:
         known, kind = [n.name for n in there], f"label model of task '{task.name}'"
         raise UnknownNode(None, kind=kind, name=name, known=listing(known), hint=did_you_mean(name, known))
+    return found
+
+
+def needed_label_set(graph: Graph, task: TaskInfo, name: str | None) -> Node:
+    """``label_set_of``, where without one there is nothing to show.
+
+    Raises:
+        UnknownNode, BadOption: there is none of this name, or none at all.
+    """
+    found = label_set_of(graph, task, name)
+    if found is None:
+        advice = f"write one in label_models/ for task '{task.name}'"
+        raise BadOption(None, option="TASK", problem=f"task '{task.name}' has no label model", advice=advice)
     return found
 
 

@@ -14,7 +14,7 @@ from teachkit.build.stored_votes import cast_votes, label_codes
 from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.advice import advice_on
-from teachkit.review.analyze import check_gold_name, gold_for, label_set_of
+from teachkit.review.analyze import check_gold_name, gold_for, needed_label_set
 from teachkit.review.excerpts import Excerpt, excerpt, order_of, rows_of, shown_columns
 from teachkit.review.standing import aligned, record_of, resolved, shares_of
 from teachkit.review.tried import check_kind
@@ -185,11 +185,7 @@ def find_errors(work: Workspace, name: str, wish: Wish) -> ErrorReport:
 
 def _label_set(graph: Graph, name: str) -> Node:
     if name in graph.tasks:
-        found = label_set_of(graph, graph.tasks[name], None)
-        if found is None:
-            advice = f"write one in label_models/ for task '{name}'"
-            raise BadOption(None, option="TASK", problem=f"task '{name}' has no label model", advice=advice)
-        return found
+        return needed_label_set(graph, graph.tasks[name], None)
     there = {n.name: n for n in graph.of("label_set")}
     short = name.removeprefix("label_set.")
     if short not in there:

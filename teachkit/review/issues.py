@@ -12,8 +12,9 @@ from teachkit.build.gold import gold_files
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import annotation_rows, voter_of, votes_of
 from teachkit.build.voting import annotations_text
-from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
-from teachkit.review.analyze import check_gold_name, gold_of_task, label_set_of, measured_gold, voters_of
+from teachkit.errors import BadOption, NotBuilt, listing
+from teachkit.graph import find_task
+from teachkit.review.analyze import check_gold_name, gold_of_task, measured_gold, needed_label_set, voters_of
 from teachkit.review.excerpts import Excerpt, excerpt, order_of, rows_of, shown_columns
 from teachkit.review.out_of_fold import Given, by_texts, by_votes
 from teachkit.review.tried import check_kind
@@ -129,10 +130,7 @@ def find_issues(work: Workspace, name: str, wish: Wish) -> Issues:
         NotBuilt: the votes are not there.
         MissingExtra: texts are to be read, and scikit-learn is not installed.
     """
-    if name not in work.graph.tasks:
-        known = sorted(work.graph.tasks)
-        raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
-    task = work.graph.tasks[name]
+    task = find_task(work.graph, name)
     check_kind(task.kind, name, "issues")
     check_gold_name(wish.gold)
     for option, value, ways in (("--of", wish.of, OF), ("--features", wish.features, FEATURES)):
@@ -142,10 +140,7 @@ def find_issues(work: Workspace, name: str, wish: Wish) -> Issues:
     if wish.of == "annotations" and wish.gold is not None:
         advice = "leave it out: annotators' judgments are of all items"
         raise BadOption(None, option="--gold", problem="it does not go with --of annotations", advice=advice)
-    node = label_set_of(work.graph, task, wish.label_set)
-    if node is None:
-        advice = f"write one in label_models/ for task '{name}'"
-        raise BadOption(None, option="TASK", problem=f"task '{name}' has no label model", advice=advice)
+    node = needed_label_set(work.graph, task, wish.label_set)
     with looking_at(work) as run:
         return _find(run, task, node, wish)
 

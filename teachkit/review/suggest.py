@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
-from teachkit.errors import BadOption, UnknownNode, did_you_mean, listing
+from teachkit.errors import BadOption, did_you_mean, listing
+from teachkit.graph import find_task
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze import gold_of_task, label_set_of
 from teachkit.review.excerpts import order_of, shown_columns
@@ -115,10 +116,7 @@ def suggest(work: Workspace, name: str, wish: Wish) -> Suggestions:
         UnknownNode, BadOption: there is no such task, label, column, or the file is there already.
         NotBuilt: the items have not been built.
     """
-    if name not in work.graph.tasks:
-        known = sorted(work.graph.tasks)
-        raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
-    task = work.graph.tasks[name]
+    task = find_task(work.graph, name)
     check_kind(task.kind, name, "suggest")
     if wish.evidence is not None and wish.evidence not in EVIDENCE:
         advice = f"write one of: {listing(EVIDENCE)}"

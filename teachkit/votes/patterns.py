@@ -1,4 +1,4 @@
-"""The compiled loops over votes: packing, folding equal items into one pattern, joining, pairs of votes.
+"""The compiled loops over votes: folding equal items into one pattern, joining, counting, pairs of votes.
 
 Rows of votes are ``indptr`` [P+1] (int64), ``voter`` [nnz] and ``code`` [nnz] (int16), as in ``Votes``. Folding
 is by an open-addressing hash table that compares whole rows; patterns come in order of first occurrence, but in
@@ -32,131 +32,14 @@ def row_of(voter: Any, code: Any, labels: int) -> Any:  # pragma: no cover - com
     return np.uint64(labels) * np.uint64(voter) + np.uint64(code)
 
 
-def pack(columns: Any, n_rows: int, n_labels: int, threads: int = 1) -> tuple[Any, int]:
-    """Codes, an array [N] (-1 abstains) for each voter, as 64-bit words [N, W] with ``bits`` for each vote."""
-    words, bits = _to_pack(n_rows, len(columns), n_labels)
-    per_word = 64 // bits
-
-    def part(first: int, last: int) -> None:
-        for start in range(first, last, BLOCK):
-            for index, column in enumerate(columns):
-                block = np.array(column[start : min(start + BLOCK, last)], dtype=np.int16)
-                _pack(block, words, start, index // per_word, index % per_word * bits)
-
-    in_parts(part, n_rows, threads)
-    return words, bits
-
-
-def pack_matrix(matrix: Any, n_labels: int, threads: int = 1) -> tuple[Any, int]:
-    """``pack`` of a matrix of integers [N, V]."""
-    words, bits = _to_pack(len(matrix), matrix.shape[1], n_labels)
-
-    def part(first: int, last: int) -> None:
-        for start in range(first, last, BLOCK):
-            block = np.ascontiguousarray(matrix[start : min(start + BLOCK, last)], dtype=np.int16)
-            _pack_rows(block, words, start, bits)
-
-    in_parts(part, len(matrix), threads)
-    return words, bits
-
-
-def _to_pack(n_rows: int, n_voters: int, n_labels: int) -> tuple[Any, int]:
-    bits = next(b for b in (2, 4, 8, 16) if n_labels < 1 << b)
-    return np.zeros((n_rows, max(1, -(-n_voters // (64 // bits)))), dtype=np.uint64), bits
-
-
-@jit
-def _pack_rows(block: Any, words: Any, start: int, bits: int) -> None:  # pragma: no cover - compiled
-    rows, voters = block.shape
-    for i in range(rows):
-        word, at, shift = np.uint64(0), np.uint64(0), np.uint64(0)
-        for v in range(voters):
-            word |= np.uint64(block[i, v] + 1) << shift
-            shift += np.uint64(bits)
-            if shift == np.uint64(64):
-                words[start + i, at] = word
-                word, at, shift = np.uint64(0), at + np.uint64(1), np.uint64(0)
-        if shift > np.uint64(0):
-            words[start + i, at] = word
-
-
-@jit
-def _pack(codes: Any, words: Any, start: int, word: int, shift: int) -> None:  # pragma: no cover - compiled
-    for i in range(len(codes)):
-        words[start + i, word] |= np.uint64(codes[i] + 1) << np.uint64(shift)
-
-
-def lengths_of(words: Any, rows: Any, bits: int, threads: int = 1) -> Any:
-    """How many votes there are in some rows of packed words."""
-    found = np.empty(len(rows), dtype=np.int64)
-    in_parts(lambda start, stop: _lengths(start, stop, words, rows, bits, found), len(rows), threads)
-    return found
-
-
-def unpack(words: Any, rows: Any, bits: int, n_voters: int, threads: int = 1) -> tuple[Any, Any, Any]:
-    """The votes in some rows of packed words: (indptr, voter, code)."""
-    indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths_of(words, rows, bits, threads), out=indptr[1:])
-    voter, code = _entries(indptr[-1], numbers_of(n_voters))
-    in_parts(lambda start, stop: _unpack(start, stop, words, rows, bits, indptr, voter, code), len(rows), threads)
-    return indptr, voter, code
-
-
 def numbers_of(voters: int) -> Any:
     """The type of a voter's number: votes are most of what is in memory, so it is a short one if all fit."""
     return np.uint16 if voters <= 65_536 else np.int32
 
 
-def _entries(size: int, numbers: Any) -> tuple[Any, Any]:
+def empty_entries(size: int, numbers: Any) -> tuple[Any, Any]:
+    """Places for the voters and the codes of so many votes."""
     return np.empty(size, dtype=numbers), np.empty(size, dtype=np.int16)
-
-
-@jit
-def _spoken(word: Any, bits: int) -> Any:  # pragma: no cover - compiled
-    """The lowest bit of each vote in a word, set if it is one."""
-    shift, ones = 1, np.uint64(0xFFFFFFFFFFFFFFFF) // ((np.uint64(1) << np.uint64(bits)) - np.uint64(1))
-    while shift < bits:
-        word |= word >> np.uint64(shift)
-        shift *= 2
-    return word & ones
-
-
-@jit
-def _bits_set(word: Any) -> Any:  # pragma: no cover - compiled
-    """How many bits are set (compiled to one instruction): H. S. Warren, Hacker's Delight, 2002, 5-1."""
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-
-@jit
-def _lengths(start: int, stop: int, words: Any, rows: Any, bits: int, out: Any) -> None:  # pragma: no cover - compiled
-    for p in range(start, stop):
-        found = np.uint64(0)
-        for w in range(words.shape[1]):
-            found += _bits_set(_spoken(words[rows[p], w], bits))
-        out[p] = np.int64(found)
-
-
-@jit
-def _unpack(
-    start: int, stop: int, words: Any, rows: Any, bits: int, indptr: Any, voter: Any, code: Any
-) -> None:  # pragma: no cover - compiled
-    """From vote to vote, over the lowest bits of those that there are."""
-    ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    per_word = 64 // bits
-    for p in range(start, stop):
-        at = np.uint64(indptr[p])
-        for w in range(words.shape[1]):
-            word = words[rows[p], w]
-            left = _spoken(word, bits)
-            while left != np.uint64(0):
-                place = _bits_set((left & (~left + np.uint64(1))) - np.uint64(1))
-                voter[at] = w * per_word + np.int64(place) // bits
-                code[at] = np.int64((word >> place) & ones) - 1
-                at += np.uint64(1)
-                left &= left - np.uint64(1)
 
 
 def fold(words: Any) -> tuple[Any, Any, Any]:
@@ -289,7 +172,7 @@ def by_item(item: Any, voter: Any, code: Any, n_items: int, n_voters: int) -> tu
         place, out = np.zeros(size + 1, dtype=np.int64), np.empty_like(order)
         _sort(key, order, place, out)
         order = out
-    indptr, (who, said) = np.zeros(n_items + 1, dtype=np.int64), _entries(len(item), numbers_of(n_voters))
+    indptr, (who, said) = np.zeros(n_items + 1, dtype=np.int64), empty_entries(len(item), numbers_of(n_voters))
     _last(item, voter, code, order, indptr, who, said)
     return indptr, who[: indptr[-1]].copy(), said[: indptr[-1]].copy()
 
@@ -327,7 +210,7 @@ def take(indptr: Any, voter: Any, code: Any, rows: Any) -> tuple[Any, Any, Any]:
     """Some rows of votes, in the order asked for."""
     out = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(indptr[rows + 1] - indptr[rows], out=out[1:])
-    who, said = _entries(out[-1], voter.dtype)
+    who, said = empty_entries(out[-1], voter.dtype)
     _take(indptr, voter, code, rows, who, said)
     return out, who, said
 
@@ -344,7 +227,7 @@ def _take(indptr: Any, voter: Any, code: Any, rows: Any, who: Any, said: Any) ->
 
 def join(left: tuple[Any, Any, Any], right: tuple[Any, Any, Any], offset: int, n_voters: int) -> tuple[Any, Any, Any]:
     """Rows of two groups of voters side by side, ``n_voters`` in all; the second's numbers are raised by ``offset``."""
-    who, said = _entries(len(left[1]) + len(right[1]), numbers_of(n_voters))
+    who, said = empty_entries(len(left[1]) + len(right[1]), numbers_of(n_voters))
     _join(*left, *right, offset, who, said)
     return left[0] + right[0], who, said
 

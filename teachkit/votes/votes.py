@@ -50,7 +50,7 @@ class Votes:
         cls, matrix: Any, n_labels: int | None = None, voters: Sequence[str] | None = None, *, threads: int = 1
     ) -> Self:
         """From integers [N, V], -1 for abstain, as Snorkel has them; without ``n_labels``, the greatest code tells."""
-        from teachkit.votes.patterns import pack_matrix
+        from teachkit.votes.packing import pack_matrix
 
         matrix = as_matrix(matrix)
         names = [f"voter_{i}" for i in range(matrix.shape[1])] if voters is None else voters
@@ -75,7 +75,7 @@ class Votes:
 
         ``threads`` work at once.
         """
-        from teachkit.votes.patterns import pack
+        from teachkit.votes.packing import pack
 
         count = len(columns[0]) if columns else n_items or 0
         _check_shape(voters, n_labels, len(columns))
@@ -88,7 +88,8 @@ class Votes:
     @classmethod
     def _folded(cls, voters: Sequence[str], n_labels: int, words: Array, bits: int, threads: int) -> Self:
         """From packed words [N, W]."""
-        from teachkit.votes.patterns import by_length, fold, lengths_of, unpack
+        from teachkit.votes.packing import lengths_of, unpack
+        from teachkit.votes.patterns import by_length, fold
 
         found = fold(words)
         first, pattern_of, counts = by_length(*found, lengths_of(words, found[0], bits, threads))

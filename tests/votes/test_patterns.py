@@ -9,7 +9,7 @@ from hypothesis import given
 from teachkit.label_models import Majority, dependence
 from teachkit.label_models.kernels import signatures
 from teachkit.label_models.moments import outcome_counts
-from teachkit.votes import Votes, parts, patterns
+from teachkit.votes import Votes, packing, parts, patterns
 from teachkit.votes.analysis import overview
 from teachkit.votes.patterns import company, fold
 from tests.votes.matrices import matrices, repeatable
@@ -46,6 +46,7 @@ def test_votes_are_the_same_from_rows_from_columns_and_by_any_number_of_threads(
 ) -> None:
     monkeypatch.setattr(parts, "LEAST", 1)
     monkeypatch.setattr(patterns, "BLOCK", 16)
+    monkeypatch.setattr(packing, "BLOCK", 16)
     matrix = np.random.default_rng(voters).integers(-1, labels, (101, voters))
     matrix[7], matrix[8] = -1, labels - 1
     names = [f"v{i}" for i in range(voters)]
