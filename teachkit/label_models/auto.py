@@ -292,7 +292,7 @@ class _Fit:
         if lost:
             return "the fit all but loses a label that the majority gives"
         decided = float(votes.counts[self.majority >= 0].sum())
-        turned = flips(self.weighted_majority, sweep.posterior, votes, self._prior())
+        turned = flips(self.weighted_majority, sweep, self._prior())
         if decided and turned > FLIPPED * decided:
             return f"the fit turns around {turned / decided:.0%} of the labels that the majority gives"
         right, total, _ = rights(sweep.sums)
@@ -330,7 +330,7 @@ class _Fit:
             "converged": change is not None and change <= model.tolerance,
             "max_change": change,
             "log_likelihood": self.scored if np.isfinite(self.scored) else None,
-            "flips_against_majority": flips(self.majority, sweep.posterior, votes, model.prior_),
+            "flips_against_majority": flips(self.majority, sweep, model.prior_),
             "fallback": doubt,
             "dependent": dependent,
             "voter_weights": {v: float(s) for v, s in zip(votes.voters, self.say, strict=True) if s < 0.95},

@@ -17,6 +17,7 @@ import numpy as np
 from teachkit.label_models.estimator import Estimator
 from teachkit.votes import Votes
 from teachkit.votes.intervals import Quality, quality, wilson
+from teachkit.votes.parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -120,17 +121,17 @@ class LabelModel(Estimator):
     def predict_proba(self, votes: Any) -> Any:
         """Posterior of each item [N, K]; without votes, the class prior."""
         votes = self._known(votes)
-        return self.pattern_proba(votes)[votes.pattern_of]
+        return np.take(self.pattern_proba(votes), votes.pattern_of, axis=0)
 
     def predict(self, votes: Any, *, tie_policy: str = "abstain") -> Any:
         """The label of each item [N]; -1 without votes, and for ties under the policy ``abstain``."""
         votes = self._known(votes)
-        return self.answers(votes, tie_policy)[1][votes.pattern_of]
+        return np.take(self.answers(votes, tie_policy)[1], votes.pattern_of)
 
     def answers(self, votes: Votes, tie_policy: str) -> tuple[Any, Any]:
         """Posterior [P, K] and label [P] of each pattern, as in ``predict_proba`` and ``predict``."""
         found = self.pattern_proba(votes)
-        return found, decide(found, votes.votes_per_pattern, self.prior_, tie_policy)
+        return found, decide(found, votes.votes_per_pattern, self.prior_, tie_policy, self.threads)
 
     def bootstrap(self, votes: Any, gold: Any | None = None, *, replicates: int = 119, level: float = 0.95) -> Self:
         """Give what was learned of voters intervals by drawing items again: see ``teachkit.label_models.bootstrap``.
@@ -301,7 +302,7 @@ def class_prior(declared: Any, mass: Any, strength: float) -> Any:
     return prior / math.fsum(prior)
 
 
-def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str) -> Any:
+def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str, threads: int = 1) -> Any:
     """Labels [P] from posteriors [P, K]: by the greatest; ties by the declared policy, never by chance or row.
 
     Where nobody voted (``voted`` [P], how many did) there is none: -1.
@@ -314,7 +315,8 @@ def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str) -> Any:
 
     codes = np.full(len(posterior), -1, dtype=np.int16)
     rows, weights = np.ascontiguousarray(posterior, np.float64), np.array(prior, dtype=np.float64)
-    greatest(rows, np.asarray(voted, np.int64), weights, TIE, TIE_POLICIES.index(tie_policy), codes)
+    rest = np.asarray(voted, np.int64), weights, TIE, TIE_POLICIES.index(tie_policy), codes
+    in_parts(lambda start, stop: greatest(start, stop, rows, *rest), len(codes), threads)
     return codes
 
 

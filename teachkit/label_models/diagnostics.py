@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from teachkit.label_models.base import Learned, decide
+from teachkit.label_models.base import Learned
 from teachkit.label_models.kernels import rights, signatures
 from teachkit.votes.analysis import overview
 from teachkit.votes.intervals import wilson
@@ -109,10 +109,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
 
 
-def flips(majority: Any, posterior: Any, votes: Votes, prior: Any) -> int:
-    """How many items have another label than by ``majority`` [P] (codes), where both have one."""
-    mine = decide(posterior, votes.votes_per_pattern, prior, "abstain")
-    return int(votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
+def flips(majority: Any, sweep: Sweep, prior: Any) -> int:
+    """How many items have another label by the posteriors than by ``majority`` [P] (codes), where both have one."""
+    mine = sweep.decided(prior)
+    return int(sweep.votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
 
 
 def learned(sweep: Sweep) -> list[Learned]:

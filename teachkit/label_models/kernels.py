@@ -287,15 +287,15 @@ def normalise(start: int, stop: int, scores: Any, weight: Any, clamp: Any, poste
 
 @jit
 def greatest(
-    posterior: Any, voted: Any, prior: Any, tie: float, policy: int, out: Any
+    start: int, stop: int, posterior: Any, voted: Any, prior: Any, tie: float, policy: int, out: Any
 ) -> None:  # pragma: no cover - compiled
-    """The label with the greatest posterior, to ``out`` [P], where anybody voted.
+    """The label with the greatest posterior, to ``out`` [P], where anybody voted, of patterns start..stop.
 
     Posteriors within the share ``tie`` of the greatest are equal: then there is none (``policy`` 0), the one with the
     greater prior (1) unless that ties too, or the first (2).
     """
     labels = posterior.shape[1]
-    for p in range(len(out)):
+    for p in range(start, stop):
         if voted[p] == 0:
             continue
         top = posterior[p, 0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from teachkit.label_models.base import class_prior, decide
+from teachkit.label_models.base import class_prior
 
 if TYPE_CHECKING:
     from teachkit.label_models.sweep import Sweep
@@ -25,7 +25,7 @@ def weighted_start(sweep: Sweep, say: Any) -> Any:
 def _start(sweep: Sweep, mass: Any) -> Any:
     """The majority [P]; to the posteriors the mean share where nobody votes, and known labels."""
     posterior, votes = sweep.posterior, sweep.votes.votes_per_pattern
-    majority = decide(posterior, votes, mass, "abstain")
+    majority = sweep.decided(mass)
     posterior[votes == 0] = class_prior("learned", mass, 0.0)
     known = np.flatnonzero(sweep.clamp >= 0)
     posterior[known] = 0.0

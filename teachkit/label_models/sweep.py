@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import numpy as np
 
 from teachkit.label_models import kernels
+from teachkit.label_models.base import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ class Sweep:
 
     def __init__(self, votes: Votes, clamp: Any | None = None, weight: Any | None = None, *, threads: int = 1) -> None:
         patterns, labels = votes.n_patterns, votes.n_labels
-        self.votes = votes
+        self.votes, self.threads = votes, threads
         self.clamp = np.full(patterns, -1, dtype=np.int64) if clamp is None else clamp
         self.weight = votes.counts.astype(np.float64) if weight is None else weight
         self.posterior = np.zeros((patterns, labels))
@@ -112,6 +113,10 @@ class Sweep:
             return mass
 
         return _sum(self._by_groups(one), np.zeros(votes.n_labels))
+
+    def decided(self, prior: Any) -> Any:
+        """The label of each pattern [P] by its posterior, -1 where there is no vote or two are as likely."""
+        return decide(self.posterior, self.votes.votes_per_pattern, prior, "abstain", self.threads)
 
     def worth(self, share: Any) -> tuple[Any, Any]:
         """``kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""

@@ -118,15 +118,15 @@ def _unpack(
 ) -> None:  # pragma: no cover - compiled
     """From vote to vote, over the lowest bits of those that there are."""
     ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    per_word = 64 // bits
+    per_word, halvings = np.uint64(64 // bits), _bits_set(np.uint64(bits - 1))  # shifts: a division takes 20 cycles
     for p in range(start, stop):
-        at = np.uint64(indptr[p])
-        for w in range(words.shape[1]):
-            word = words[rows[p], w]
+        at, row = np.uint64(indptr[p]), np.uint64(rows[p])
+        for w in range(np.uint64(words.shape[1])):
+            word = words[row, w]
             left = _spoken(word, bits)
             while left != np.uint64(0):
                 place = _bits_set((left & (~left + np.uint64(1))) - np.uint64(1))
-                voter[at] = w * per_word + np.int64(place) // bits
+                voter[at] = w * per_word + (place >> halvings)
                 code[at] = np.int64((word >> place) & ones) - 1
                 at += np.uint64(1)
                 left &= left - np.uint64(1)

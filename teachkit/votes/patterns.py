@@ -7,12 +7,15 @@ blocks with the longest first (``by_length``).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCK = 16_384
 """Rows that are packed at a time: the words of a block stay in the processor's cache."""
@@ -44,14 +47,12 @@ def empty_entries(size: int, numbers: Any) -> tuple[Any, Any]:
 
 def fold(words: Any) -> tuple[Any, Any, Any]:
     """Rows of 64-bit words [N, W] -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
-    table, first, pattern_of = _to_fold(len(words))
-    return _folded(first[: _fold(words, table, first, pattern_of)], pattern_of)
+    return _folded(len(words), lambda table, leader: _lead(words, table, leader))
 
 
 def fold_rows(indptr: Any, voter: Any, code: Any) -> tuple[Any, Any, Any]:
     """Rows of votes -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
-    table, first, pattern_of = _to_fold(len(indptr) - 1)
-    return _folded(first[: _fold_rows(indptr, voter, code, table, first, pattern_of)], pattern_of)
+    return _folded(len(indptr) - 1, lambda table, leader: _lead_rows(indptr, voter, code, table, leader))
 
 
 def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any) -> tuple[Any, Any, Any]:
@@ -83,14 +84,15 @@ def _by_length(lengths: Any, block: int, at: Any, order: Any, place: Any) -> Non
             order[new], place[p] = p, new
 
 
-def _to_fold(n_rows: int) -> tuple[Any, Any, Any]:
-    """An empty hash table, at most half of which gets full, and the two results."""
-    size = 1 << max(4, int(2 * n_rows - 1).bit_length())
-    return np.full(size, -1, dtype=np.int32), np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
+def _folded(rows: int, lead: Callable[[Any, Any], None]) -> tuple[Any, Any, Any]:
+    """What ``fold`` gives; ``lead(table, leader)`` writes the first row of the same kind [rows].
 
-
-def _folded(first: Any, pattern_of: Any) -> tuple[Any, Any, Any]:
-    return first.copy(), pattern_of, np.bincount(pattern_of, minlength=len(first)).astype(np.int64)
+    The hash table is empty, and at most half of it gets full.
+    """
+    leader, first, counts = (np.zeros(rows, dtype=np.int64) for _ in range(3))
+    lead(np.full(1 << max(4, int(2 * rows - 1).bit_length()), -1, dtype=np.int32), leader)
+    found = _number(leader, first, counts)
+    return first[:found].copy(), leader, counts[:found].copy()
 
 
 @jit
@@ -100,24 +102,20 @@ def _mix(h: Any, word: Any) -> Any:  # pragma: no cover - compiled
 
 
 @jit
-def _fold(words: Any, table: Any, first: Any, pattern_of: Any) -> int:  # pragma: no cover - compiled
+def _lead(words: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
+    """The first row with the same words."""
     rows, width = words.shape
     mask = np.uint64(len(table) - 1)
-    found = 0
     for row in range(rows):
         h = np.uint64(14695981039346656037)
         for w in range(width):
             h = _mix(h, words[row, w])
         slot = h & mask
         while True:
-            pattern = table[slot]
-            if pattern < 0:
-                pattern = found
-                table[slot] = found
-                first[found] = row
-                found += 1
+            other = table[slot]
+            if other < 0:
+                table[slot] = other = row
                 break
-            other = first[pattern]
             same = True
             for w in range(width):
                 if words[row, w] != words[other, w]:
@@ -126,43 +124,50 @@ def _fold(words: Any, table: Any, first: Any, pattern_of: Any) -> int:  # pragma
             if same:
                 break
             slot = (slot + np.uint64(1)) & mask
-        pattern_of[row] = pattern
+        leader[row] = other
+
+
+@jit
+def _number(leader: Any, first: Any, counts: Any) -> int:  # pragma: no cover - compiled
+    """From the first row of the same kind to the number of the pattern, in place; how many patterns there are."""
+    found = 0
+    for row in range(len(leader)):
+        if leader[row] == row:
+            first[found] = row
+            leader[row] = found
+            found += 1
+        else:
+            leader[row] = leader[leader[row]]
+        counts[leader[row]] += 1
     return found
 
 
 @jit
-def _fold_rows(
-    indptr: Any, voter: Any, code: Any, table: Any, first: Any, pattern_of: Any
-) -> int:  # pragma: no cover - compiled
-    rows = len(indptr) - 1
+def _lead_rows(indptr: Any, voter: Any, code: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
+    """The first row with the same votes."""
     mask = np.uint64(len(table) - 1)
-    found = 0
-    for row in range(rows):
+    for row in range(len(indptr) - 1):
         start, stop = indptr[row], indptr[row + 1]
         h = np.uint64(14695981039346656037)
         for i in range(start, stop):
             h = _mix(h, (np.uint64(voter[i]) << np.uint64(16)) | np.uint64(code[i]))
         slot = h & mask
         while True:
-            pattern = table[slot]
-            if pattern < 0:
-                pattern = found
-                table[slot] = found
-                first[found] = row
-                found += 1
+            other = table[slot]
+            if other < 0:
+                table[slot] = other = row
                 break
-            other = indptr[first[pattern]]
-            same = indptr[first[pattern] + 1] - other == stop - start
+            begin = indptr[other]
+            same = indptr[other + 1] - begin == stop - start
             if same:
                 for i in range(stop - start):
-                    if voter[start + i] != voter[other + i] or code[start + i] != code[other + i]:
+                    if voter[start + i] != voter[begin + i] or code[start + i] != code[begin + i]:
                         same = False
                         break
             if same:
                 break
             slot = (slot + np.uint64(1)) & mask
-        pattern_of[row] = pattern
-    return found
+        leader[row] = other
 
 
 def by_item(item: Any, voter: Any, code: Any, n_items: int, n_voters: int) -> tuple[Any, Any, Any]:
