@@ -313,11 +313,21 @@ def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str, threads: int
         raise ValueError(f"tie_policy is one of {', '.join(TIE_POLICIES)}, not '{tie_policy}'")
     from teachkit.label_models.kernels import greatest
 
-    codes = np.full(len(posterior), -1, dtype=np.int16)
-    rows, weights = np.ascontiguousarray(posterior, np.float64), np.array(prior, dtype=np.float64)
-    rest = np.asarray(voted, np.int64), weights, TIE, TIE_POLICIES.index(tie_policy), codes
-    in_parts(lambda start, stop: greatest(start, stop, rows, *rest), len(codes), threads)
+    codes, rows = np.empty(len(posterior), dtype=np.int16), np.ascontiguousarray(posterior, np.float64)
+    in_parts(lambda start, stop: greatest(start, stop, rows, TIE, codes), len(codes), threads)
+    tied = np.flatnonzero(codes < 0)
+    if tie_policy != "abstain" and len(tied):
+        top = _greatest(rows[tied])
+        if tie_policy == "prior":
+            top = _greatest(np.where(top, np.asarray(prior), -1.0))
+        codes[tied] = np.where((top.sum(axis=1) == 1) | (tie_policy == "first"), top.argmax(axis=1), -1)
+    codes[np.asarray(voted) == 0] = -1
     return codes
+
+
+def _greatest(rows: Any) -> Any:
+    """Which numbers of each row are as great as its greatest, up to rounding."""
+    return rows >= rows.max(axis=1, keepdims=True) * (1.0 - TIE)
 
 
 def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:

@@ -72,7 +72,8 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
     def one(start: int, stop: int) -> tuple[Any, Any, int]:
         agreed, shared = np.zeros(size * size, dtype=np.int64), np.zeros(size * size, dtype=np.int64)
         rows = (votes.indptr, votes.voter, votes.code, votes.counts)
-        items = _count_pairs(start, stop, *rows, place, step, size, agreed, shared)
+        who, said = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.int64)
+        items = _count_pairs(start, stop, *rows, place, step, who, said, agreed, shared)
         return agreed.reshape(size, size), shared.reshape(size, size), items
 
     found = in_parts(one, votes.n_patterns, threads)
@@ -92,13 +93,16 @@ def _count_pairs(
     counts: Any,
     place: Any,
     step: int,
-    size: int,
+    who: Any,
+    said: Any,
     agreed: Any,
     shared: Any,
 ) -> int:  # pragma: no cover - compiled
-    """``agreed`` and ``shared`` are flat, and get the pairs below the diagonal of [V, V]."""
-    items = 0
-    who, said = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.int64)
+    """``agreed`` and ``shared`` are flat, and get the pairs below the diagonal of [V, V].
+
+    ``who`` and ``said`` [V] are places to work in.
+    """
+    items, size = 0, np.uint64(len(who))
     for p in range(start, stop):
         if step > 1:
             mark = np.uint64(0)
@@ -117,7 +121,7 @@ def _count_pairs(
                 who[many], said[many] = np.uint64(u), np.int64(code[i])
                 many += np.uint64(1)
         for i in range(many):
-            row = who[i] * np.uint64(size)
+            row = who[i] * size
             for j in range(i):
                 shared[row + who[j]] += times
                 agreed[row + who[j]] += times if said[i] == said[j] else np.int64(0)

@@ -121,20 +121,30 @@ def shares(
     """
     for p in range(start, stop):
         total = indptr[p + 1] - indptr[p]
-        if len(mass) == 2:
-            ones = 0
-            for i in entries_of(indptr, p):
-                ones += code[i]
-            out[p, 0], out[p, 1] = float(total - ones), float(ones)
-        else:
-            for k in range(len(mass)):
-                out[p, k] = 0.0
-            for i in entries_of(indptr, p):
-                out[p, np.uint64(code[i])] += 1.0
+        for k in range(len(mass)):
+            out[p, k] = 0.0
+        for i in entries_of(indptr, p):
+            out[p, np.uint64(code[i])] += 1.0
         if total > 0:
             for k in range(len(mass)):
                 out[p, k] /= total
                 mass[k] += weight[p] * out[p, k]
+
+
+@jit
+def shares_two(
+    start: int, stop: int, indptr: Any, code: Any, weight: Any, out: Any, mass: Any
+) -> None:  # pragma: no cover - compiled
+    """``shares`` of two labels, from how many votes are for the second."""
+    for p in range(start, stop):
+        total, ones = indptr[p + 1] - indptr[p], 0
+        for i in entries_of(indptr, p):
+            ones += code[i]
+        least = total if total > 0 else 1
+        first, second = (total - ones) / least, ones / least
+        out[p, 0], out[p, 1] = first, second
+        mass[0] += weight[p] * first
+        mass[1] += weight[p] * second
 
 
 @jit
@@ -286,38 +296,20 @@ def normalise(start: int, stop: int, scores: Any, weight: Any, clamp: Any, poste
 
 
 @jit
-def greatest(
-    start: int, stop: int, posterior: Any, voted: Any, prior: Any, tie: float, policy: int, out: Any
-) -> None:  # pragma: no cover - compiled
-    """The label with the greatest posterior, to ``out`` [P], where anybody voted, of patterns start..stop.
+def greatest(start: int, stop: int, posterior: Any, tie: float, out: Any) -> None:  # pragma: no cover - compiled
+    """The label with the greatest posterior, to ``out`` [P], of patterns start..stop; -1 where several are.
 
-    Posteriors within the share ``tie`` of the greatest are equal: then there is none (``policy`` 0), the one with the
-    greater prior (1) unless that ties too, or the first (2).
+    Posteriors within the share ``tie`` of the greatest are equal.
     """
-    labels = posterior.shape[1]
     for p in range(start, stop):
-        if voted[p] == 0:
-            continue
-        top = posterior[p, 0]
-        for k in range(1, labels):
-            top = max(top, posterior[p, k])
-        least, found, several = top * (1.0 - tie), -1, 0
-        best = -1.0
-        for k in range(labels):
-            if posterior[p, k] >= least:
+        top, found, several = -1.0, -1, 0
+        for x in posterior[p]:
+            top = max(top, x)
+        for k in range(posterior.shape[1]):
+            if posterior[p, k] >= top * (1.0 - tie):
+                found = k
                 several += 1
-                if found < 0:
-                    found = k
-                best = max(best, prior[k])
-        if several > 1 and policy < 2:
-            found, several = -1, 0
-            for k in range(labels):
-                if policy == 1 and posterior[p, k] >= least and prior[k] >= best * (1.0 - tie):
-                    found = k
-                    several += 1
-            if several > 1:
-                found = -1
-        out[p] = found
+        out[p] = found if several == 1 else -1
 
 
 @jit
@@ -420,14 +412,16 @@ def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:
             total += count[v, b]
         for side in range(2):
             near, far = a, _EDGE if side == 0 else 1.0 - _EDGE
-            if total <= 0.0 or _fall(count[v], chance[v], a, far) < _DROP:
-                continue
-            for _ in range(26):
-                middle = 0.5 * (near + far)
+            middle, falls = far, total > 0.0
+            for step in range(27):
                 if _fall(count[v], chance[v], a, middle) < _DROP:
                     near = middle
+                    falls = falls and step > 0
                 else:
                     far = middle
+                middle = 0.5 * (near + far)
+            if not falls:
+                continue
             apart = a * log(a / near) + (1.0 - a) * log((1.0 - a) / (1.0 - near))
             found = min(_DROP / apart, total) if apart > 0.0 else total
             if side == 0:

@@ -50,6 +50,7 @@ class Sweep:
         self.sums, self.mass = np.zeros((len(votes.voters), labels, labels)), np.zeros(labels)
         self._rows = (votes.indptr, votes.voter, votes.code)
         self._score, self._count = _SCORE.get(labels, kernels.score), _COUNT.get(labels, kernels.count)
+        self._share = kernels.shares_two if labels == 2 else kernels.shares
         chunks = [(start, min(start + CHUNK, patterns)) for start in range(0, patterns, CHUNK)]
         each = -(-len(chunks) // GROUPS)
         self._groups = [chunks[i : i + each] for i in range(0, len(chunks), each)] if chunks else []
@@ -107,7 +108,7 @@ class Sweep:
         def one(group: Group, _: Any) -> Any:
             ends, mass = (group[0][0], group[-1][1]), np.zeros(votes.n_labels)
             if say is None:
-                kernels.shares(*ends, votes.indptr, votes.code, weight, posterior, mass)
+                self._share(*ends, votes.indptr, votes.code, weight, posterior, mass)
             else:
                 kernels.weighted_shares(*ends, *self._rows, say, weight, posterior, mass)
             return mass
