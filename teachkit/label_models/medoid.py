@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.normalised_majority import TextModel, per_item
-from teachkit.label_models.value_base import check_at_least, total
+from teachkit.label_models.value_base import check_at_least, sums, total
 from teachkit.votes.values.text import normalised, text_distance
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from teachkit.label_models.base import Abstain
     from teachkit.votes.answers import Answers
 
-_ROUNDS = 5
+_TOLERANCE = 1e-6
 
 
 class Medoid(TextModel):
@@ -26,33 +28,36 @@ class Medoid(TextModel):
     Distances are those of ``teachkit.votes.values.text``. A voter is the more reliable the nearer its answers are to
     those of the others on the same items (to gold, where that is known): its mean distance d, drawn to the mean d0 of
     all voters by ``strength`` answers, gives it the weight d0 / d, as the inverse of a variance weighs a number.
-    Weights are found in five rounds, from equal ones. Confidence is the mean closeness (1 minus distance) of all
-    answers, weighted alike, to the label.
+    Distances to others count by their weights, so weights are found step by step, from equal ones, until they settle.
+    Confidence is the mean closeness (1 minus distance) of all answers, weighted alike, to the label.
     """
 
     name: ClassVar[str] = "medoid"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     weight_: Any
 
-    def __init__(self, *, strength: float = 4.0, threads: int = 1) -> None:
+    def __init__(self, *, strength: float = 4.0, n_iter: int = 100, threads: int = 1) -> None:
         self.strength = strength
+        self.n_iter = n_iter
         self.threads = threads
 
     def fit(self, answers: Answers, *, gold: Any | None = None, abstain: Abstain = None) -> Self:
         """Learn how reliable each voter is."""
         check_at_least("strength", self.strength, 0.5)
+        check_at_least("n_iter", self.n_iter, 0)
         known = self._to_fit(answers, gold)
         self._count(answers)
-        size = len(answers.voters)
-        items = [(voters, _table(forms), _to_gold(forms, known[item])) for item, forms, _, voters in per_item(answers)]
-        self.weight_ = np.ones(size)
-        far, count = np.zeros(size), np.zeros(size)
-        for _ in range(_ROUNDS):
-            far, count = self._distances(items, size)
+        found = _compare(answers, known)
+        steps, change = 0, np.inf
+        self.weight_ = np.ones(len(answers.voters))
+        far, count = found.distances(self.weight_)
+        while steps < self.n_iter and change > _TOLERANCE:
             mean = total(far) / total(count) if count.any() else 0.0
-            if mean > 0:
-                self.weight_ = mean / ((far + self.strength * mean) / (count + self.strength))
+            weight = self.weight_ if mean <= 0 else mean * (count + self.strength) / (far + self.strength * mean)
+            steps, change = steps + 1, float(np.abs(weight - self.weight_).max(initial=0.0))
+            self.weight_ = weight
+            far, count = found.distances(weight)
         self.learned_ = [
             {
                 "voter": name,
@@ -63,25 +68,16 @@ class Medoid(TextModel):
             }
             for v, name in enumerate(answers.voters)
         ]
-        conflict = float(answers.conflicting.mean()) if answers.n_items else 0.0
-        weak = {one["voter"]: "shares items with no other voter" for one in self.learned_ if not one["compared"]}
-        self.diagnostics_ = {"iterations": _ROUNDS, "converged": True, "weak_voters": weak, "conflict_rate": conflict}
+        self.diagnostics_ = {
+            "iterations": steps,
+            "converged": change <= _TOLERANCE,
+            "max_change": change if steps else None,
+            "weak_voters": {
+                one["voter"]: "shares items with no other voter" for one in self.learned_ if not one["compared"]
+            },
+            "conflict_rate": float(answers.conflicting.mean()) if answers.n_items else 0.0,
+        }
         return self
-
-    def _distances(self, items: Sequence[Any], size: int) -> tuple[Any, Any]:
-        """Of each voter the sum of the distances of its answers, and how many could be compared."""
-        far, count = [0.0] * size, [0] * size
-        weights = self.weight_.tolist()
-        for voters, table, to_gold in items:
-            for place, voter in enumerate(voters):
-                if to_gold is not None:
-                    far[voter] += to_gold[place]
-                    count[voter] += 1
-                elif len(voters) > 1:
-                    others = [(weights[v], d) for v, d in zip(voters, table[place], strict=True) if v != voter]
-                    far[voter] += sum(w * d for w, d in others) / sum(w for w, _ in others)
-                    count[voter] += 1
-        return np.array(far), np.array(count, dtype=np.float64)
 
     def _scores(self, forms: Sequence[str], voters: Sequence[int]) -> tuple[dict[str, float], dict[str, float]]:
         weights = [float(self.weight_[v]) for v in voters]
@@ -112,9 +108,47 @@ class Medoid(TextModel):
         self.weight_ = unhexed(parameters["weight"])
 
 
-def _table(forms: Sequence[str]) -> list[list[float]]:
-    return [[text_distance(a, b) for b in forms] for a in forms]
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What each answer [M] is compared with: gold, or every other answer to its item, in pairs.
+
+    ``voter`` [M]; ``gold`` [M], the distance to gold, NaN where it is unknown; of each pair ``entry``, ``other``, its
+    voter, and ``distance``.
+    """
+
+    voter: Any
+    gold: Any
+    entry: Any
+    other: Any
+    distance: Any
+    voters: int
+
+    def distances(self, weight: Any) -> tuple[Any, Any]:
+        """Of each voter [V] the sum of its answers' distances, to others by their weight, and how many they are."""
+        size = len(self.voter)
+        far = sums(self.entry, weight[self.other] * self.distance, size)
+        whole = sums(self.entry, weight[self.other], size)
+        far = np.where(np.isnan(self.gold), far / np.where(whole > 0, whole, 1.0), self.gold)
+        compared = (whole > 0) | ~np.isnan(self.gold)
+        return (
+            sums(self.voter[compared], far[compared], self.voters),
+            np.bincount(self.voter[compared], minlength=self.voters).astype(np.float64),
+        )
 
 
-def _to_gold(forms: Sequence[str], gold: str | None) -> list[float] | None:
-    return None if gold is None else [text_distance(form, normalised(gold)) for form in forms]
+def _compare(answers: Answers, known: Any) -> _Compared:
+    gold, pairs, first = np.full(len(answers.value), np.nan), [], 0
+    for item, forms, _, _ in per_item(answers):
+        if known[item] is not None:
+            wanted = normalised(known[item])
+            gold[first : first + len(forms)] = [text_distance(form, wanted) for form in forms]
+        else:
+            for (i, one), (j, other) in combinations(enumerate(forms, first), 2):
+                apart = text_distance(one, other)
+                pairs += [(i, j, apart), (j, i, apart)]
+        first += len(forms)
+    entry, other, distance = (np.array(column) for column in zip(*pairs, strict=True)) if pairs else _NO_PAIRS
+    return _Compared(answers.voter, gold, entry, answers.voter[other], distance, len(answers.voters))
+
+
+_NO_PAIRS = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from teachkit.label_models import Medoid, NormalisedMajority
+from teachkit.votes.values.text import text_distance
 from tests.votes.answer_tables import answers
+from tests.votes.matrices import repeatable
 
 
 def labels(model: Any, table: Any, **how: Any) -> list[Any]:
@@ -73,3 +77,36 @@ def test_shares_of_the_posterior_sum_to_one_and_come_greatest_first() -> None:
 def test_a_strength_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="strength is a number from"):
         Medoid(strength=0).fit(answers("text", [["a"]]))
+
+
+@repeatable
+@given(st.lists(st.lists(st.sampled_from(["a", "ab", "abc", "b", "x y", None]), min_size=3, max_size=3), max_size=8))
+def test_weights_are_those_that_distances_by_them_lead_to(rows: list[list[Any]]) -> None:
+    table = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    given_ = answers("text", table)
+    model = Medoid(n_iter=1000).fit(given_)
+    found = model.voter_report()
+    far, count = dict.fromkeys(given_.voters, 0.0), dict.fromkeys(given_.voters, 0)
+    weight = {one["voter"]: one["weight"] for one in found}
+    for row in rows:
+        said = {v: text for v, text in zip(given_.voters, row, strict=True) if text}
+        for voter, text in said.items():
+            others = [(weight[v], text_distance(text, other)) for v, other in said.items() if v != voter]
+            if others:
+                far[voter] += sum(w * d for w, d in others) / sum(w for w, _ in others)
+                count[voter] += 1
+    assert [one["compared"] for one in found] == list(count.values())
+    whole = sum(count.values())
+    mean = sum(far.values()) / whole if whole else 0.0
+    for voter in weight if mean else ():
+        expected = mean * (count[voter] + 4.0) / (far[voter] + 4.0 * mean)
+        assert weight[voter] == pytest.approx(expected, abs=1e-5)
+    assert model.diagnostics_["converged"]
+
+
+def test_a_fit_that_ends_early_says_so() -> None:
+    table = [["Aachen", "Bremen", "Gera"], ["Aachen", "Bremer", "Gera"], ["x", "y", "z"]]
+    model = Medoid(n_iter=1).fit(answers("text", table))
+    assert not model.diagnostics_["converged"]
+    assert model.diagnostics_["iterations"] == 1
+    assert {one["weight"] for one in Medoid(n_iter=0).fit(answers("text", table)).voter_report()} == {1.0}
