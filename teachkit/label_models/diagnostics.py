@@ -23,7 +23,9 @@ ENOUGH = 3
 CHANCE = 10
 """Equal votes that make a copy."""
 NAMED = 5
-MANY = 50
+MANY, MOVED = 50, 0.01
+"""After so many steps a fit has settled that changes by no more than this, whatever its own tolerance: models that end
+after a few do so on purpose."""
 
 
 def identifiability(votes: Votes, informative: Any, threads: int = 1) -> dict[str, Any]:
@@ -99,8 +101,9 @@ def doubts(diagnostics: Mapping[str, Any], labels: Sequence[str | None]) -> list
     for voter, reason in diagnostics.get("weak_voters", {}).items():
         reasons.setdefault(reason, []).append(voter)
     out += [f"Votes cannot judge {_listed(names)}: {reason}." for reason, names in reasons.items()]
-    if diagnostics.get("converged") is False and diagnostics.get("iterations", 0) >= MANY:
-        out.append(f"The fit has not settled after {diagnostics['iterations']} steps.")
+    steps, change = diagnostics.get("iterations", 0), diagnostics.get("max_change") or 0.0
+    if diagnostics.get("converged") is False and steps >= MANY and change > MOVED:
+        out.append(f"The fit has not settled after {steps} steps: by the last it still changed by {change:.2g}.")
     return out
 
 

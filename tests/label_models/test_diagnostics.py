@@ -111,8 +111,16 @@ def test_good_votes_leave_no_doubt() -> None:
     votes, _ = crowd(300, [0.9, 0.8, 0.7, 0.8])
     model = DawidSkene().fit(votes, abstain="at_random")
     assert doubts(model.diagnostics_, ["a", "b"]) == []
-    slow = DawidSkene(n_iter=100, tolerance=0.0).fit(votes, abstain="at_random")
-    assert doubts(slow.diagnostics_, ["a", "b"]) == ["The fit has not settled after 100 steps."]
+    strict = DawidSkene(n_iter=100, tolerance=0.0).fit(votes, abstain="at_random")
+    assert not strict.diagnostics_["converged"]
+    assert doubts(strict.diagnostics_, ["a", "b"]) == []
+
+
+def test_a_fit_that_still_moves_after_many_steps_says_by_how_much() -> None:
+    fit = {"converged": False, "iterations": 50, "max_change": 0.0256}
+    assert doubts(fit, ["a", "b"]) == ["The fit has not settled after 50 steps: by the last it still changed by 0.026."]
+    for settled in ({"max_change": 0.01}, {"converged": True}, {"iterations": 49}, {"max_change": None}):
+        assert doubts(fit | settled, ["a", "b"]) == []
 
 
 def test_many_weak_voters_are_not_all_listed() -> None:
