@@ -68,7 +68,7 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
         return read_value_gold(run, task, annotations)
     import numpy as np
 
-    from teachkit.build.stored_votes import annotation_rows
+    from teachkit.build.stored_votes import standing_rows
     from teachkit.engine.session import parquet
 
     paths = [run.store.path(p.key) for p in run.outputs[task.dataset].parts]
@@ -78,8 +78,7 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     if task.gold is not None:
         values = run.session.table(f"select {_text_of(task.gold, task)} as v from {relation}").column("v").to_pylist()
         _fill(codes, values, task.gold, task)
-    for node_id in annotations:
-        table = annotation_rows(run, node_id, task)
+    for table in standing_rows(run, annotations, task):
         for row, code, yes in zip(*(table.column(c).to_pylist() for c in ("row", "code", "yes")), strict=True):
             if task.multi:
                 codes[row, code] = int(yes)

@@ -331,7 +331,7 @@ def spoken(run: Executor, annotations: Sequence[str], taken: Sequence[str], task
     """The judgments of annotations nodes; ``taken`` are names that labeling functions have."""
     import numpy as np
 
-    tables = [annotation_rows(run, node_id, task) for node_id in annotations]
+    tables = standing_rows(run, annotations, task)
     annotators: list[str] = []
     nodes: dict[str, str] = {}
     for node_id, table in zip(annotations, tables, strict=True):
@@ -372,6 +372,13 @@ def judgments(run: Executor, annotations: Sequence[str], taken: Sequence[str], t
 def voter_of(annotator: str, taken: Container[str]) -> str:
     """What an annotator is called as a voter: one who shares a labeling function's name is told apart."""
     return f"{annotator} (annotator)" if annotator in taken else annotator
+
+
+def standing_rows(run: Executor, annotations: Sequence[str], task: TaskInfo) -> list[pa.Table]:
+    """``annotation_rows`` of each file, without judgments that their annotator made anew in another one of them."""
+    from teachkit.voters.annotations import standing
+
+    return standing([annotation_rows(run, node_id, task) for node_id in annotations])
 
 
 def annotation_rows(run: Executor, node_id: str, task: TaskInfo) -> pa.Table:

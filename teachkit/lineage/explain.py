@@ -23,10 +23,13 @@ from teachkit.lineage.weigh import (
     weigh_values,
     without_each,
 )
+from teachkit.voters.annotations import standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from teachkit.build import Workspace
     from teachkit.build.execute import Executor
@@ -383,6 +386,7 @@ class Explainer:
 
         functions = {about["name"] for node_id, about in self.inputs.items() if node_id.startswith(_FUNCTIONS)}
         of_row = {number: votes for votes, number in items}
+        by_role: dict[str, dict[str, pa.Table]] = {}
         for node_id, about in self.inputs.items():
             if not node_id.startswith("annotations."):
                 continue
@@ -391,14 +395,17 @@ class Explainer:
             here = table.filter(pc.and_(pc.equal(table["part"], part), wanted))
             graph = self.run.graph
             role = graph[node_id].spec.meta.role if node_id in graph.nodes else "annotator"
-            for judgment in here.to_pylist():
-                if judgment["code"] < 0:
-                    continue
-                voter = voter_of(judgment["annotator"], functions)
-                label = self.labels[judgment["code"]] if self.task.coded else judgment["value"]
-                yes = bool(judgment["yes"]) or not self.task.multi
-                vote = Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None)
-                of_row[judgment["row"]].append(vote)
+            by_role.setdefault(role, {})[node_id] = here
+        for role, tables in by_role.items():
+            for node_id, table in zip(tables, standing(list(tables.values())), strict=True):
+                for judgment in table.to_pylist():
+                    if judgment["code"] < 0:
+                        continue
+                    voter = voter_of(judgment["annotator"], functions)
+                    label = self.labels[judgment["code"]] if self.task.coded else judgment["value"]
+                    yes = bool(judgment["yes"]) or not self.task.multi
+                    vote = Vote(voter, role, label, node_id, yes, judgment["line"], judgment["at"] or None)
+                    of_row[judgment["row"]].append(vote)
 
     def _share(self, vote: Vote, contribution: float | None, what_if: WhatIf | None) -> VoteShare:
         about = self.inputs[vote.node]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.stored_votes import annotation_rows, voter_of
+from teachkit.build.stored_votes import standing_rows, voter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,8 +153,7 @@ def _seconds(run: Executor, task: TaskInfo, cast: Cast, people: Sequence[str]) -
 
     functions = {v for v, node in cast.kinds.items() if not node.startswith("annotations.")}
     found: dict[str, list[Any]] = {}
-    for node in people:
-        table = annotation_rows(run, node, task)
+    for table in standing_rows(run, people, task):
         seconds = table.column("seconds").to_numpy(zero_copy_only=False).astype(np.float64)
         row, who = table.column("row").to_numpy(), np.array(table.column("annotator").to_pylist(), dtype=object)
         first = np.ones(len(row), dtype=bool)

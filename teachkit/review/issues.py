@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.execute import looking_at
 from teachkit.build.gold import gold_files
 from teachkit.build.looks import record_look
-from teachkit.build.stored_votes import annotation_rows, voter_of, votes_of
+from teachkit.build.stored_votes import standing_rows, voter_of, votes_of
 from teachkit.build.voting import annotations_text
 from teachkit.errors import BadOption, NotBuilt, listing
 from teachkit.graph import find_task
@@ -228,8 +228,9 @@ def _gold_said(run: Executor, task: TaskInfo, codes: Any, label: int | None, ord
     folder = f"{run.files.config.paths.annotations}/{task.name}"
     column = f"column {task.gold.column}" if task.gold is not None else "?"
     lines: dict[int, tuple[str, str, str]] = {}
-    for file in gold_files(run.graph, task):
-        table, path = annotation_rows(run, file.id, task), run.graph[file.id].spec.path
+    gold = [file.id for file in gold_files(run.graph, task)]
+    for file, table in zip(gold, standing_rows(run, gold, task), strict=True):
+        path = run.graph[file].spec.path
         names = ("row", "annotator", "line", "code")
         for row, who, line, code in zip(*(table.column(c).to_pylist() for c in names), strict=True):
             if code >= 0:
@@ -253,8 +254,8 @@ def _people_said(run: Executor, task: TaskInfo, node: Node, cast: Cast, label: i
     taken = {run.graph[v].name for v in node.spec.voters}
     found: dict[tuple[int, int], tuple[int, str, int, str]] = {}
     whole: dict[tuple[int, int], set[int]] = {}
-    for file in node.spec.annotations:
-        table, path = annotation_rows(run, file, task), run.graph[file].spec.path
+    for file, table in zip(node.spec.annotations, standing_rows(run, node.spec.annotations, task), strict=True):
+        path = run.graph[file].spec.path
         names = ("row", "annotator", "line", "code", "yes")
         named: dict[tuple[int, int], set[int]] = {}
         for row, who, line, code, yes in zip(*(table.column(c).to_pylist() for c in names), strict=True):
@@ -266,7 +267,7 @@ def _people_said(run: Executor, task: TaskInfo, node: Node, cast: Cast, label: i
             if label is not None and code != label:
                 continue
             found[row, voter] = (code if label is None else int(yes), who, line, path)
-        whole |= named  # of two files about one item the later one is heard
+        whole |= named
     entries = sorted(found)
     codes = [found[entry][0] for entry in entries]
     by, files = [found[entry][1] for entry in entries], [found[entry][3] for entry in entries]

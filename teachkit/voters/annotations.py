@@ -226,6 +226,25 @@ def judgments_table(
     return table if task.coded else table.append_column("value", task.answers.array(list(values)))
 
 
+def standing(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """Several files' judgments (see ``judgments_table``) without those that their annotator made anew in another file.
+
+    The latest by ``at`` stands, one without it before all others; of the same time that of the later file.
+    """
+    import pyarrow as pa
+
+    names = [name for table in tables for name in table.column("annotator").unique().to_pylist()]
+    if len(set(names)) == len(names):
+        return list(tables)
+    said = [list(zip(*(t.column(c).to_pylist() for c in ("annotator", "part", "row")), strict=True)) for t in tables]
+    last: dict[tuple[Any, ...], tuple[datetime, int]] = {}
+    for number, (keys, table) in enumerate(zip(said, tables, strict=True)):
+        for key, at in zip(keys, table.column("at").to_pylist(), strict=True):
+            last[key] = max(last.get(key, (instant(""), 0)), (instant(at), number))
+    kept = [[last[key][1] == number for key in keys] for number, keys in enumerate(said)]
+    return [t.filter(pa.array(stands, type=pa.bool_())) for t, stands in zip(tables, kept, strict=True)]
+
+
 def _codes(judgment: Judgment, task: TaskInfo) -> Iterator[tuple[int, bool]]:
     if not task.coded:
         yield (0, True) if judgment.labels else (-1, False)

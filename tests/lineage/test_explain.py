@@ -252,3 +252,37 @@ def test_many_items_at_once_are_explained_as_each_alone(built: Sandbox) -> None:
             assert [one.item for one in together] == [*ITEMS, ITEMS[0]]
             assert [one.as_dict() for one in together[:-1]] == [project.lineage(name, i).as_dict() for i in ITEMS]
             assert together[-1] == together[0]
+
+
+def test_of_one_annotators_judgments_in_several_files_the_latest_is_a_vote(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, FILES)
+    lines = [
+        ("r001", "good", "2026-01-03"),  # later than in the other file, whose name is later
+        ("r002", "bad", "2026-01-01"),
+        ("r003", "good", "2026-01-01"),
+    ]
+    others = [("r001", "bad", "2026-01-02"), ("r002", "mixed", "2026-01-02"), ("r003", None, "2026-01-02")]
+    for name, file in (("a", lines), ("b", others)):
+        text = "".join(json.dumps(dict(zip(("item", "label", "at"), x, strict=True))) + "\n" for x in file)
+        sandbox.write({f"annotations/mood/{name}.jsonl": text})
+    sandbox.write(
+        {"annotations/mood/_meta.yml": "files: {'[ab].jsonl': {annotator: kim}, eva.jsonl: {role: curator}}\n"}
+    )
+    sandbox("build")
+
+    def kim(item: str) -> list[tuple[str, str]]:
+        votes = explain(sandbox, "shares", item)["votes"]
+        return [(v["label"], v["path"]) for v in votes if v["voter"] == "kim"]
+
+    assert kim("r001") == [("good", "annotations/mood/a.jsonl")]
+    assert kim("r002") == [("mixed", "annotations/mood/b.jsonl")]
+    assert kim("r003") == []  # declined later
+    shares = {row["review"]: row["posterior"] for row in sandbox.rows("label_set.shares")}
+    assert shares["r001"] == {"good": 1.0, "bad": 0.0, "mixed": 0.0}
+    assert shares["r002"]["mixed"] == 1 / 3  # two rules say bad
+    assert shares["r003"]["mixed"] == 1.0
+
+    sandbox.write({"annotations/mood/_meta.yml": "files: {'[ab].jsonl': {annotator: kim, role: gold}}\n"})
+    sandbox("build")
+    found = sandbox("issues", "mood", "--format", "json").json
+    assert found["given"] == 2  # r003 was declined later

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teachkit import Project
+from teachkit.voters.annotations import instant
 from teachkit.votes.confident import confident_learning, folds_of
 from tests.build.test_looks import looks
 from tests.review.test_try import LABELS, unicode_project
@@ -379,9 +380,12 @@ def judged(files: dict[str, str]) -> dict[str, str]:
 def votes_of_people(sandbox: Sandbox) -> dict[tuple[str, str], str]:
     """Item and annotator -> label, as label models hear them."""
     votes = {}
+    found = []
     for file in sorted((sandbox.root / "annotations/t").glob("*.[jc]s*")):
         for row in sandbox.rows(f"annotations.t.{file.stem}"):
-            votes[row["id"], row["annotator"]] = row["label"]
+            found.append((instant(row["at"] or ""), file.name, row))
+    for _, _, row in sorted(found, key=lambda one: one[:2]):
+        votes[row["id"], row["annotator"]] = row["label"]
     return votes
 
 
@@ -403,6 +407,11 @@ BY_BEN = {
     "the later of two files": {
         "annotations/t/ben.csv": 'item,label,at\ni6,dog,2026-04-01\n"i,""3"" größe 東京",cat,2026-04-01\n',
         "annotations/t/more.jsonl": f'{{"item": {json.dumps(KEY)}, "label": "dog", "annotator": "ben", '
+        '"at": "2026-04-01T09:00:00+02:00"}\n',
+    },
+    "the one of two files that is later in time": {
+        "annotations/t/ben.csv": 'item,label,at\ni6,dog,2026-04-01\n"i,""3"" größe 東京",dog,2026-04-01T09:00:00Z\n',
+        "annotations/t/more.jsonl": f'{{"item": {json.dumps(KEY)}, "label": "cat", "annotator": "ben", '
         '"at": "2026-03-01"}\n',
     },
 }
@@ -474,9 +483,9 @@ def test_of_a_multichoice_answer_the_line_is_that_of_the_file_that_is_heard(tmp_
     said = [{"item": f"a{n}", "label": [jp, size], "at": "2026-01-02"} for n in range(9)]
     said += [{"item": f"b{n}", "label": [size], "at": "2026-01-02"} for n in range(9)]
     said[3]["label"] = []
-    before = {"item": "a3", "label": ["ok"], "annotator": "kim", "at": "2026-01-05"}
+    before = {"item": "a3", "label": ["ok"], "annotator": "kim", "at": "2026-01-01"}
     files = unicode_project(rows, "multichoice") | {
-        "annotations/sort/early.jsonl": json.dumps(before) + "\n",
+        "annotations/sort/zeta.jsonl": json.dumps(before) + "\n",
         "annotations/sort/kim.jsonl": "".join(json.dumps(line) + "\n" for line in said),
     }
     sandbox = Sandbox(tmp_path, files)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from teachkit.errors import BadAnnotation, ProjectErrors, Where
 from teachkit.graph.node import TaskInfo
 from teachkit.project.models import AnnotationMeta
-from teachkit.voters.annotations import Judgment, read_judgments
+from teachkit.voters.annotations import Judgment, judgments_table, read_judgments, standing
 
 Lines = list[dict[str, Any]]
 
@@ -204,3 +204,31 @@ def test_a_file_that_a_merge_put_after_another_may_start_with_a_mark_of_order() 
 def test_an_empty_answer_declines_whatever_its_column_is_called() -> None:
     assert csv("item,label\nr1,\n") == [("r1", (), 2)]
     assert csv("item,answer\nr1,\nr2,good\n", columns={"label": "answer"}) == [("r1", (), 2), ("r2", ("good",), 3)]
+
+
+@given(st.data())
+def test_of_several_files_the_latest_judgment_stands_as_of_one(data: st.DataObject) -> None:
+    lines = data.draw(st.lists(lines_of(LABELS, TIMES), max_size=8))
+    lines = [{**line, "op": "set", "at": f"2026-01-01T10:00:{n:02}Z"} for n, line in enumerate(lines)]
+    files: list[Lines] = [[], [], []]
+    for line in data.draw(st.permutations(lines)):
+        files[data.draw(st.integers(0, 2))].append(line)
+    rows = {"r1": (0, 0), "ü": (1, 0)}
+    tables = [judgments_table(read(file), rows, "annotations/mood/ann.jsonl", task()) for file in files]
+    whole = judgments_table(read(lines), rows, "annotations/mood/ann.jsonl", task()).drop_columns(["line"])
+    found = [row for table in standing(tables) for row in table.drop_columns(["line"]).to_pylist()]
+    assert sorted(found, key=repr) == sorted(whole.to_pylist(), key=repr)
+
+
+def test_without_times_the_later_file_stands_and_a_time_is_after_none() -> None:
+    def table(*lines: dict[str, Any], kind: str = "choice") -> Any:
+        return judgments_table(read(list(lines), kind), {"r1": (0, 3)}, "annotations/mood/x.jsonl", task(kind))
+
+    good, bad = {"item": "r1", "label": "good"}, {"item": "r1", "label": "bad"}
+    assert [len(t) for t in standing([table(good), table(bad)])] == [0, 1]
+    assert [len(t) for t in standing([table({**good, "at": "2026-01-01"}), table(bad)])] == [1, 0]
+    assert [len(t) for t in standing([table(good), table({**bad, "annotator": "eva"})])] == [1, 1]
+    sets = [table({**line, "label": [line["label"]]}, kind="multichoice") for line in (good, bad)]
+    assert [len(t) for t in standing(sets)] == [0, 3]
+    assert standing([]) == []
+    assert [len(t) for t in standing([table(), table(bad), table()])] == [0, 1, 0]

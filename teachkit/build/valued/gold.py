@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.gold import splits_of
-from teachkit.build.stored_votes import annotation_rows
+from teachkit.build.stored_votes import standing_rows
 from teachkit.build.valued.offsets import lengths_of
 from teachkit.errors import NodeFailed
 from teachkit.graph import quote
@@ -57,8 +57,7 @@ def read_value_gold(run: Executor, task: TaskInfo, annotations: Sequence[str]) -
     values = kind.empty(n)
     if task.gold is not None and n:
         values = _of_column(run, task, relation)
-    for node_id in annotations:
-        table = annotation_rows(run, node_id, task)
+    for table in standing_rows(run, annotations, task):
         said = kind.values(table.column("value"))
         there = ~kind.missing(said)
         values[table.column("row").to_numpy()[there]] = said[there]
