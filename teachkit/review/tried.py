@@ -99,7 +99,7 @@ def open_tried(root: Path, options: BuildOptions, wanted: Wanted) -> Iterator[tu
                 check_kind(work.graph.tasks[node.task or ""].kind, node.task or "", "try")
             yield work, nodes
     except TeachkitError as error:
-        raise _without_place(error) from error
+        raise _as_tried(error) from error
 
 
 def check_kind(kind: str, task: str, command: str) -> None:
@@ -261,10 +261,11 @@ def _new_name(files: ProjectFiles, wanted: Wanted, task: str) -> str:
     return found
 
 
-def _without_place(error: TeachkitError) -> TeachkitError:
-    """An error about what has no file, without a place in one."""
+def _as_tried(error: TeachkitError) -> TeachkitError:
+    """An error about what has no file, without a place in one; once, also where a file of the project is tried."""
     if isinstance(error, ProjectErrors):
-        return ProjectErrors([_without_place(one) for one in error.errors])
+        found = list({str(one): one for one in map(_as_tried, error.errors)}.values())
+        return found[0] if len(found) == 1 else ProjectErrors(found)
     if error.where is None or error.where.path != TRIED:
         return error
     return type(error)(None, **error.facts)

@@ -432,6 +432,7 @@ def test_a_mistake_in_a_file_has_its_place(zoo: Sandbox) -> None:
     with zoo.changed({"labeling_functions/kind/new.sql": "{{ config(label='cat') }}\nlength(txt) > 3\n"}):
         found = zoo("try", "--file", "labeling_functions/kind/new.sql", code=2)
     assert found.err.startswith("error: labeling_functions/kind/new.sql:2:8: ")
+    assert found.err.count("error") == 1
 
 
 def test_sql_that_fails_while_it_runs_says_so(zoo: Sandbox) -> None:
