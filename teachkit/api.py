@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from teachkit.review import TaskAnalysis
     from teachkit.review.compare import Comparison
     from teachkit.review.debug import Point
-    from teachkit.review.errors import ErrorReport
+    from teachkit.review.error_report import ErrorReport
     from teachkit.review.issues import Issues
     from teachkit.review.suggest import Suggestions
     from teachkit.review.trying import VoterTrial

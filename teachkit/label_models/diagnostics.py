@@ -121,7 +121,7 @@ def flips(majority: Any, sweep: Sweep, prior: Any) -> int:
 def learned(sweep: Sweep) -> list[Learned]:
     """How often each voter is right, by the sweep's posteriors and their sums.
 
-    The interval is Wilson's for as many trials as the votes are worth (see ``kernels.worth``): what not knowing the
+    The interval is Wilson's for as many trials as the votes are worth (see ``worth_kernels``): what not knowing the
     labels costs is taken off. It takes other voters as they are; ``bootstrap`` does not.
     """
     right, total, _ = rights(sweep.sums)

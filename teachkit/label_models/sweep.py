@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from teachkit.label_models import kernels
+from teachkit.label_models import kernels, worth_kernels
 from teachkit.label_models.base import decide
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ class Sweep:
         return decide(self.posterior, self.votes.votes_per_pattern, prior, "abstain", self.threads)
 
     def worth(self, share: Any) -> tuple[Any, Any]:
-        """``kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""
+        """``worth_kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""
 
         def one(group: Group, _: Any) -> Any:
-            found = kernels.no_chances(len(share))
-            kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, share, found)
+            found = worth_kernels.no_chances(len(share))
+            worth_kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, share, found)
             return found
 
-        return kernels.worth(_sum(self._by_groups(one), kernels.no_chances(len(share))), share)
+        return worth_kernels.worth(_sum(self._by_groups(one), worth_kernels.no_chances(len(share))), share)
 
     def _scored(self, chunk: Chunk, scores: Any, base: Any, table: Any) -> None:
         """The log-odds of a chunk, to ``scores``."""

@@ -6,7 +6,7 @@ from teachkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from teachkit.llm.apis import parse_reply
-    from teachkit.llm.asking import MODES, Asking, Mode, Provider, ask
+    from teachkit.llm.asking import MODES, Asking, Mode, ask
     from teachkit.llm.capabilities import Capabilities, capabilities_of
     from teachkit.llm.chat import StructuredOutput, chat_body, parse_chat
     from teachkit.llm.confidence import LabelScores, label_scores, repeat_scores
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teachkit.llm.outcome import STATUSES, Answer, Decision, Status, Summary, Validate, decide
     from teachkit.llm.pool import Policy
     from teachkit.llm.probe import Finding, Probe, Probed
+    from teachkit.llm.provider import Provider
     from teachkit.llm.recordings import KeptAnswers, Recording
     from teachkit.llm.replies import ModelReply, TokenChoice, Usage
     from teachkit.llm.request import Endpoint, Request, request_key
@@ -83,7 +84,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "asking": ("MODES", "Asking", "Mode", "Provider", "ask"),
+        "asking": ("MODES", "Asking", "Mode", "ask"),
         "apis": ("parse_reply",),
         "capabilities": ("Capabilities", "capabilities_of"),
         "chat": ("StructuredOutput", "chat_body", "parse_chat"),
@@ -94,6 +95,7 @@ __getattr__ = lazy_names(
         "outcome": ("STATUSES", "Answer", "Decision", "Status", "Summary", "Validate", "decide"),
         "pool": ("Policy",),
         "probe": ("Finding", "Probe", "Probed"),
+        "provider": ("Provider",),
         "recordings": ("KeptAnswers", "Recording"),
         "replies": ("ModelReply", "TokenChoice", "Usage"),
         "request": ("Endpoint", "Request", "request_key"),

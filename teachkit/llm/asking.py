@@ -17,19 +17,18 @@ from teachkit.llm.errors import BadMode
 from teachkit.llm.money import microdollars
 from teachkit.llm.outcome import Answer, Decision, Source, Summary, decide, read_all
 from teachkit.llm.pool import Counts, Job, Policy
-from teachkit.llm.request import Endpoint, Request
 from teachkit.llm.sender import Sender
-from teachkit.llm.transport import TIMEOUT, TransportName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any
 
-    from teachkit.llm.chat import StructuredOutput
     from teachkit.llm.money import Budget, Price, Prices
     from teachkit.llm.outcome import Validate
+    from teachkit.llm.provider import Provider
     from teachkit.llm.recordings import Recording
+    from teachkit.llm.request import Request
     from teachkit.llm.responses import Response, ResponseStore
     from teachkit.llm.transport import Transport
 
@@ -38,40 +37,6 @@ MODES: Final[tuple[Mode, ...]] = ("live", "record", "replay")
 
 _CHUNK: Final = 256  # requests that are looked up at once
 _ROUNDS: Final = 4  # times the concurrency: how much is queued
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """A server that speaks the OpenAI API, and its limits.
-
-    ``api_key_env`` NAMES the environment variable with the key (``None``: no key). ``concurrency`` is how many requests
-    are under way at most, ``timeout`` the seconds that a whole request may take.
-    """
-
-    name: str
-    base_url: str
-    api_key_env: str | None = None
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    concurrency: int = 64
-    timeout: float = TIMEOUT
-    transport: TransportName = "openai"
-    structured_output: StructuredOutput = "json_schema"
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where it is; part of every key.
-
-        Raises:
-            BadEndpoint: ``base_url`` cannot be used.
-        """
-        return Endpoint.parse(self.base_url)
-
-    def request(
-        self, body: Mapping[str, Any], *, api: str = "chat", repetition: int = 0, label: str = "", tag: object = None
-    ) -> Request:
-        """Make a request to this provider; see ``Request``."""
-        return Request(self.endpoint, body, api=api, repetition=repetition, label=label, tag=tag)
 
 
 def ask(

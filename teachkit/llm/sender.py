@@ -17,9 +17,9 @@ from teachkit.llm.transport import Transport, make_transport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from teachkit.llm.asking import Provider
     from teachkit.llm.money import Budget, Price
     from teachkit.llm.outcome import Decision
+    from teachkit.llm.provider import Provider
     from teachkit.llm.request import Request
     from teachkit.llm.responses import ResponseStore
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.graph import TaskInfo
-    from teachkit.review.errors import Share
+    from teachkit.review.error_report import Share
 
 _NAMED = 2  # so many voters are named
 

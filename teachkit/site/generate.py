@@ -14,10 +14,11 @@ from markupsafe import Markup
 from teachkit.build.execute import looking_at
 from teachkit.errors import BadOption, StoreUnwritable
 from teachkit.site.dag import dag_values
+from teachkit.site.examples import examples
 from teachkit.site.history import lock_history
 from teachkit.site.label_set_page import label_set_values
 from teachkit.site.label_sets import read_labels, readable
-from teachkit.site.measure import examples, measure
+from teachkit.site.measure import measure
 from teachkit.site.nodes import is_voter, node_values, voter_values
 from teachkit.site.overview import all_tests, overview_values
 from teachkit.site.render import ExtraPage, Renderer, script_data

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.label_sets import stored_parameters
+from teachkit.site.rows import counts_of, rows_of
+from teachkit.site.values import farthest, read_value_labels, value_figures
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from teachkit.graph import Node, TaskInfo
+    from teachkit.graph import Node
     from teachkit.site.measure import Measured
     from teachkit.site.view import View
 
@@ -58,8 +60,6 @@ def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str])
 
     task, run = measured.task, view.run
     if not task.coded:
-        from teachkit.site.values import read_value_labels
-
         return read_value_labels(view, measured, node, keys)
     table = pa.concat_tables([run.store.read(p.key) for p in run.outputs[node.id].parts])
     names = table.column("label").to_pylist()
@@ -87,34 +87,13 @@ def read_labels(view: View, measured: Measured, node: Node, keys: Sequence[str])
     )
 
 
-def rows_of(view: View, node: Node, task: TaskInfo, keys: Sequence[str], rows: int) -> tuple[Sequence[str], Any]:
-    """The keys of a label set's rows, and the dataset's row of each."""
-    import numpy as np
-
-    if rows == len(keys) and view.states[node.id] == "current":
-        return keys, np.arange(rows)
-    own, place = _keys(view, node, task.key), {key: row for row, key in enumerate(keys)}
-    return own, np.array([place.get(key, -1) for key in own], dtype=np.int64)
-
-
 def _has(posterior: Any, label: str) -> bool:
     return bool(posterior.type.get_field_index(label) >= 0)
-
-
-def _keys(view: View, node: Node, key: str) -> list[str]:
-    from teachkit.engine.session import parquet
-    from teachkit.graph import quote
-
-    paths = [view.run.store.path(p.key) for p in view.run.outputs[node.id].parts]
-    table = view.run.session.table(f"select cast({quote(key)} as varchar) as k from {parquet(paths)}")
-    return table.column("k").to_pylist()  # type: ignore[no-any-return]
 
 
 def label_set_figures(view: View, measured: Measured, labels: Any, locked: Mapping[str, Any]) -> dict[str, Any]:
     """What the page of a label set shows beside what every node's page has."""
     if not measured.task.coded:
-        from teachkit.site.values import value_figures
-
         return value_figures(measured, labels, locked, model_of(view, labels.node))
     gold = _gold_of(measured, labels)
     return {
@@ -140,8 +119,6 @@ def mistakes(measured: Measured, labels: Any) -> list[int]:
     import numpy as np
 
     if not measured.task.coded:
-        from teachkit.site.values import farthest
-
         return farthest(measured, labels)[:_MISTAKES]
 
     gold = _gold_of(measured, labels)
@@ -164,11 +141,6 @@ def _gold_of(measured: Measured, labels: Labels) -> Any:
     found = measured.codes[np.maximum(labels.row_of, 0)].copy()
     found[labels.row_of < 0] = -1
     return found
-
-
-def counts_of(values: Sequence[str]) -> dict[str, int]:
-    """How many labels are of whom."""
-    return {name: found for name in ("model", "gold", "curator", "none") if (found := values.count(name))}
 
 
 def _balance(measured: Measured, labels: Labels) -> list[dict[str, Any]]:

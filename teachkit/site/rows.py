@@ -11,7 +11,7 @@ from teachkit.graph.gold import check_shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from teachkit.graph import Graph, TaskInfo
+    from teachkit.graph import Graph, Node, TaskInfo
     from teachkit.site.view import View
 
 _LONG = 8_000  # characters of a value on the page of an item
@@ -27,6 +27,30 @@ def keys_of(view: View, task: TaskInfo) -> list[str]:
     key = f"cast({quote(task.key)} as varchar)"
     table = view.run.session.table(f"select {key} as k from {parquet(paths)}")
     return table.column("k").to_pylist()  # type: ignore[no-any-return]
+
+
+def rows_of(view: View, node: Node, task: TaskInfo, keys: Sequence[str], rows: int) -> tuple[Sequence[str], Any]:
+    """The keys of a label set's rows, and the dataset's row of each."""
+    import numpy as np
+
+    if rows == len(keys) and view.states[node.id] == "current":
+        return keys, np.arange(rows)
+    own, place = _keys(view, node, task.key), {key: row for row, key in enumerate(keys)}
+    return own, np.array([place.get(key, -1) for key in own], dtype=np.int64)
+
+
+def _keys(view: View, node: Node, key: str) -> list[str]:
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    paths = [view.run.store.path(p.key) for p in view.run.outputs[node.id].parts]
+    table = view.run.session.table(f"select cast({quote(key)} as varchar) as k from {parquet(paths)}")
+    return table.column("k").to_pylist()  # type: ignore[no-any-return]
+
+
+def counts_of(values: Sequence[str]) -> dict[str, int]:
+    """How many labels are of whom."""
+    return {name: found for name in ("model", "gold", "curator", "none") if (found := values.count(name))}
 
 
 def shuffled(keys: Sequence[str]) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.stored_votes import annotation_rows
 from teachkit.build.valued.stored import values_column
-from teachkit.site.label_sets import counts_of, rows_of
+from teachkit.site.rows import counts_of, rows_of
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from teachkit.votes.values.kind import ValueKind
 
 _BINS = 20
-_EXAMPLES = 4
+EXAMPLES = 4  # of right and of wrong votes on the page of a voter
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def value_examples(view: View, measured: Measured, order: Any) -> dict[str, dict
         wrong = np.lexsort((rows, -far))
 
         def shown(places: Any, rows: Any = rows, said: Any = said, truth: Any = truth) -> list[tuple[int, str, str]]:
-            return [(int(rows[i]), kind.show(said[i]), kind.show(truth[i])) for i in places[:_EXAMPLES]]
+            return [(int(rows[i]), kind.show(said[i]), kind.show(truth[i])) for i in places[:EXAMPLES]]
 
         found[node_id] = {"right": shown(right[same[right]]), "wrong": shown(wrong[~same[wrong]])}
     return found

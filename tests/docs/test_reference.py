@@ -177,17 +177,18 @@ def test_every_field_of_analyze_is_on_the_page() -> None:
 def test_every_field_of_try_and_errors_is_on_its_page() -> None:
     from dataclasses import fields
 
-    from teachkit.review import errors, hits, trying
+    from teachkit.review import error_report as report
+    from teachkit.review import hits, trying
 
     pages_of = {
         "commands/try": (trying.VoterTrial, trying.Claim, trying.Overlap, hits.Example),
         "commands/errors": (
-            errors.ErrorReport,
-            errors.Cell,
-            errors.Fault,
-            errors.Share,
-            errors.Culprit,
-            errors.ErrorItem,
+            report.ErrorReport,
+            report.Cell,
+            report.Fault,
+            report.Share,
+            report.Culprit,
+            report.ErrorItem,
         ),
     }
     for page, made_of in pages_of.items():

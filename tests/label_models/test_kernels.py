@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachkit.label_models import kernels
+from teachkit.label_models import kernels, worth_kernels
 from teachkit.votes import Votes
 from tests.votes.matrices import repeatable
 
@@ -127,9 +127,9 @@ def plain_worth(chances: list[float]) -> list[float]:
     n = len(chances)
     share = np.array([math.fsum(chances) / n])
     rows = (np.arange(n + 1), np.zeros(n, np.uint16), np.zeros(n, np.int16), np.ones(n), posterior)
-    found = kernels.no_chances(1)
-    kernels.chances(0, n, *rows, share, found)
-    below, above = kernels.worth(found, share)
+    found = worth_kernels.no_chances(1)
+    worth_kernels.chances(0, n, *rows, share, found)
+    below, above = worth_kernels.worth(found, share)
     return [float(below[0]), float(above[0])]
 
 

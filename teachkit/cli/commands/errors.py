@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.cli.settings import Settings
-    from teachkit.review.errors import ErrorItem, ErrorReport
+    from teachkit.review.error_report import ErrorItem, ErrorReport
 
 _TITLES = {"uncovered": "uncovered", "wrong": "voters wrong", "outvoted": "outvoted", "gold": "gold suspicious"}
 _ADVICE = 8

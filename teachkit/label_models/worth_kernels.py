@@ -1,0 +1,92 @@
+"""The compiled loops of what votes are worth: of how many known answers a voter's accuracy is as sure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from teachkit.label_models.kernels import log
+from teachkit.votes.jit import jit
+from teachkit.votes.patterns import entries_of
+
+_BINS = 64
+_DROP = 1.920729410347  # half of 1.96 squared: the 95 % interval of a likelihood
+_EDGE = 1e-12
+
+
+def no_chances(voters: int) -> Any:
+    """Of no votes what ``chances`` sums up: [2, V, bins]."""
+    return np.zeros((2, voters, _BINS))
+
+
+@jit
+def chances(
+    start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any, found: Any
+) -> None:  # pragma: no cover - compiled
+    """Add to ``found`` [2, V, bins] the votes of patterns start..stop, by how sure others are of what they say.
+
+    A label that a voter gives has the probability q, and s = q (1 - a) / (q (1 - a) + (1 - q) a) without its own vote,
+    where a is its accuracy ``share`` [V]. First the number of votes, then the sum of s.
+    """
+    for p in range(start, stop):
+        for i in entries_of(indptr, p):
+            v = np.uint64(voter[i])
+            q, a = posterior[p, np.uint64(code[i])], min(max(share[v], _EDGE), 1.0 - _EDGE)
+            mine = q * (1.0 - a)
+            s = mine / (mine + (1.0 - q) * a)
+            place = np.uint64(min(int(s * _BINS), _BINS - 1))
+            found[0, v, place] += weight[p]
+            found[1, v, place] += weight[p] * s
+
+
+def worth(found: Any, share: Any) -> tuple[Any, Any]:
+    """How many votes of known truth would say as much of each voter's accuracy [V], against less and against more.
+
+    With s as in ``chances``, whose sums are ``found``, and a, the accuracy ``share`` [V], the mean of q: as a function
+    of t, the log-likelihood of a voter's votes is the sum of log(t s + (1 - t)(1 - s)), concave with its top at t = a.
+    That of a binomial sample of n trials falls by n KL(a, t) from there; the n found here is the one with which both
+    fall by ``_DROP`` at the same t. It is the number of votes where each s is 0 or 1, and nothing where each is 1/2.
+    The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
+    """
+    below, above = np.zeros(len(share)), np.zeros(len(share))
+    _worth(found[0], found[1], share, below, above)
+    return below, above
+
+
+@jit
+def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:  # pragma: no cover - compiled
+    for v in range(len(share)):
+        a = min(max(share[v], _EDGE), 1.0 - _EDGE)
+        total = 0.0
+        for b in range(_BINS):
+            total += count[v, b]
+        for side in range(2):
+            near, far = a, _EDGE if side == 0 else 1.0 - _EDGE
+            middle, falls = far, total > 0.0
+            for step in range(27):
+                if _fall(count[v], chance[v], a, middle) < _DROP:
+                    near = middle
+                    falls = falls and step > 0
+                else:
+                    far = middle
+                middle = 0.5 * (near + far)
+            if not falls:
+                continue
+            apart = a * log(a / near) + (1.0 - a) * log((1.0 - a) / (1.0 - near))
+            found = min(_DROP / apart, total) if apart > 0.0 else total
+            if side == 0:
+                below[v] = found
+            else:
+                above[v] = found
+
+
+@jit
+def _fall(count: Any, chance: Any, a: float, t: float) -> float:  # pragma: no cover - compiled
+    """How much less likely a voter's votes are with the accuracy t than with a."""
+    found = 0.0
+    for b in range(_BINS):
+        if count[b] > 0.0:
+            s = min(chance[b] / count[b], 1.0)
+            found += count[b] * (log(a * s + (1.0 - a) * (1.0 - s)) - log(t * s + (1.0 - t) * (1.0 - s)))
+    return found
