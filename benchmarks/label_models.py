@@ -4,6 +4,7 @@
     python benchmarks/label_models.py real                # accuracy, macro F1, Brier score, log-loss, time, memory
     python benchmarks/label_models.py speed               # fit and predict at 100,000 x 20 and 1,000,000 x 50
     python benchmarks/label_models.py made                # votes that are made: skewed, sparse, spammers, copies, ...
+    python benchmarks/label_models.py gold                # what 50 items of gold teach about all others: ours alone
 
 Real votes are read from the folder that ``TEACHKIT_DATA`` names and from each ``--data``: a folder with ``answer.csv``
 (question, worker, answer) and ``truth.csv`` (question, truth) is a crowd; one with ``train|valid|test.csv`` (id, text,
@@ -369,6 +370,35 @@ def quality(sets: Sequence[VoteSet], options: argparse.Namespace) -> None:
             writer.writerows(asdict(one) for one in found)
 
 
+def with_gold(sets: Sequence[VoteSet], options: argparse.Namespace) -> None:
+    """Accuracy on items with a vote and without gold: fitted without any, and with 50 that are drawn, eight times."""
+    print(f"{'set':32} {'model':9} without   with: mean  least  greatest change in points")
+    for found in sets:
+        draws = [np.random.default_rng(seed).permutation(len(found.truth)) for seed in range(8)]
+        drawn = [draw[: min(50, len(draw) // 2)] for draw in draws]
+        for name in options.models or ("auto", "metal", "triplet"):
+            without, *after = [right(found, name, gold, options.threads) for gold in (drawn[0][:0], *drawn)]
+            voted = (found.votes >= 0).any(axis=1)
+            changes = []
+            for one, gold in zip(after, drawn, strict=True):
+                others = voted & ~np.isin(np.arange(len(voted)), gold)
+                changes.append(100 * (one[others].mean() - without[others].mean()))
+            figures = f"{np.mean(changes):+9.1f} {min(changes):+6.1f} {max(changes):+6.1f}"
+            print(f"{found.name:32} {name:9} {without[voted].mean():7.3f} {figures}", flush=True)
+
+
+def right(found: VoteSet, name: str, gold: Any, threads: int) -> Any:
+    """Which items a model has right [N] that knows the truth of some of them: ``gold``, their numbers."""
+    from teachkit import registry
+    from teachkit.votes import Votes
+
+    votes, known = Votes.from_matrix(found.votes, found.labels, threads=threads), np.full(len(found.truth), -1)
+    known[gold] = found.truth[gold]
+    model = registry.load("label_model", name)(threads=threads)
+    fitted = model.fit(votes, known if len(gold) else None, abstain="at_random" if found.people else "informative")
+    return fitted.predict_proba(votes).argmax(axis=1) == found.truth
+
+
 def speed(options: argparse.Namespace) -> None:
     """Votes in memory to posteriors: auto and metal beside Snorkel, a step of EM beside crowd-kit's, a large crowd."""
     for n, voters in ((100_000, 20), (1_000_000, 50)):
@@ -488,7 +518,7 @@ def _outside(code: str, one: VoteSet, options: argparse.Namespace, *, several: b
 def main() -> None:
     """Read the options; run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("real", "made", "speed", "one"), nargs="?", default="real")
+    parser.add_argument("what", choices=("real", "made", "gold", "speed", "one"), nargs="?", default="real")
     parser.add_argument("one", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, action="append", default=[], help="a folder of votes, or of such folders")
     parser.add_argument("--csv", type=Path, help="a file for the table")
@@ -508,7 +538,7 @@ def main() -> None:
         sets = [found for folder in folders for found in sets_of(folder)]
         if not sets:
             parser.error("no votes: set TEACHKIT_DATA, or name a folder with --data")
-        quality(sets, options)
+        (with_gold if options.what == "gold" else quality)(sets, options)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ _NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
 _SPAN = Algorithm(kinds=("span",))
 
 ALGORITHMS = {
-    "auto": Algorithm(),
+    "auto": Algorithm(version=2),
     "majority": Algorithm(),
     "weighted": Algorithm(),
     "one_coin": Algorithm(),
@@ -72,7 +72,7 @@ ALGORITHMS = {
     "gaussian": _NUMBER,
     "mean": _NUMBER,
     "median": _NUMBER,
-    "medoid": _TEXT,
+    "medoid": Algorithm(version=2, kinds=("text",)),
     "normalised_majority": _TEXT,
     "plackett_luce": Algorithm(kinds=("ranking",)),
     "candidate_spans": _SPAN,

@@ -63,7 +63,7 @@ class Auto(LabelModel):
     """
 
     name: ClassVar[str] = "auto"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     evidence_: Any
     informative_: Any
@@ -187,7 +187,7 @@ class _Fit:
         self.spoken = int(said[self.speakers].sum()) / total if total else 0.0
         self.silent = np.flatnonzero((votes.votes_per_pattern == 0) & (sweep.clamp < 0))
         self.gold_sums, self.gold_mass = sweep.known()
-        self.firm = self.gold_sums.sum(axis=(1, 2)) >= FEW_GOLD
+        self.refuted = _refuted(self.gold_sums.sum(axis=1), own)
 
     def run(self) -> None:
         """Fit, look for dependence, fit again; doubt the outcome."""
@@ -248,7 +248,7 @@ class _Fit:
         log_prior = log_all(np.maximum(prior, 1e-300))
         base, evidence = log_prior.copy(), np.zeros((voters, labels + 1, labels))
         silence = float(model.silence_weight)
-        weigh_evidence(rows, chance, model.informative_, self.own, self.firm, self.say, silence, base, evidence)
+        weigh_evidence(rows, chance, model.informative_, self.own, self.refuted, self.say, silence, base, evidence)
         return np.concatenate([log_prior, evidence.ravel()])
 
     def _prior(self) -> Any:
@@ -282,7 +282,8 @@ class _Fit:
         """Why the fit is not believed."""
         votes, sweep = self.votes, self.sweep
         _, per_voter, _ = rights(sweep.sums)
-        if int((per_voter > 0).sum()) < 3 and not self.firm.any():
+        known = self.gold_sums.sum(axis=(1, 2)) >= FEW_GOLD
+        if int((per_voter > 0).sum()) < 3 and not known.any():
             return "fewer than three voters vote, so nothing shows how far to trust each"
         if votes.n_labels == 1 or math.fsum(self.gold_mass) >= ENOUGH_GOLD:
             return None
@@ -359,6 +360,20 @@ def _policies(abstain: Abstain, voters: tuple[str, ...], votes: Any, own: Any) -
     given = policies_of(abstain, voters, "")
     by_rules = int(votes[own >= 0].sum()) * 2 >= int(votes.sum())
     return np.where(given == "", (own >= 0) & by_rules, given == "informative")
+
+
+def _refuted(true: Any, own: Any) -> Any:
+    """Of which one-sided voters gold shows that another label is likelier than their own where they vote [V].
+
+    ``true`` [V, K] are their votes on gold by its label. Shown is what is beyond two standard errors of the difference:
+    a few items of gold that happen to be of another label shall not turn a voter of half the items around.
+    """
+    voter = np.arange(len(own))
+    right = np.where(own >= 0, true[voter, own], np.inf)
+    others = true.copy()
+    others[voter, own] = -1.0
+    rest = others.max(axis=1, initial=-1.0) if true.shape[1] else right
+    return (rest > right) & ((rest - right) ** 2 > 4.0 * (rest + right))
 
 
 def _dependent(voters: tuple[str, ...], pairs: Any, found: Any) -> list[list[Any]]:

@@ -146,20 +146,20 @@ def chance_to_vote(
 
 
 def weigh_evidence(
-    rows: Any, chance: Any, informative: Any, own: Any, firm: Any, say: Any, silence: float, base: Any, evidence: Any
+    rows: Any, chance: Any, informative: Any, own: Any, refuted: Any, say: Any, silence: float, base: Any, evidence: Any
 ) -> None:
     """What each outcome adds to the log-odds of each label: ``evidence`` [V, K + 1, K], silence last.
 
     ``base`` [K], the log prior, gets all silence added. A voter's evidence counts ``say`` [V] times, its silence
     ``silence`` times that. Voters are taken to be better than chance, as Snorkel does: the vote of a one-sided voter
-    never counts against its label, and puts it first where nobody else speaks. ``firm`` [V]: gold shows what it is, so
-    that this is not assumed.
+    never counts against its label, and puts it first where nobody else speaks. Not so where gold shows otherwise:
+    ``refuted`` [V].
     """
     votes = np.where(informative[:, None], log_all(chance), 0.0)
     evidence[:, :-1] = say[:, None, None] * (rows + votes[:, None, :])
     evidence[:, -1] = np.where(informative[:, None], say[:, None] * silence * log_all(1.0 - chance), 0.0)
     base[:] = all_silent(base, evidence)
-    sided = np.flatnonzero((own >= 0) & ~firm)
+    sided = np.flatnonzero((own >= 0) & ~refuted)
     label, number = own[sided], np.arange(len(sided))
     said, silent = evidence[sided, label], evidence[sided, -1]
     odds = said - silent + base - base[label][:, None] + silent[number, label][:, None] + MARGIN

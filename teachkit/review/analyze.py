@@ -79,6 +79,8 @@ class VoterRow:
 class TaskAnalysis:
     """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on.
 
+    ``gold_in_fit``: the label set was fitted with some of this gold, so that what it believes is nearer to it.
+
     ``test_looks``: which look at the task's test split this is, None if it is none. Of a pairwise task: ``scores`` of
     what is compared, and to which of the ``sides`` voters lean.
     """
@@ -90,6 +92,7 @@ class TaskAnalysis:
     conflicts: float
     gold_splits: str
     gold_items: int
+    gold_in_fit: bool
     voters: Sequence[VoterRow]
     missing: Sequence[str]
     test_looks: int | None = None
@@ -175,6 +178,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         conflicts=sum(conflict_rate(v) for v in cast.votes) / len(cast.votes),
         gold_splits=splits,
         gold_items=int(_known(codes[chosen], task).sum()),
+        gold_in_fit=learned_from(node, task, splits),
         voters=rows,
         missing=missing,
         test_looks=looks,
@@ -190,6 +194,12 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         gaps=[_gap(row) for row in rows if row.gap],
         **_sections(run, task, node, cast, codes, chosen, voters, missing, ask),
     )
+
+
+def learned_from(node: Node | None, task: TaskInfo, splits: str) -> bool:
+    """Whether a label set is fitted with gold that is measured on (``splits``, as ``gold_for`` has them)."""
+    divided = task.split_column is not None or task.hash_splits is not None
+    return node is not None and node.spec.config.gold == "tune" and divided and splits not in ("train", "test")
 
 
 def _is_current(run: Executor, node: Node | None) -> bool:

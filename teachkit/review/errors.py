@@ -14,7 +14,7 @@ from teachkit.build.stored_votes import cast_votes, label_codes
 from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.advice import advice_on
-from teachkit.review.analyze import check_gold_name, gold_for, needed_label_set
+from teachkit.review.analyze import check_gold_name, gold_for, learned_from, needed_label_set
 from teachkit.review.error_report import Cell, Culprit, ErrorItem, ErrorReport, Fault, Share
 from teachkit.review.excerpts import excerpt, order_of, rows_of, shown_columns
 from teachkit.review.standing import aligned, record_of, resolved, shares_of
@@ -98,7 +98,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> ErrorReport:
     for cell in cells:
         for fault in cell.faults:
             faults[fault.fault] += fault.items
-    notes = _notes(node, made, int(np.count_nonzero(known)), splits)
+    notes = _notes(node, task, made, int(np.count_nonzero(known)), splits)
     items, listed_of = _items(run, task, made, found, cells, wish)
     from teachkit.votes.faults import INDEPENDENT, RELIABLE, SURE
 
@@ -128,13 +128,13 @@ def _names() -> Sequence[str]:
     return FAULTS
 
 
-def _notes(node: Node, made: _Made, gold_items: int, splits: str) -> list[str]:
+def _notes(node: Node, task: TaskInfo, made: _Made, gold_items: int, splits: str) -> list[str]:
     notes = []
     if not gold_items:
         notes.append(f"no item has gold ({splits}), so there is nothing to compare {node.name} with")
     if made.stale:
         notes.append(f"{node.name} is as it was last built, and not up to date: files have changed since")
-    if node.spec.config.gold == "tune" and splits != "test":
+    if gold_items and learned_from(node, task, splits):
         notes.append(f"{node.name} was fitted with gold of the tune split: it is right there more often than elsewhere")
     if made.measure == "votes":
         notes.append(f"{node.name} does not say what a vote weighs: each counts the same here")

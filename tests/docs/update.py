@@ -9,11 +9,16 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.docs.pages import blocks, name_of, own_pages, project_of
 from tests.docs.snippets import Command, Drift, Session, build_template, commands, matches, start
 from tests.docs.tables import renewed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _VARYING = (
     (re.compile(r"\b\d{6}-[0-9a-f]{8}\b"), "…"),
@@ -39,8 +44,8 @@ def main(wanted: list[str]) -> None:
             session = start(project_of(text), place / str(number) / "comment_spam", home, built)
             try:
                 text = with_outputs(text, session, may_skip="coming-from" in page.name)
-            except Drift as drift:
-                sys.stderr.write(f"{name_of(page)}: {drift}\n")
+            except (Drift, AssertionError) as problem:
+                sys.stderr.write(f"{name_of(page)}: {problem or traceback.format_exc(limit=-1)}\n")
             page.write_text(text, encoding="utf-8")
 
 
@@ -57,8 +62,33 @@ def with_outputs(text: str, session: Session, *, may_skip: bool) -> str:
                 changes.append((command, printed))
         session.succeeded()
     for command, printed in reversed(changes):
-        lines[command.start : command.start + len(command.expected)] = generalised(printed)
+        lines[command.start : command.start + len(command.expected)] = shortened(command.expected, generalised(printed))
     return "\n".join(lines) + "\n"
+
+
+def shortened(before: Sequence[str], printed: list[str]) -> list[str]:
+    """Output without what a page left out before: as many lines as stood before, between and after lines of ``…``.
+
+    Each part begins where a line begins with the same word.
+    """
+    parts: list[list[str]] = [[]]
+    for line in before:
+        if line.strip() == "…":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    found, at = [], 0
+    for number, part in enumerate(parts):
+        if number:
+            found.append("…")
+            if number == len(parts) - 1:
+                at = max(at, len(printed) - len(part))
+            elif part:
+                word = part[0].split()[:1]
+                at = next((i for i in range(at, len(printed)) if printed[i].split()[:1] == word), at)
+        found += printed[at : at + len(part)] if len(parts) > 1 else printed
+        at += len(part)
+    return found
 
 
 def generalised(printed: str) -> list[str]:

@@ -93,6 +93,22 @@ def test_fifty_items_with_gold_help() -> None:
     assert posterior.shape == (500, 3)
 
 
+@pytest.mark.parametrize(("own", "turned"), [(9, False), (6, False), (1, True), (0, True)])
+def test_a_little_gold_that_happens_to_be_of_another_label_turns_no_voter_around(own: int, turned: bool) -> None:
+    """Of 17 items on which a rule alone votes, gold has ``own`` of its label, the others of one that it has most of."""
+    random = np.random.default_rng(3)
+    matrix = np.full((600, 6), -1)
+    matrix[:300, 0] = 0  # one broad rule, alone
+    for voter in range(1, 6):
+        votes = random.random(300) < 0.4
+        matrix[300:, voter] = np.where(votes, voter % 3, -1)
+    gold = np.full(600, -1)
+    gold[:17] = np.where(np.arange(17) < own, 0, 1)
+    gold[np.flatnonzero(matrix[:, 1] == 1)[:20]] = 1
+    found = Auto().fit(matrix, gold=gold, abstain="informative").predict_proba(matrix)[20:300].argmax(axis=1)
+    assert (found == (1 if turned else 0)).all()
+
+
 def test_gold_turns_a_voter_around_that_votes_alone_cannot() -> None:
     """A labeling function that is nearly always wrong, and speaks where nobody else does."""
     random = np.random.default_rng(0)

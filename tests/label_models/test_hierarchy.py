@@ -89,12 +89,12 @@ def test_more_of_the_same_items_change_little() -> None:
     assert chances(100 * sums, 100 * mass, 1) == pytest.approx(chances(sums, mass, 1), abs=0.02)
 
 
-def weigh(chance: Any, own: Any, prior: Any, *, firm: bool = False, say: float = 1.0) -> tuple[Any, Any]:
+def weigh(chance: Any, own: Any, prior: Any, *, refuted: bool = False, say: float = 1.0) -> tuple[Any, Any]:
     voters, labels = chance.shape
     base, evidence = np.log(prior), np.zeros((voters, labels + 1, labels))
     some = np.ones(voters, dtype=bool)
     weigh_evidence(
-        np.zeros((voters, labels, labels)), chance, some, own, ~some | firm, say * some, 0.25, base, evidence
+        np.zeros((voters, labels, labels)), chance, some, own, ~some | refuted, say * some, 0.25, base, evidence
     )
     return base, evidence
 
@@ -114,6 +114,6 @@ def test_a_lone_vote_of_a_one_sided_voter_puts_its_label_first(labels: int, vote
 
 def test_where_gold_shows_that_a_voter_is_wrong_it_is_believed() -> None:
     chance, own = np.array([[0.4, 0.05]]), np.array([1])
-    base, evidence = weigh(chance, own, np.array([0.5, 0.5]), firm=True)
+    base, evidence = weigh(chance, own, np.array([0.5, 0.5]), refuted=True)
     odds = base - evidence[0, -1] + evidence[0, 1]
     assert odds[0] > odds[1] + 1.0

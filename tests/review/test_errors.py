@@ -273,6 +273,13 @@ def test_gold_that_was_fitted_to_is_said(zoo: Sandbox, tmp_path: Path) -> None:
     sandbox("build")
     assert "learned was fitted with gold of the tune split" in sandbox("errors", "learned").out
     assert "was fitted with gold" not in sandbox("errors", "learned", "--gold", "test").out
+    seen = "with gold (train, tune; fitted with that of tune)"
+    assert seen in sandbox("analyze", "kind", "--label-set", "learned").out
+    assert seen not in sandbox("analyze", "kind", "--label-set", "kinds").out
+    for asked, expected in (("learned", True), ("kinds", False)):
+        for split, has in (("tune", expected), ("test", False), ("all", expected)):
+            options = ("--label-set", asked, "--gold", split, "--format", "json")
+            assert sandbox("analyze", "kind", *options).json["gold_in_fit"] is has
 
 
 def test_without_gold_there_is_nothing_to_compare_with(tmp_path: Path) -> None:

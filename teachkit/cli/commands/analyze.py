@@ -46,7 +46,7 @@ def command(
     """Show the coverage, overlaps, conflicts and accuracy of TASK's voters; without TASK, of every task.
 
     Coverage, overlaps and conflicts are shares of all items. Accuracy is over a voter's votes on items with gold, with
-    a 95 % interval; learned accuracy is what the label model believes of it without gold.
+    a 95 % interval; learned accuracy is what the label model believes of it.
     """
     project = settings.project()
     tasks = [task] if task is not None else sorted(project.graph().tasks)
@@ -71,7 +71,8 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     of = f", as in {found.label_set}" if found.label_set else ""
     of += f", slice {found.slice}" if found.slice else ""
     click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
-    gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits})"
+    seen = "; fitted with that of tune" if found.gold_in_fit else ""
+    gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits}{seen})"
     click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
     if any(row.figures for row in found.voters):
         print_table(*_values(found), settings, numeric=[False, False] + [True] * (len(_values(found)[0]) - 2))
