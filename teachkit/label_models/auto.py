@@ -217,7 +217,7 @@ class _Fit:
         sweep, labels = self.sweep, self.votes.n_labels
         self.weighted_majority = weighted_start(sweep, self.say)
         sweep.count()
-        self.start = (sweep.sums.copy(), sweep.mass.copy())
+        self.start = (sweep.sums, sweep.mass)  # counted into new ones from here on
         self.strengths, self.learnt = np.array([4.0, 3.0]), 0
         size = (len(self.votes.voters), labels + 1, labels)
         first = self._learn()
