@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from teachkit.project.models import LabelModelConfig
 
 CALIBRATION_VERSION = INTERVALS_VERSION = 1
+FILES_VERSION = 2  # 1: of one annotator's judgments in several files the last by the file's name counted
 """Raised when results change; part of the fingerprints of label sets that ask for them."""
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 SCORES = {
@@ -112,6 +113,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "splits": _splits(task) if uses_gold else None,
         **({"sides": sides} if sides else {}),
         **({"candidates": task.candidates} if task.candidates else {}),
+        **({"files": FILES_VERSION} if len(spec.annotations) > 1 or len(spec.gold) > 1 else {}),
     }
     if config.calibrate is not None:
         canonical["calibrate"] = [config.calibrate, CALIBRATION_VERSION]
