@@ -87,6 +87,8 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
     }
     parameters = _prior_in_order(parameters, task, definition)
+    if name == "auto" and "kin" not in parameters and (kin := _kin(chosen)):
+        parameters["kin"] = kin
     sides = task.sides if _wants_sides(name) else None
     spec = LabelSetSpec(
         config,
@@ -258,6 +260,12 @@ def _prior_in_order(parameters: dict[str, Any], task: TaskInfo, definition: Defi
             advice=f"labels: {listing(task.labels)}",
         )
     return {**parameters, "class_prior": [prior[label] for label in task.labels]}
+
+
+def _kin(chosen: Sequence[Node]) -> dict[str, str]:
+    """From each prompt to the model that it asks, where others ask the same: they err alike."""
+    models = {n.name: n.spec.model for n in chosen if n.kind == "prompt"}
+    return {name: model for name, model in models.items() if list(models.values()).count(model) > 1}
 
 
 def _choose(patterns: Sequence[str], voters: Sequence[Node], task: TaskInfo, definition: Definition) -> list[Node]:

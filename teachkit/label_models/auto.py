@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,8 +21,6 @@ from teachkit.label_models.start import majority_start, weighted_start
 from teachkit.label_models.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from teachkit.votes import Votes
 
 ROUGH, MOST = 8, 200
@@ -42,7 +41,7 @@ class Auto(LabelModel):
 
     A voter is one-sided (a labeling function for one label), or votes for several; its silence is informative or at
     random. See ``hierarchy`` for what is believed of each kind and why, and ``dependence`` for voters that copy each
-    other: their evidence is shared.
+    other: their evidence is shared. Those of one source (``kin``) are taken for dependent from the start.
 
     Where labeling functions speak, part of the expected votes (``anchor``) stays with the majority: at about one vote
     for each item, EM alone drifts from the class to another split of the data. The class prior is then drawn half-way
@@ -57,6 +56,8 @@ class Auto(LabelModel):
         anchor: How much of the majority stays in expected votes of labeling functions, 0 to 1.
         silence_weight: How much their silence counts: 1 as if they were independent.
         discount: Whether dependent voters share their evidence.
+        kin: From voters to what they have in common, such as the language model that prompts ask. Of voters
+            ``name[…]``, bands of one voter's scores, ``name`` is enough.
         tolerance: The fit ends when no posterior changes by more in a step.
         n_iter: Steps at most.
         threads: How many work at once; it changes no bit.
@@ -78,6 +79,7 @@ class Auto(LabelModel):
         anchor: float = 0.3,
         silence_weight: float = 0.25,
         discount: bool = True,
+        kin: Mapping[str, str] | None = None,
         n_iter: int | None = None,
         tolerance: float = 1e-5,
         threads: int = 1,
@@ -86,6 +88,7 @@ class Auto(LabelModel):
         self.anchor = anchor
         self.silence_weight = silence_weight
         self.discount = discount
+        self.kin = kin
         self.n_iter = n_iter
         self.tolerance = tolerance
         self.threads = threads
@@ -115,6 +118,9 @@ class Auto(LabelModel):
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         if not (0 <= self.anchor <= 1 and self.silence_weight >= 0):
             raise ValueError("anchor is between 0 and 1, silence_weight 0 or more")
+        kin = {} if self.kin is None else self.kin
+        if not isinstance(kin, Mapping) or not all(isinstance(name, str) for pair in kin.items() for name in pair):
+            raise ValueError(f"kin is a mapping from voters to the name of what they have in common, not {kin!r}")
 
     def tables(self) -> tuple[Any, Any]:
         """What ``kernels.score`` adds up."""
@@ -198,12 +204,13 @@ class _Fit:
             sides = self.one_sided[pairs.chosen]
             graded = dependence.excess_of_graded(pairs, sides)
             alike = dependence.excess_of_one_sided(pairs, sides, None, None)
-            self.say, found = dependence.say_of(pairs, voters, graded, alike, 3.0), graded + alike
+            kin = dependence.excess_of_kin(pairs, _sources(self.votes.voters, model.kin or {}))
+            self.say, found = dependence.say_of(pairs, voters, graded, alike, kin, 3.0), graded + alike
             if sides.any():
                 self._converge(ROUGH)
                 chance, mass = self._chance_by_label(pairs.chosen)
                 alike = dependence.excess_of_one_sided(pairs, sides, chance, mass)
-                self.say, found = dependence.say_of(pairs, voters, graded, alike, 1.0), graded + alike
+                self.say, found = dependence.say_of(pairs, voters, graded, alike, kin, 1.0), graded + alike
         steps, change = self._converge(MOST if model.n_iter is None else model.n_iter)
         doubt = self._doubt()
         if doubt:
@@ -360,6 +367,13 @@ def _policies(abstain: Abstain, voters: tuple[str, ...], votes: Any, own: Any) -
     given = policies_of(abstain, voters, "")
     by_rules = int(votes[own >= 0].sum()) * 2 >= int(votes.sum())
     return np.where(given == "", (own >= 0) & by_rules, given == "informative")
+
+
+def _sources(voters: tuple[str, ...], kin: Mapping[str, str]) -> Any:
+    """The number of each voter's source [V], -1 for one that has its own."""
+    named = [kin.get(voter, kin.get(voter.partition("[")[0])) for voter in voters]
+    numbers = {source: number for number, source in enumerate(dict.fromkeys(named)) if source is not None}
+    return np.array([-1 if source is None else numbers[source] for source in named], dtype=np.int64)
 
 
 def _refuted(true: Any, own: Any) -> Any:

@@ -8,6 +8,9 @@ reliabilities do not explain: of conditionally independent voters kappa is nearl
 each with third parties shows (the rank-one structure of Dawid-Skene's second moments: Jaffe, Nadler, Kluger, AISTATS
 2015). For two one-sided voters of the same label it is how much more often they fire on the same items than the
 expected labels explain. Both are taken at the lower end of Wilson's interval, so that few shared items show nothing.
+
+Voters that err alike everywhere, such as wordings of one prompt, cannot be told by their votes from voters that are
+right. So those of one source (``kin``) are taken for dependent from the start.
 """
 
 from __future__ import annotations
@@ -36,6 +39,9 @@ GRADED, ONE_SIDED = 2.0, 3.0
 """Standard errors of the lower end: where reliabilities are estimated beside, and against expected labels."""
 RELIABLE = 0.95
 """The greatest reliability: voters that always agree are copies, not infallible."""
+KIN = 0.7
+"""How dependent voters of one source are taken to be, where votes do not show more: any number of them say as much as
+two (1 / 0.7^2) that are independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +171,26 @@ def excess_of_one_sided(pairs: Pairs, one_sided: Any, chance: Any, mass: Any) ->
     return np.where(both, np.clip(found, 0.0, 1.0), 0.0)
 
 
-def say_of(pairs: Pairs, voters: int, graded: Any, one_sided: Any, power: float) -> Any:
+def excess_of_kin(pairs: Pairs, kin: Any) -> Any:
+    """The squared dependence [V, V] of voters of one source, as far as they share items.
+
+    ``kin`` [V] is the number of each voter's source, -1 for one that has its own.
+    """
+    mine, total = kin[pairs.chosen], np.maximum(pairs.votes.sum(axis=1), 1)
+    same = (mine[:, None] == mine[None, :]) & (mine >= 0)[:, None]
+    np.fill_diagonal(same, val=False)
+    return np.where(same, KIN * KIN * np.minimum(pairs.shared / total[:, None], 1.0), 0.0)
+
+
+def say_of(pairs: Pairs, voters: int, graded: Any, one_sided: Any, kin: Any, power: float) -> Any:
     """How much each voter's evidence counts [V]: 1 for independent voters, 1/n for each of n copies.
 
     ``graded`` counts squared, so that much weak dependence (hard items make a whole crowd err together) takes little;
-    ``one_sided`` to ``power``, 1 or 3.
+    ``one_sided`` to ``power``, 1 or 3; ``kin``, from ``excess_of_kin``, where it is more than both.
     """
     out = np.ones(voters)
     other = one_sided if power == 1.0 else one_sided * one_sided * one_sided
-    out[pairs.chosen] = 1.0 / (1.0 + in_order(graded * graded + other))
+    out[pairs.chosen] = 1.0 / (1.0 + in_order(np.maximum(graded * graded + other, kin)))
     return out
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from teachkit.project.models import AnnotationMeta
 
 VERSION = 3
-"""1: of judgments of the same time the last line counted, and times were compared as texts. 2: of several files the last
-by name counted."""
+"""1: of judgments of the same time the last line counted, and times were compared as texts.
+2: of several files the last by name counted."""
 _KNOWN = {"item", "label", "annotator", "at", "seconds", "tool", "guideline", "shown", "op", "note", "id"}
 _MOST_ERRORS = 20
 _KEEP_BOTH = (

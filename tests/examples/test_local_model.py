@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from teachkit import Project
 from tests.sandbox import REPOSITORY, Sandbox
 
 if TYPE_CHECKING:
@@ -184,3 +185,28 @@ def test_the_real_model_answers(built: Sandbox, port: None, tmp_path: Path) -> N
     assert {item["label"] for item in tried["items"]} <= {"ham", "spam", None}
     with socket.socket() as probe:  # it was stopped
         assert probe.connect_ex(("127.0.0.1", PORT)) != 0
+
+
+def test_the_default_model_knows_which_prompts_ask_the_same_model(built: Sandbox) -> None:
+    nodes = Project.load(built.root).graph().nodes
+    prompts = {"few_shot", "few_shot_nearest", "few_shot_random", "zero_shot"}
+    kin = nodes["label_set.by_auto"].spec.parameters["kin"]
+    assert set(kin) == prompts
+    assert len(set(kin.values())) == 1
+    assert "kin" not in nodes["label_set.without_gold"].spec.parameters
+    entry = "  - {name: NAME, task: spam, voters: [VOTERS]PARAMETERS}\n"
+    written = {
+        "one": ("few_shot, 'kind:lf'", "", None),
+        "two": ("few_shot, zero_shot", "", {"few_shot", "zero_shot"}),
+        "none": ("'*'", ", parameters: {kin: {}}", set()),
+        "own": ("'*'", ", parameters: {kin: {few_shot: a, link: a}}", {"few_shot", "link"}),
+    }
+    text = "label_models:\n" + "".join(
+        entry.replace("NAME", name).replace("VOTERS", voters).replace("PARAMETERS", more)
+        for name, (voters, more, _) in written.items()
+    )
+    with built.changed({"label_models/kin.yml": text}):
+        nodes = Project.load(built.root).graph().nodes
+        for name, (_, _, expected) in written.items():
+            found = nodes[f"label_set.{name}"].spec.parameters.get("kin")
+            assert (found if found is None else set(found)) == expected, name

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from teachkit.label_models import Auto, dependence
-from teachkit.label_models.dependence import excess_of_graded, excess_of_one_sided, labels_said, pairs_of, say_of
+from teachkit.label_models.dependence import (
+    excess_of_graded,
+    excess_of_kin,
+    excess_of_one_sided,
+    labels_said,
+    pairs_of,
+    say_of,
+)
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd, one_sided
 
@@ -53,7 +60,7 @@ def test_copies_are_found_and_count_as_one() -> None:
     copies = [5, 6, 7, 8, 9]
     assert found[np.ix_(copies, copies)][~np.eye(5, dtype=bool)].min() > 0.8
     assert found[:5, :5].max() < 0.15
-    say = say_of(pairs_of(votes, labels_said(votes)), 10, np.zeros((6, 6)), np.zeros((6, 6)), 3.0)
+    say = say_of(pairs_of(votes, labels_said(votes)), 10, np.zeros((6, 6)), np.zeros((6, 6)), np.zeros((6, 6)), 3.0)
     assert say.tolist() == [1.0] * 10
 
 
@@ -69,6 +76,55 @@ def test_one_prompt_in_three_wordings_is_not_three_prompts() -> None:
     assert right > wrong + 0.1
     assert {pair[0] for pair in model.diagnostics_["dependent"]} <= {"voter_6", "voter_7", "voter_8", "voter_9"}
     assert set(model.diagnostics_["voter_weights"]) == {"voter_6", "voter_7", "voter_8", "voter_9"}
+
+
+def wordings_beside_rules() -> tuple[Votes, Any]:
+    """Ten good rules for one label each, and four wordings of a question that a model answers by chance."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 2, 400)
+    matrix = np.full((400, 14), -1)
+    for rule in range(10):
+        fires = random.random(400) < np.where(truth == rule % 2, 0.3, 0.02)
+        matrix[fires, rule] = rule % 2
+    answer = random.integers(0, 2, 400)
+    for wording in range(10, 14):
+        matrix[:, wording] = np.where(random.random(400) < 0.88, answer, random.integers(0, 2, 400))
+    return Votes.from_matrix(matrix, 2, [*(f"rule_{n}" for n in range(10)), "ask", "beg", "say[low]", "tell"]), truth
+
+
+def test_voters_of_one_source_are_not_believed_because_they_agree() -> None:
+    votes, truth = wordings_beside_rules()
+    silence = dict.fromkeys(votes.voters[:10], "informative") | dict.fromkeys(votes.voters[10:], "at_random")
+    kin = dict.fromkeys(["ask", "beg", "say", "tell"], "a model")
+    fooled, told = (Auto(kin=k).fit(votes, abstain=silence) for k in (None, kin))
+    wrong, right = ((m.predict(votes, tie_policy="first") == truth).mean() for m in (fooled, told))
+    assert wrong < 0.7 < 0.85 < right
+    learned = {one.voter: one.accuracy for one in told.voter_report()}
+    assert all((learned[name] or 0.0) < 0.65 for name in votes.voters[10:])
+    assert set(told.diagnostics_["voter_weights"]) >= set(votes.voters[10:])
+    for nobody in ({}, {"ask": "a", "beg": "b"}, {"other": "a", "another": "a"}):
+        same = Auto(kin=nobody).fit(votes, abstain=silence)
+        assert same.predict_proba(votes).tobytes() == fooled.predict_proba(votes).tobytes()
+
+
+def test_any_number_of_one_source_weigh_as_two_at_most_where_they_share_items() -> None:
+    matrix = np.random.default_rng(1).integers(0, 2, (200, 30))
+    matrix[100:, 0] = -1  # of its items all are shared; of the others' half are
+    matrix[:, 29] = -1
+    pairs = pairs_of(votes := Votes.from_matrix(matrix, 2), labels_said(votes))
+    kin, none = np.array([0] * 20 + [1, 1] + [-1] * 8), np.zeros((29, 29))
+    say = say_of(pairs, 30, none, none, excess_of_kin(pairs, kin), 3.0)
+    assert say[0] == pytest.approx(1 / (1 + 19 * 0.49))
+    assert say[1] == say[19] == pytest.approx(1 / (1 + 18.5 * 0.49))
+    assert say[:20].sum() < 1 / 0.49
+    assert say[20] == say[21] == 1 / 1.49
+    assert (say[22:] == 1.0).all()
+
+
+@pytest.mark.parametrize("kin", [3, ["ask"], {"ask": 1}, {1: "a"}, {"ask": ["a"]}])
+def test_kin_that_is_no_mapping_of_names_is_refused(kin: Any) -> None:
+    with pytest.raises(ValueError, match="kin is a mapping from voters to the name of what they have in common, not"):
+        Auto(kin=kin).fit([[0, 1], [1, 1]])
 
 
 def test_one_sided_voters_that_fire_together_depend_on_each_other() -> None:
