@@ -1,21 +1,26 @@
-"""Files that start with YAML between two lines of ``---``."""
+"""Files that start with YAML between two lines of ``---``; above it may stand comments, ``<!-- … -->``, a line each."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_COMMENT = re.compile(r"\s*<!--.*-->\s*")
+
+
 def split_front_matter(text: str) -> tuple[str, str, int]:
     """Front matter (its lines keep their numbers), body, and the body's first line."""
     lines = text.split("\n")
-    if lines[0].rstrip() != "---":
-        return "{}", text, 1
-    end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), len(lines))
-    return "\n" + "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
+    start = next((i for i, line in enumerate(lines) if not _COMMENT.fullmatch(line)), 0)
+    if lines[start].rstrip() != "---":
+        return "{}", "\n".join(lines[start:]), start + 1
+    end = next((i for i, line in enumerate(lines[start + 1 :], start + 1) if line.rstrip() == "---"), len(lines))
+    return "\n" * (start + 1) + "\n".join(lines[start + 1 : end]), "\n".join(lines[end + 1 :]), end + 2
 
 
 def with_values(front: str, values: Mapping[str, Any]) -> str:

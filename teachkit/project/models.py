@@ -380,7 +380,10 @@ class LabelModelConfig(Model):
     name: Name
     task: str
     description: str = ""
-    type: str = Field(default="auto", description="An algorithm, or 'label_models/file.py:Class'.")
+    type: str = Field(
+        default="auto",
+        description="'auto': what fits the task's kind; an algorithm by its name, or 'label_models/file.py:Class'.",
+    )
     voters: Strings = Field(default=["*"], description="Names, globs, 'tag:…'; '-' in front leaves out.")
     parameters: dict[str, Any] = Field(default={}, description="Parameters of the algorithm.")
     class_prior: Literal["learned", "uniform"] | dict[str, float] | None = None

@@ -65,3 +65,8 @@ def test_what_was_there_is_there_and_what_was_said_is_said(
 def test_front_matter_is_split_from_what_follows() -> None:
     assert split_front_matter("---\na: 1\n---\ntext\n") == ("\na: 1", "text\n", 4)
     assert split_front_matter("text\n---\n") == ("{}", "text\n---\n", 1)
+    above = "<!-- prompts/a.md: what it is for -->\n  <!-- and more -->\n"
+    assert split_front_matter(f"{above}---\na: 1\n---\ntext\n") == ("\n\n\na: 1", "text\n", 6)
+    assert split_front_matter(f"{above}text\n") == ("{}", "text\n", 3)
+    assert split_front_matter("<!-- all -->") == ("{}", "<!-- all -->", 1)
+    assert split_front_matter("<!-- two\nlines -->\n---\n") == ("{}", "<!-- two\nlines -->\n---\n", 1)

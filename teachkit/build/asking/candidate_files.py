@@ -93,7 +93,7 @@ class CandidateFiles:
 
     def _text(self, path: str, system: str, user: str) -> str:
         front, _, _ = split_front_matter(self._original)
-        front = "" if front == "{}" else front.removeprefix("\n")
+        front = "" if front == "{}" else front.lstrip("\n")
         lines = [line for line in front.split("\n") if not line.startswith(_NOTE)]
         front = with_values("\n".join(lines), {"description": self._description, "enabled": False}).rstrip("\n")
         note = f"{_NOTE}: 'teachkit try --prompt {path}' asks it about a few items."
