@@ -184,6 +184,14 @@ class NotBuilt(UsageError):
     instead = "run 'teachkit build --select +{name}' first"
 
 
+class OfOtherItems(UsageError):
+    """Votes that are not to be built anew stand beside other items than the dataset has now."""
+
+    slug = "of-other-items"
+    what = "the votes of '{node}' are of other items than '{dataset}' has now"
+    instead = "build it, too: teachkit build --select +{name}, or leave out --select"
+
+
 class UnknownItem(UsageError):
     """``lineage`` was asked about an item that the label set does not have."""
 

@@ -156,12 +156,13 @@ def latest_judgments(
         said = [None] * table.num_rows if task.coded else task.answers.values(table.column("value")).tolist()
         found += [(instant(at), who, path, *more, value) for at, who, *more, value in zip(*columns, said, strict=True)]
     for _, annotator, path, row, code, yes, line, value in sorted(found, key=lambda one: one[:-1]):
+        if code < 0:
+            continue
         if task.multi:
             codes[row, code] = int(yes)
-        elif code >= 0:
+        else:
             codes[row] = code if task.coded else value
-        if code >= 0:
-            ruled[row], by[row] = True, f"{annotator} ({path}:{line})"
+        ruled[row], by[row] = True, f"{annotator} ({path}:{line})"
     return codes, ruled, by
 
 

@@ -11,8 +11,9 @@ from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.asking import prompts
 from teachkit.build.keys import output_of
 from teachkit.build.run import BAD, BuildOptions, NodeFinished, NodeResult, NodeStarted, Note, quiet
-from teachkit.errors import NotBuilt, ProjectErrors, TeachkitError
+from teachkit.errors import NotBuilt, OfOtherItems, ProjectErrors, TeachkitError
 from teachkit.graph.node import FUNCTIONS
+from teachkit.store.objects import items_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -238,13 +239,26 @@ class Executor:
 
         Raises:
             NotBuilt: neither is there.
+            OfOtherItems: there are votes, and they are of other items than the dataset has.
         """
         if node.id not in self.outputs:
-            found = self.find(node) or self._published(node)
+            found = self.find(node)
             if found is None:
-                raise NotBuilt(None, node=node.id, name=node.name, target=self.files.target_name)
+                found = self._published(node)
+                if found is None:
+                    raise NotBuilt(None, node=node.id, name=node.name, target=self.files.target_name)
+                self._check_items(node)
             self.outputs[node.id] = found
         return self.outputs[node.id]
+
+    def _check_items(self, node: Node) -> None:
+        """Refuse votes and judgments that were published for other items than there are: they stand row by row."""
+        before = self.published["nodes"][node.id]["items"]
+        if before is None or node.task is None:
+            return
+        task = self.graph.tasks[node.task]
+        if items_digest(self.resolve(self.graph[task.dataset]).parts, task.key) != before:
+            raise OfOtherItems(None, node=node.id, dataset=task.dataset, name=node.name)
 
     def resolve_upstream(self, node_id: str) -> None:
         """Resolve all that a node depends on, itself left out; raises as ``resolve`` does."""

@@ -80,7 +80,7 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
         _fill(codes, values, task.gold, task)
     for table in standing_rows(run, annotations, task):
         for row, code, yes in zip(*(table.column(c).to_pylist() for c in ("row", "code", "yes")), strict=True):
-            if task.multi:
+            if code >= 0 and task.multi:
                 codes[row, code] = int(yes)
             elif code >= 0:
                 codes[row] = code

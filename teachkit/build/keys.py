@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.run import Output
 from teachkit.errors import StoreDamaged
 from teachkit.hashing import digest
+from teachkit.store.objects import part_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +28,6 @@ def content(output: Output, columns: Sequence[str] | None) -> Any:
     if not output.parts:
         return output.digest
     return [part_content(part, columns) for part in output.parts]
-
-
-def part_content(part: ObjectMeta, columns: Sequence[str] | None) -> Any:
-    """The content of some columns of one part."""
-    if columns is None:
-        return part.digest
-    wanted = set(columns)
-    return [part.rows, sorted((n.lower(), d) for n, d in part.columns.items() if n.lower() in wanted)]
 
 
 def node_key(node: Node, outputs: Mapping[str, Output], *more: Any) -> str:

@@ -10,8 +10,10 @@ from teachkit.build.gold import gold_content, gold_files
 from teachkit.build.looks import note_look
 from teachkit.build.run import Output
 from teachkit.errors import LockedDiffers
+from teachkit.graph.node import FUNCTIONS
 from teachkit.hashing import canonical_json, digest
 from teachkit.store import Environment, EnvironmentNode, Lock, LockedLabels, differences, read_lock, write_lock
+from teachkit.store.objects import items_digest
 
 if TYPE_CHECKING:
     from teachkit.build.execute import Executor
@@ -71,8 +73,21 @@ def _published(run: Executor, node_id: str) -> EnvironmentNode:
     """A node as published; a test or an export has no objects, and is there so that ``state:`` knows it."""
     node, output = run.graph[node_id], run.outputs.get(node_id, Output((), ""))
     return EnvironmentNode(
-        fingerprint=node.fingerprint, definition=node.own, objects=[p.key for p in output.parts], digest=output.digest
+        fingerprint=node.fingerprint,
+        definition=node.own,
+        objects=[p.key for p in output.parts],
+        digest=output.digest,
+        items=_items(run, node),
     )
+
+
+def _items(run: Executor, node: Node) -> str | None:
+    """Of which items the rows of a voter are."""
+    if node.kind not in (*FUNCTIONS, "annotations"):
+        return None
+    task = run.graph.tasks[node.task or ""]
+    dataset = run.outputs.get(task.dataset)
+    return items_digest(dataset.parts, task.key) if dataset is not None else None
 
 
 def _entry(run: Executor, node: Node) -> LockedLabels:

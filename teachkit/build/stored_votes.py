@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import NullSide
+from teachkit.store.objects import part_content
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from teachkit.build.execute import Executor
     from teachkit.build.run import Output
     from teachkit.graph import LabelSetSpec, Node, TaskInfo
-    from teachkit.store import ObjectMeta
     from teachkit.votes import Votes
 
 
@@ -179,7 +179,8 @@ def people_sets(run: Executor, annotations: Sequence[str], task: TaskInfo) -> tu
         row, voter, code, k = people.row[chosen], people.voter[chosen], people.code[chosen], len(task.labels)
         sets = np.eye(k, dtype=bool)
     else:
-        order = np.lexsort((people.code, people.voter, people.row))
+        said = np.flatnonzero(people.code >= 0)  # who declined has one row, with the code -1
+        order = said[np.lexsort((people.code[said], people.voter[said], people.row[said]))]
         answers = people.yes[order].reshape(-1, len(task.labels))
         first = order[:: len(task.labels)]
         distinct, code = np.unique(answers, axis=0, return_inverse=True)
@@ -191,13 +192,7 @@ def people_sets(run: Executor, annotations: Sequence[str], task: TaskInfo) -> tu
 
 def codes_of(run: Executor, node: Node, task: TaskInfo) -> Any:
     """A label set's decisions over all items of the dataset, as codes [N] (multichoice [N, L]); -1 without a label."""
-    columns = []
-    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
-        if labels.rows == items.rows:
-            columns.append(run.store.read(labels.key, ["label"]).column(0))
-        else:
-            columns.append(labels_of_items(run, labels, items, task))
-    return _codes(columns, task)
+    return _codes([table.column("label") for table in rows_of_items(run, node, task, ["label"])], task)
 
 
 def earlier_codes(run: Executor, objects: Sequence[str], task: TaskInfo) -> tuple[Any, Any]:
@@ -213,22 +208,26 @@ def earlier_columns(run: Executor, objects: Sequence[str], task: TaskInfo) -> tu
     """The labels that a stored label set has of the items of the dataset as it is now, and whether it has the item."""
     import numpy as np
 
+    from teachkit.graph import quote
+
+    tables = _by_keys(run, objects, task, f"l.label, l.{quote(task.key)} is not null as there")
+    there = [table.column("there").to_numpy() for table in tables]
+    return [table.column("label") for table in tables], np.concatenate(there) if there else np.zeros(0, dtype=bool)
+
+
+def _by_keys(run: Executor, objects: Sequence[str], task: TaskInfo, columns: str) -> list[pa.Table]:
+    """Columns of a stored label set (``l``) for all items of the dataset, part by part, found by their keys."""
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
 
-    columns, there = [], []
     key, decided = quote(task.key), parquet([run.store.path(k) for k in objects])
-    for items in run.outputs[task.dataset].parts:
-        dataset = parquet([run.store.path(items.key)], row_number=True)
-        same = f"cast(l.{key} as varchar) = cast(d.{key} as varchar)"
-        sql = (
-            f"select l.label, l.{key} is not null as there from {dataset} d left join {decided} l on {same} "
-            "order by d.file_row_number"
-        )
-        table = run.session.table(sql)
-        columns.append(table.column("label"))
-        there.append(table.column("there").to_numpy())
-    return columns, np.concatenate(there) if there else np.zeros(0, dtype=bool)
+    same = f"cast(l.{key} as varchar) = cast(d.{key} as varchar)"
+    found = []
+    for part in run.outputs[task.dataset].parts:
+        dataset = parquet([run.store.path(part.key)], row_number=True)
+        sql = f"select {columns} from {dataset} d left join {decided} l on {same} order by d.file_row_number"
+        found.append(run.session.table(sql))
+    return found
 
 
 def _codes(columns: Sequence[pa.ChunkedArray], task: TaskInfo) -> Any:
@@ -263,12 +262,7 @@ def posteriors_of(run: Executor, node: Node, task: TaskInfo) -> tuple[Any, Any]:
     import numpy as np
     import pyarrow as pa
 
-    tables = []
-    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
-        if labels.rows == items.rows:
-            tables.append(run.store.read(labels.key, ["posterior", "model_label"]))
-        else:
-            tables.append(_of_items(run, labels, items, task, "l.posterior, l.model_label"))
+    tables = rows_of_items(run, node, task, ["posterior", "model_label"])
     columns = [table.column("posterior").combine_chunks() for table in tables]
     shares = [_shares(column, task.labels) for column in columns if isinstance(column, pa.StructArray)]
     posterior = np.concatenate(shares) if shares else np.zeros((0, len(task.labels)))
@@ -283,19 +277,15 @@ def _shares(column: pa.StructArray, labels: Sequence[str]) -> Any:
     return np.stack(fields, axis=1).astype(np.float64)
 
 
-def labels_of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> pa.ChunkedArray:
-    """The labels of all items of one part, where the label set lacks some of them."""
-    return _of_items(run, labels, items, task, "l.label").column("label")
+def rows_of_items(run: Executor, node: Node, task: TaskInfo, columns: Sequence[str]) -> list[pa.Table]:
+    """Columns of a label set for all items of the dataset, part by part; NULL where it has no row for an item.
 
-
-def _of_items(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo, columns: str) -> pa.Table:
-    from teachkit.engine.session import parquet
-    from teachkit.graph import quote
-
-    dataset, decided = parquet([run.store.path(items.key)], row_number=True), parquet([run.store.path(labels.key)])
-    key = quote(task.key)
-    sql = f"select {columns} from {dataset} d left join {decided} l on l.{key} = d.{key} order by d.file_row_number"
-    return run.session.table(sql)
+    Rows stand beside each other where both have the same keys; else they are found by them.
+    """
+    labels, items = run.outputs[node.id].parts, run.outputs[task.dataset].parts
+    if [part_content(p, [task.key]) for p in labels] == [part_content(p, [task.key]) for p in items]:
+        return [run.store.read(part.key, list(columns)) for part in labels]
+    return _by_keys(run, [part.key for part in labels], task, ", ".join(f"l.{column}" for column in columns))
 
 
 @dataclass(frozen=True, slots=True)

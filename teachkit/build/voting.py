@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.keys import content, node_key, output_of, part_content
+from teachkit.build.keys import content, node_key, output_of
 from teachkit.errors import NotUtf8, TeachkitError, Where
 from teachkit.hashing import digest
+from teachkit.store.objects import part_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS
 from teachkit.graph.sql import literal, quote
 from teachkit.store.atomic import writing
+from teachkit.store.objects import items_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,8 +61,10 @@ def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Gra
     for name, sql in _scores(store, graph, there, nodes):
         connection.execute(f"create or replace view labels.{quote(name)} as {sql}")
     for task in graph.tasks.values():
-        voters = [n for n in there if n.kind in FUNCTIONS and n.task == task.name and paths[n.id]]
         dataset = paths.get(task.dataset)
+        items = _items(store, nodes[task.dataset]["objects"], task.key) if dataset else None
+        voters = [n for n in there if n.kind in FUNCTIONS and n.task == task.name and paths[n.id]]
+        voters = [n for n in voters if nodes[n.id]["items"] in (items, None)]  # others stand beside other rows
         if dataset and voters:
             sql = _votes(task, dataset, [(n, paths[n.id]) for n in voters])
             connection.execute(f"create or replace view votes.{quote(task.name)} as {sql}")
@@ -72,6 +75,10 @@ def create_views(connection: duckdb.DuckDBPyConnection, store: Store, graph: Gra
                 connection.execute(f"create or replace view votes.{quote(f'{task.name}_{node.name}')} as {sql}")
     for name, sql in _audit(store):
         connection.execute(f"create or replace view audit.{name} as {sql}")
+
+
+def _items(store: Store, objects: Sequence[str], key: str) -> str:
+    return items_digest([meta for meta in map(store.meta, objects) if meta is not None], key)
 
 
 def _relation(

@@ -115,7 +115,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         "splits": _splits(task) if uses_gold else None,
         **({"sides": sides} if sides else {}),
         **({"candidates": task.candidates} if task.candidates else {}),
-        **({"files": FILES_VERSION} if len(spec.annotations) > 1 or len(spec.gold) > 1 else {}),
+        "files": FILES_VERSION,
     }
     if config.calibrate is not None:
         canonical["calibrate"] = [config.calibrate, CALIBRATION_VERSION]

@@ -31,6 +31,8 @@ FEW_GOLD, ENOUGH_GOLD = 5, 10
 """From so many votes on gold a voter is known; so many items with gold tell which way round the labels are."""
 GOLD_AGAINST = 10.0
 """How many items the class prior of labeling functions is worth against gold."""
+MARGIN = 1e-6
+"""What is nearer to a bound than this does not cross it: the last bits depend on the order of voters."""
 SWALLOWED, FLIPPED, REVERSED = 0.1, 0.5, 0.5
 """A fit is not believed where a label keeps less of its majority items, more items flip, more votes are by voters that
 are believed to be worse than chance."""
@@ -304,8 +306,8 @@ class _Fit:
         if decided and turned > FLIPPED * decided:
             return f"the fit turns around {turned / decided:.0%} of the labels that the majority gives"
         right, total, _ = rights(sweep.sums)
-        worse = right < total / votes.n_labels
-        if math.fsum((self.say * total)[worse]) > REVERSED * math.fsum(self.say * total):
+        worse = right < total / votes.n_labels * (1.0 - MARGIN)
+        if math.fsum((self.say * total)[worse]) > REVERSED * math.fsum(self.say * total) * (1.0 + MARGIN):
             return "the fit takes voters for worse than chance that give most of the votes"
         return None
 

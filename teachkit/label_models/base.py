@@ -187,12 +187,16 @@ class LabelModel(Estimator):
         raise TypeError(f"{type(self).__name__} does not define voter_report")
 
     def parameters(self) -> dict[str, Any]:
-        """All that is needed to give the same posteriors, JSON-able and exact."""
+        """All that is needed to give the same posteriors, JSON-able and exact.
+
+        Labels have their names where these are texts, whole numbers or booleans.
+        """
         exact = self._exact()
         return {
             "model": self.name,
             "version": self.version,
             "voters": list(self.voters_),
+            **({"labels": list(self.labels_ or ())} if _are_plain(self.labels_) else {}),
             **exact,
             "diagnostics": self.diagnostics_,
             "learned": [found.as_dict() for found in self.learned_],
@@ -204,6 +208,7 @@ class LabelModel(Estimator):
         model = cls()
         model._restore(parameters)
         model.voters_ = tuple(parameters["voters"])
+        model.labels_ = tuple(parameters["labels"]) if "labels" in parameters else None
         model.diagnostics_ = dict(parameters["diagnostics"])
         model.learned_ = [Learned(**found) for found in parameters["learned"]]
         return model
@@ -248,6 +253,11 @@ class LabelModel(Estimator):
         if None not in (votes.labels, self.labels_) and votes.labels != self.labels_:
             raise ValueError(f"fitted on the labels {list(self.labels_ or ())}, not on {list(votes.labels or ())}")
         return votes
+
+
+def _are_plain(labels: tuple[Hashable, ...] | None) -> bool:
+    """Whether there are names of labels that JSON gives back as they were."""
+    return labels is not None and all(type(label) in (str, int, bool) for label in labels)
 
 
 def as_votes(

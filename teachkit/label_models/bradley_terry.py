@@ -353,7 +353,7 @@ def _precision(spread: float) -> float:
 
 
 def _comparisons(votes: Any) -> Comparisons:
-    if not isinstance(votes, Comparisons):
+    if not isinstance(votes, Comparisons) or not len(votes.left) == len(votes.right) == votes.n_patterns:
         raise ValueError("bradley_terry needs to know what is compared: Comparisons.of(votes, left, right)")
     return votes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from teachkit.build.gold import gold_files, read_gold
 from teachkit.build.label_sets import load_models, stored_parameters
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
-from teachkit.errors import BadOption, TeachkitError, UnknownNode, did_you_mean, listing
+from teachkit.errors import BadOption, OfOtherItems, TeachkitError, UnknownNode, did_you_mean, listing
 from teachkit.graph import find_task
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze_agreement import agreement_section
@@ -155,7 +156,8 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
     node = label_set_of(work.graph, task, ask.label_set)
     voters, missing = voters_of(run, task, node)
     if not voters and missing:
-        run.resolve(work.graph[missing[0]])  # says that nothing was built
+        with suppress(OfOtherItems):  # these are left out
+            run.resolve(work.graph[missing[0]])  # says that nothing was built
     codes, splits, test_gold = gold_for(run, task, ask.gold)
     chosen: Any = slice(None)
     if ask.slice is not None:
@@ -359,10 +361,11 @@ def voters_of(
 
 
 def _of_an_earlier_definition(run: Executor, voter: Node, task: TaskInfo) -> bool:
-    """Whether votes that are published are by another definition of the voter, on as many rows as there are."""
+    """Whether votes that are published are by another definition of the voter, of the items that there are."""
     before = run.published["nodes"].get(voter.id)
     rows = [[p.rows for p in run.outputs[i].parts] for i in (voter.id, task.dataset)]
-    return before is not None and before["definition"] != voter.own and rows[0] == rows[1]
+    same = before is not None and (before["items"] is not None or rows[0] == rows[1])  # else it is not resolved
+    return before is not None and before["definition"] != voter.own and same
 
 
 def check_gold_name(gold: str | None) -> None:

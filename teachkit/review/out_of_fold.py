@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.label_sets import fitting, new_model
@@ -86,11 +86,7 @@ def _without(votes: Votes, rows: Any, voters: Any) -> tuple[Votes, Any]:
     keep = whole.voter != (pairs % width - 1)[whole.entry_pattern]
     sizes = np.bincount(whole.entry_pattern[keep], minlength=len(pairs))
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    one = np.ones(len(pairs), np.int64)
-    asked = type(votes)(
-        votes.voters, votes.n_labels, indptr, whole.voter[keep], whole.code[keep], one, np.arange(len(pairs))
-    )
-    return asked, case
+    return replace(whole, indptr=indptr, voter=whole.voter[keep], code=whole.code[keep]), case
 
 
 def by_texts(texts: Mapping[int, str], labels: Sequence[str], given: Given) -> Any:

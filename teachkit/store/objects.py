@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import StoreDamaged
-from teachkit.hashing import digest_file
+from teachkit.hashing import digest, digest_file
 from teachkit.store.atomic import locked, sync, temporary_path, write_bytes_atomic, writing
 from teachkit.store.digests import ColumnDigest, combined_digest, table_digests
 
@@ -47,6 +47,19 @@ class ObjectMeta:
     created: str | None
     extra: Mapping[str, Any]
     file: str | None = None
+
+
+def part_content(part: ObjectMeta, columns: Sequence[str] | None) -> Any:
+    """The content of some columns of one part."""
+    if columns is None:
+        return part.digest
+    wanted = set(columns)
+    return [part.rows, sorted((n.lower(), d) for n, d in part.columns.items() if n.lower() in wanted)]
+
+
+def items_digest(parts: Sequence[ObjectMeta], key: str) -> str:
+    """Which items a dataset has, in which order: a digest of the column with their keys."""
+    return digest([part_content(part, [key]) for part in parts])
 
 
 class Objects:

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 
 class EnvironmentNode(TypedDict):
-    """One node: what it was built from, its objects (one for each part), the digest of their content."""
+    """One node: what it was built from, its objects (one for each part), the digest of their content.
+
+    ``items``: of votes and judgments, which stand row by row beside a dataset, a digest of the keys that it had; None
+    of other nodes, and where it is not known.
+    """
 
     fingerprint: str
     definition: str
     objects: list[str]
     digest: str
+    items: str | None
 
 
 class Environment(TypedDict):
@@ -69,4 +74,5 @@ def _node(value: EnvironmentNode) -> EnvironmentNode:
         definition=value["definition"],
         objects=list(value["objects"]),
         digest=value["digest"],
+        items=value.get("items"),
     )

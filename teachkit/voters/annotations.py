@@ -48,7 +48,8 @@ _KEEP_BOTH = (
 class Judgment:
     """One person's answer on one item; ``labels`` is empty where the person declined.
 
-    Where answers are values, it holds the one that was given.
+    Where answers are values, it holds the one that was given. In a multichoice task it is empty, too, where the person
+    said that no label holds; ``declined`` tells.
     """
 
     item: str
@@ -57,6 +58,7 @@ class Judgment:
     at: str
     seconds: float | None
     line: int
+    declined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def latest(entries: Sequence[Entry], path: str) -> Entry:
 
 def _refuse_two_answers(judgments: Sequence[Judgment], path: str) -> None:
     one = judgments[0] if judgments else None
-    other = next((j for j in judgments if one is not None and j.labels != one.labels), None)
+    other = next((j for j in judgments if one is not None and _answer(j) != _answer(one)), None)
     if one is None or other is None:
         return
     first, second = sorted((one, other), key=lambda j: j.line)
@@ -177,6 +179,10 @@ def _refuse_two_answers(judgments: Sequence[Judgment], path: str) -> None:
     problem = f"'{second.annotator}' judged item '{second.item}' otherwise on line {first.line}"
     advice = f"nothing says which of the two is later ({same}): remove one, or give the later one a later 'at'"
     raise BadAnnotation(Where(path, second.line), problem=problem, advice=advice)
+
+
+def _answer(judgment: Judgment) -> tuple[Any, ...]:
+    return judgment.labels, judgment.declined
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:
@@ -191,7 +197,7 @@ def judgments_table(
     """Judgments as rows of (part, row, annotator, code, yes, line, at, seconds).
 
     ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1. In a multichoice
-    task a judgment has a row for each label, with ``yes`` false for those that it does not name. Where answers are
+    task any other has a row for each label, with ``yes`` false for those that it does not name. Where answers are
     values, there is a column ``value`` too, and the code of all that are given is 0.
 
     Raises:
@@ -250,11 +256,13 @@ def standing(tables: Sequence[pa.Table]) -> list[pa.Table]:
 def _codes(judgment: Judgment, task: TaskInfo) -> Iterator[tuple[int, bool]]:
     if not task.coded:
         yield (0, True) if judgment.labels else (-1, False)
+    elif judgment.declined:
+        yield -1, False
     elif task.multi:
         said = {task.labels.index(label) for label in judgment.labels}
         yield from ((code, code in said) for code in range(len(task.labels)))
     else:
-        yield (task.labels.index(judgment.labels[0]), True) if judgment.labels else (-1, False)
+        yield task.labels.index(judgment.labels[0]), True
 
 
 def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -344,7 +352,8 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     at = str(row.get(names["at"]) or "")
     read = _labels if task.coded else _value
     labels = () if op == "undo" else read(row[names["label"]], where, meta, task)
-    judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line)
+    declined = op != "undo" and not labels and row[names["label"]] != []
+    judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line, declined)
     try:
         return Entry(judgment, instant(at) if at else None, op == "undo")
     except ValueError:

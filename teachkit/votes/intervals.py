@@ -10,17 +10,21 @@ import numpy as np
 
 Z95 = 1.959963984540054
 _EXACT = 1000
+_NOTHING = 1e-100  # so many expected trials are none, and their square is no number
 
 
 def wilson(correct: float, total: float, z: float = Z95) -> tuple[float, float] | None:
     """The Wilson score interval of a share (Wilson 1927), None without trials."""
     if total <= 0:
         return None
+    if total < _NOTHING:
+        return 0.0, 1.0
     share = correct / total
     middle = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    low, high = max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    return 0.0 if correct <= 0 else low, 1.0 if correct >= total else high
 
 
 @dataclass(frozen=True, slots=True)

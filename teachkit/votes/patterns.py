@@ -102,15 +102,23 @@ def _mix(h: Any, word: Any) -> Any:  # pragma: no cover - compiled
 
 
 @jit
+def slot_of(words: Any, row: int, size: int) -> Any:  # pragma: no cover - compiled
+    """Where a row is looked for first in a table of ``size`` places, a power of two."""
+    h = np.uint64(14695981039346656037)
+    for w in range(words.shape[1]):
+        h = _mix(h, words[row, w])
+    return _mix(h, np.uint64(words.shape[1])) & np.uint64(
+        size - 1
+    )  # once more, so that the last word's high bits count
+
+
+@jit
 def _lead(words: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
     """The first row with the same words."""
     rows, width = words.shape
     mask = np.uint64(len(table) - 1)
     for row in range(rows):
-        h = np.uint64(14695981039346656037)
-        for w in range(width):
-            h = _mix(h, words[row, w])
-        slot = h & mask
+        slot = slot_of(words, row, len(table))
         while True:
             other = table[slot]
             if other < 0:
@@ -151,7 +159,7 @@ def _lead_rows(indptr: Any, voter: Any, code: Any, table: Any, leader: Any) -> N
         h = np.uint64(14695981039346656037)
         for i in range(start, stop):
             h = _mix(h, (np.uint64(voter[i]) << np.uint64(16)) | np.uint64(code[i]))
-        slot = h & mask
+        slot = _mix(h, np.uint64(stop - start)) & mask
         while True:
             other = table[slot]
             if other < 0:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any, Self
 
 import numpy as np
@@ -139,3 +140,19 @@ def test_a_confusion_has_intervals_where_items_support_it() -> None:
     found = Learned("a", 0.8, 0.7, 0.9, [[0.75, 0.25], [0.5, 0.5]], [8.0, 0.0])
     assert found.confusion_intervals() == [[wilson(6, 8), wilson(2, 8)], [None, None]]
     assert Learned("a", None, None, None, None).confusion_intervals() is None
+
+
+def test_a_model_that_is_restored_reads_tables_as_the_fitted_one_does() -> None:
+    table = {
+        "item": [1, 1, 2, 2, 3],
+        "voter": ["a", "b", "a", "b", "a"],
+        "label": ["spam", "ham", "ham", "ham", "spam"],
+    }
+    model = DawidSkene().fit(Votes.from_table(table, labels=["spam", "ham"]), abstain="at_random")
+    again = DawidSkene.from_parameters(json.loads(json.dumps(model.parameters())))
+    assert again.labels_ == ("spam", "ham")
+    assert again.label_table(table).equals(model.label_table(table))
+    with pytest.raises(ValueError, match="not a known label"):
+        again.label_table({**table, "label": ["spam", "eggs", "ham", "ham", "spam"]})
+    dated = Votes.from_table({**table, "label": [(1, 2), "ham", "ham", "ham", (1, 2)]})
+    assert "labels" not in DawidSkene().fit(dated).parameters()

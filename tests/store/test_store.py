@@ -14,7 +14,7 @@ import pytest
 from teachkit.errors import StoreDamaged, StoreTooNew, StoreUnwritable
 from teachkit.store import Environment, EnvironmentNode, Store
 
-NODE = EnvironmentNode(fingerprint="f1", definition="o1", objects=["k0", "k1"], digest="d1")
+NODE = EnvironmentNode(fingerprint="f1", definition="o1", objects=["k0", "k1"], digest="d1", items=None)
 
 
 def test_a_new_store_has_a_format_and_nothing_else(tmp_path: Path) -> None:

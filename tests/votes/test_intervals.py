@@ -62,3 +62,9 @@ def test_mcnemar_is_a_fair_coin_for_each_disagreement() -> None:
 def test_mcnemar_is_a_probability_and_does_not_care_who_is_first(a: int, b: int) -> None:
     assert 0 < mcnemar(a, b) <= 1
     assert mcnemar(a, b) == mcnemar(b, a)
+
+
+def test_next_to_no_trials_and_none_that_is_right() -> None:
+    assert wilson(1e-277, 1.5e-277) == (0.0, 1.0)
+    assert (wilson(0, 7) or (1.0, 0.0))[0] == 0.0
+    assert (wilson(7, 7) or (1.0, 0.0))[1] == 1.0

@@ -121,3 +121,15 @@ def test_more_voters_than_two_bytes_can_tell_apart(voters: int, kind: Any) -> No
     assert votes.code[found[0]] == code[0]
     shares = Majority().fit(votes).predict_proba(votes)
     assert shares[item[0]][1] == pytest.approx(code[item == item[0]].mean())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_rows_that_differ_in_any_bits_find_their_places_soon(first: bool) -> None:
+    """Chains in the hash table of rows that only the last, or the first, two of eight voters tell apart."""
+    codes = np.random.default_rng(0).integers(-1, 200, (20_000, 2))
+    matrix = np.full((20_000, 8), -1)
+    matrix[:, slice(0, 2) if first else slice(6, 8)] = codes
+    words, _ = packing.pack_matrix(matrix, 200)
+    slots = [patterns.slot_of(words, row, 1 << 16) for row in range(2_000)]
+    distinct = len(np.unique(codes[:2_000], axis=0))
+    assert len(set(slots)) > 0.95 * distinct

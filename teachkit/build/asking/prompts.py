@@ -9,9 +9,10 @@ from teachkit.build.asking.examples import gold_content
 from teachkit.build.asking.prompting import check_gold, mode_of, part_rows
 from teachkit.build.asking.scoring import score_votes
 from teachkit.build.asking.tally import UNFINISHED, ColumnTally, VoteTally
-from teachkit.build.keys import content, output_of, part_content
+from teachkit.build.keys import content, output_of
 from teachkit.graph.names import fold
 from teachkit.hashing import digest
+from teachkit.store.objects import part_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

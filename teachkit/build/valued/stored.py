@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.stored_votes import Cast, spoken
+from teachkit.build.stored_votes import Cast, rows_of_items, spoken
 from teachkit.build.valued.candidates import of_candidates
 
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.graph import Node, TaskInfo
-    from teachkit.store import ObjectMeta
     from teachkit.votes import Answers
 
 
@@ -64,18 +63,8 @@ def labels_of(run: Executor, node: Node, task: TaskInfo) -> Any:
     """A label set's decisions over all items of the dataset [N]."""
     import numpy as np
 
-    columns = []
-    for labels, items in zip(run.outputs[node.id].parts, run.outputs[task.dataset].parts, strict=True):
-        columns.append(task.answers.values(_label_column(run, labels, items, task)))
+    columns = [task.answers.values(table.column("label")) for table in rows_of_items(run, node, task, ["label"])]
     return np.concatenate(columns) if columns else task.answers.empty(0)
-
-
-def _label_column(run: Executor, labels: ObjectMeta, items: ObjectMeta, task: TaskInfo) -> Any:
-    if labels.rows == items.rows:
-        return run.store.read(labels.key, ["label"]).column(0)
-    from teachkit.build.stored_votes import labels_of_items
-
-    return labels_of_items(run, labels, items, task)
 
 
 def earlier_values(run: Executor, objects: Sequence[str], task: TaskInfo) -> tuple[Any, Any]:
