@@ -234,8 +234,10 @@ class Executor:
 
     # -- what is there already
 
-    def resolve(self, node: Node) -> Output:
+    def resolve(self, node: Node, *, of_any_items: bool = False) -> Output:
         """The output of a node that is not to be built: what its present definition gave, else what was published.
+
+        Votes of other items than the dataset has are only for those who ask for them (``of_any_items``).
 
         Raises:
             NotBuilt: neither is there.
@@ -247,7 +249,8 @@ class Executor:
                 found = self._published(node)
                 if found is None:
                     raise NotBuilt(None, node=node.id, name=node.name, target=self.files.target_name)
-                self._check_items(node)
+                if not of_any_items:
+                    self._check_items(node)
             self.outputs[node.id] = found
         return self.outputs[node.id]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
-from teachkit.errors import BadOption, BadSql, ProjectError, SqlFailed, Where
+from teachkit.errors import BadOption, BadSql, OfOtherItems, ProjectError, SqlFailed, Where
 from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ _VOTES = re.compile(r"vote|value|v\d+")  # and not what a prompt's object holds 
 def show(work: Workspace, node: Node, limit: int | None) -> pa.Table:
     """Some rows of a node: of a table its rows, of a voter its votes, of a test the failures that were kept."""
     with looking_at(work) as run:
-        run.resolve_upstream(node.id)
+        with suppress(OfOtherItems):  # a label set is shown as it was published
+            run.resolve_upstream(node.id)
         return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None else ""))
 
 

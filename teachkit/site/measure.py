@@ -9,6 +9,7 @@ from teachkit.build.gold import gold_files, read_gold
 from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze import voter_rows, voters_of
+from teachkit.store.objects import items_digest
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def fits(view: View, voter: Node, task: TaskInfo) -> bool:
     if view.states[voter.id] == "missing" or view.states[task.dataset] == "current":
         return False
     items, votes = view.run.outputs[task.dataset].parts, view.run.outputs[voter.id].parts
+    before = view.run.published["nodes"].get(voter.id)
+    if before is not None and before["items"] is not None:
+        return before["items"] == items_digest(items, task.key)
     return voter.kind == "annotations" or [p.rows for p in items] == [p.rows for p in votes]
 
 

@@ -111,7 +111,7 @@ def _state(run: Executor, node: Node) -> str:
             return "missing"
         return "current" if before["fingerprint"] == node.fingerprint else "older"
     try:
-        found = run.resolve(node)
+        found = run.resolve(node, of_any_items=True)
         made_now = run.find(node)
     except TeachkitError:
         return "missing"

@@ -7,8 +7,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from teachkit.label_models import BradleyTerry
+from teachkit.votes import Comparisons
 from tests.build.duel_project import DUELS, duels_csv
 from tests.build.test_prompts import profiles
 from tests.diff.conftest import Repo
@@ -362,3 +365,20 @@ def test_parameters_that_it_does_not_take_are_named(duels: Sandbox) -> None:
     assert "score_spread" in found.all
     duels.replace("label_models/winners.yml", "prior_strength: 2", "score_spread: 0")
     assert "score_spread is more than 0" in duels("build", "-q", code=1).all
+
+
+@pytest.mark.parametrize("of", ["gold", "annotations"])
+@pytest.mark.parametrize("gold", ["ignore", "tune"])
+def test_issues_are_found_by_the_model_of_pairs(of: str, gold: str, tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, DUELS)
+    sandbox.write({"label_models/own.yml": f"label_models:\n  - {{name: own, task: better, gold: {gold}}}\n"})
+    sandbox("build", code=None)
+    found = sandbox.spawn("issues", "better", "--label-set", "own", "--of", of, "--format", "json").json
+    assert found["given"] >= 10
+    assert all(0 <= issue["p_given"] <= issue["p_suggested"] <= 1 for issue in found["issues"])
+
+
+def test_votes_without_sides_are_no_comparisons() -> None:
+    votes = Comparisons.from_matrix(np.array([[0, 1], [1, 1]]), 3)
+    with pytest.raises(ValueError, match="bradley_terry needs to know what is compared"):
+        BradleyTerry().fit(votes, abstain="at_random")

@@ -210,3 +210,32 @@ def test_names_that_are_nearly_right_are_suggested(once: Sandbox) -> None:
         found = once("ls", "--select", words, code=2)
         assert said in found.err, words
         assert "[bad-selector]" in found.err
+
+
+DATA = "data/reviews.csv"
+
+
+@pytest.mark.parametrize("change", ["order", "window", "fewer"])
+def test_old_votes_are_never_put_beside_other_items(change: str, built: Sandbox) -> None:
+    head, *rows = built.read(DATA).splitlines()
+    rows = {"order": [*rows[7:], *rows[:7]], "window": [*rows[1:], rows[0].replace("r", "s", 1)], "fewer": rows[5:]}[
+        change
+    ]
+    labels, lock = built.labels("moods"), built.read("teachkit.lock")
+    built.write({DATA: "\n".join([head, *rows, ""])})
+    built("build", "--select", "+reviews")
+    for command in (("build", "--select", "moods"), ("test", "--select", "moods"), ("show", "lf.mood.praise")):
+        found = built(*command, code=2)
+        assert "are of other items than 'transform.reviews' has now  [of-other-items]" in found.err
+        assert "teachkit build --select +" in found.err
+    assert built.labels("moods") == labels
+    assert built.read("teachkit.lock") == lock
+    assert "Table with name mood does not exist" in built("sql", "select * from votes.mood", code=2).err
+    # judgments, too: the functions are built for these rows, the annotations are not
+    built("build", "--select", "type:lf")
+    assert "the votes of 'annotations.mood.ann' are of other items" in built("build", "--select", "moods", code=2).err
+    if change == "order":
+        built("build")
+        assert built.labels("moods") == labels
+        votes = built("sql", "select * from votes.mood", "--format", "json").json["rows"]
+        assert [row["id"] for row in votes] == [row.split(",")[0] for row in rows]

@@ -286,3 +286,37 @@ def test_of_one_annotators_judgments_in_several_files_the_latest_is_a_vote(tmp_p
     sandbox("build")
     found = sandbox("issues", "mood", "--format", "json").json
     assert found["given"] == 2  # r003 was declined later
+
+
+def test_who_declines_says_nothing_of_any_label_and_an_empty_list_that_none_holds(tmp_path: Path) -> None:
+    said = [("r001", None), ("r002", []), ("r003", ["size"]), ("r100", None)]
+    lines = "".join(json.dumps({"item": item, "label": label}) + "\n" for item, label in said)
+    files = {
+        "annotations/about/ann.jsonl": lines,
+        "annotations/about/ben.csv": "item,label\nr001,\nr003,size|taste\n",
+        "annotations/about/eva.jsonl": '{"item": "r100", "label": null}\n{"item": "r101", "label": []}\n',
+        "annotations/about/_meta.yml": "files: {eva.jsonl: {role: curator}}\n",
+        "label_models/all.yml": "label_models:\n  - {name: topics, task: about, type: majority}\n",
+        "annotations/mood/_meta.yml": None,
+        "annotations/mood/eva.jsonl": None,
+    }
+    sandbox = Sandbox(tmp_path, {**FILES, **files})
+    sandbox("build")
+
+    def votes(item: str, voter: str) -> dict[str, int]:
+        return {v["label"]: v["polarity"] for v in explain(sandbox, "topics", item)["votes"] if v["voter"] == voter}
+
+    assert votes("r001", "ann") == votes("r001", "ben") == votes("r100", "ann") == {}
+    assert votes("r002", "ann") == {"size": -1, "taste": -1}
+    assert votes("r003", "ann") == {"size": 1, "taste": -1}
+    assert votes("r003", "ben") == {"size": 1, "taste": 1}
+    found = {row["review"]: (row["label"], row["decided_by"]) for row in sandbox.rows("label_set.topics")}
+    assert found["r100"][1] == "model"
+    assert found["r101"] == ([], "curator")
+    voters = sandbox("analyze", "about", "--agreement", "--annotators", "--format", "json").json
+    counts = {(v["voter"], v["label"]): v["votes"] for v in voters["voters"]}
+    assert counts["ann", "size"] == 2
+    assert counts["ben", "taste"] == 1
+    sandbox.write({"annotations/about/_meta.yml": "files: {'*': {role: gold}}\n"})
+    sandbox("build")
+    assert sandbox("issues", "about", "--format", "json").json["given"] == 2 * 3  # labels of r002, r003, r101
