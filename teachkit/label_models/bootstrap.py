@@ -99,7 +99,7 @@ def bootstrap(
         raise ValueError(f"at least 19 drawings make an interval, not {replicates}")
     if not 0 < level < 1:
         raise ValueError(f"the level of an interval is between 0 and 1, not {level}")
-    marks = _marks(votes, clamp)
+    marks = marks_of(votes, clamp)
     order = np.argsort(marks, kind="stable")[:MOST_PATTERNS]  # marks are as good as random
     some = votes.regrouped(order, np.zeros(0, dtype=np.int64))
     counts, clamp = votes.counts[order], clamp[order]
@@ -167,7 +167,7 @@ def _ends(drawn: Any, centre: Any, scale: float, level: float) -> Any:
     return np.where(known * 2 < len(drawn), np.nan, ends)
 
 
-def _marks(votes: Votes, clamp: Any) -> Any:
+def marks_of(votes: Votes, clamp: Any) -> Any:
     """A number [P] for each pattern that depends on who says what there, not on the order of voters."""
     names = [int.from_bytes(hashlib.sha256(v.encode()).digest()[:8], "big") for v in votes.voters]
     with np.errstate(over="ignore"):

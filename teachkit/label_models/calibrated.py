@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from teachkit.label_models.base import TIE, Abstain, LabelModel, Learned, as_votes, gold_codes
+from teachkit.label_models.bootstrap import marks_of
 from teachkit.label_models.kernels import log_all, normalise
 from teachkit.votes import Votes
-from teachkit.votes.calibration import Isotonic, Temperature, fit_isotonic, fit_temperature, folds_of
+from teachkit.votes.calibration import Isotonic, Temperature, fit_isotonic, fit_temperature
+from teachkit.votes.confident import folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +84,9 @@ class Calibrated(LabelModel):
         """Posteriors [M, K] of items of gold, by fits that did not see theirs."""
         if not self.clamp:
             return self.model_.pattern_proba(votes)[votes.pattern_of[items]]
-        found, fold = np.empty((len(items), votes.n_labels)), folds_of(len(items), self.folds, 0)
-        again = self._new()
+        marks = marks_of(votes, np.full(votes.n_patterns, -1))  # the order of items decides nothing
+        fold = folds_of(gold[items], marks[votes.pattern_of[items]], self.folds)
+        found, again = np.empty((len(items), votes.n_labels)), self._new()
         for held in range(min(self.folds, len(items))):
             out = items[fold == held]
             seen = gold.copy()

@@ -193,7 +193,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         scores=scores(parameters),
         sides=side_rows(run, task, cast, parameters) if ask.slice is None else (),
         slice=ask.slice,
-        gaps=[_gap(row) for row in rows if row.gap],
+        gaps=[_gap(row) for row in rows if row.gap and _is_current(run, node)],
         **_sections(run, task, node, cast, codes, chosen, voters, missing, ask),
     )
 
@@ -416,6 +416,8 @@ def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str) -> li
 
     kept = [(p or {}).get("diagnostics", {}) for p in _parameters(run, node)]
     said = []
+    if node is not None and node.id in run.outputs and not _is_current(run, node):
+        said.append(f"{node.name} is as it was last built, and not up to date: what it believes is of earlier votes.")
     if splits not in ("train", "test") and any(k.get("calibration", {}).get("problem", "") is None for k in kept):
         said.append("Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test.")
     for label, found in zip(task.labels, kept, strict=False):

@@ -362,6 +362,12 @@ def test_items_that_nobody_speaks_of_have_no_label(tmp_path: Path) -> None:
     assert why["votes"][0]["contribution"] == 1.0
 
 
+def test_what_if_is_for_label_models_of_labels(houses_built: Sandbox) -> None:
+    found = houses_built("lineage", "prices", "h1", "--what-if", "people", code=2)
+    assert "does not say what would be without a vote" in found.err
+    assert "'moved' says how much of the answer each vote is" in found.err
+
+
 def test_a_label_model_of_ones_own_decides_values(tmp_path: Path) -> None:
     code = """
         from teachkit.label_models import Predicted

@@ -188,3 +188,15 @@ def test_what_its_model_lacks_it_lacks() -> None:
     model = Calibrated(Majority()).fit([[0, 1]])
     assert not hasattr(model, "log_prior")
     assert not hasattr(Calibrated(DawidSkene()), "log_prior")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_order_of_items_decides_nothing(method: Any) -> None:
+    votes, truth = crowd(400, [0.9, 0.7, 0.6, 0.8, 0.65], 2, coverage=0.7)
+    matrix, gold = votes.to_dense(), np.where(np.arange(400) % 2 == 0, truth, -1)
+    order = np.random.default_rng(1).permutation(400)
+    found, other = (
+        Calibrated(DawidSkene(), method=method, clamp=True).fit(m, g, abstain="at_random").predict_proba(m)
+        for m, g in ((matrix, gold), (matrix[order], gold[order]))
+    )
+    assert np.abs(found[order] - other).max() < 1e-7

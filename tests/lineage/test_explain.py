@@ -320,3 +320,13 @@ def test_who_declines_says_nothing_of_any_label_and_an_empty_list_that_none_hold
     sandbox.write({"annotations/about/_meta.yml": "files: {'*': {role: gold}}\n"})
     sandbox("build")
     assert sandbox("issues", "about", "--format", "json").json["given"] == 2 * 3  # labels of r002, r003, r101
+
+
+def test_of_a_multichoice_item_no_label_may_hold(built: Sandbox, tmp_path: Path) -> None:
+    sandbox = built.copy(tmp_path / "shop")
+    sandbox.write({"annotations/about/ann.jsonl": '{"item": "r100", "label": [], "annotator": "ann"}\n'})
+    sandbox.write(
+        {"label_models/all.yml": "label_models: [{name: topics, task: about, voters: ['kind:annotations']}]\n"}
+    )
+    sandbox("build", code=None)
+    assert "topics  r100:  none of the labels, confidence" in sandbox("lineage", "topics", "r100").out

@@ -116,3 +116,16 @@ def test_votes_on_rows_that_are_no_more_are_left_out(tmp_path: Path) -> None:
     found = sandbox("analyze", "kind").out
     assert "not built, so left out: lf.kind.meow, lf.kind.woof, lf.kind.fur, annotations.kind.kim" in found
     assert "posteriors on" not in found
+
+
+def test_a_label_set_that_is_not_up_to_date_is_no_witness_against_its_voters(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "zoo", FILES)
+    sandbox("build", "-q")
+    old = "kinds is as it was last built, and not up to date: what it believes is of earlier votes."
+    assert old not in sandbox("analyze", "kind", "--format", "json").json["doubts"]
+    sandbox.replace("labeling_functions/kind/words.yml", "any_of: [dog]", "any_of: [cat]")
+    sandbox("build", "-q", "--select", "woof")
+    found = sandbox("analyze", "kind", "--format", "json").json
+    assert old in found["doubts"]
+    assert found["gaps"] == []
+    assert f"doubt: {old}" in sandbox("analyze", "kind").out

@@ -191,10 +191,10 @@ def _show_upstream(found: dict[str, Any], settings: Settings) -> None:
 
 def _show(why: Explanation, settings: Settings) -> None:
     sure = f", confidence {why.confidence:.4f}" if why.confidence is not None else ""
-    label = _label(why.label)
+    label = _label(why.label, why.posterior)
     click.echo(f"{why.label_set}  {why.item}:  {label}{sure}, decided by {_decided(why)}")
     if why.label != why.model_label:
-        click.echo(f"the label model says: {_label(why.model_label)}")
+        click.echo(f"the label model says: {_label(why.model_label, why.posterior)}")
     if not why.published:
         click.echo("these labels are not the published ones: the project has changed since, or the build failed")
     click.echo(f"posterior: {_posterior(why.posterior)}")
@@ -222,10 +222,12 @@ def _show(why: Explanation, settings: Settings) -> None:
     click.echo("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
 
 
-def _label(label: Any) -> str:
+def _label(label: Any, posterior: Any) -> str:
     if label is None:
         return "no label"
-    return "no spans" if label == [] else cell(label, _LONG)
+    if label == []:
+        return "none of the labels" if isinstance(posterior, dict) else "no spans"
+    return cell(label, _LONG)
 
 
 def _posterior(found: Any) -> str:
@@ -254,6 +256,9 @@ def _without(why: Explanation, voter: str) -> WhatIf:
     if voter not in found:
         problem = f"'{voter}' has no vote on this item that the label model counts"
         advice = f"those that do: {listing(found)}.{did_you_mean(voter, found)}" if found else "nobody has"
+        if not found and any(v.contribution is not None for v in why.votes):
+            problem = "the label model of this kind of task does not say what would be without a vote"
+            advice = "leave it out: 'moved' says how much of the answer each vote is"
         raise BadOption(None, option="--what-if", problem=problem, advice=advice)
     return found[voter]
 
