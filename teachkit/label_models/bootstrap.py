@@ -11,7 +11,6 @@ order of items and voters.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -21,6 +20,7 @@ import numpy as np
 
 from teachkit.label_models.base import Learned, class_prior
 from teachkit.label_models.dawid_skene import DawidSkene
+from teachkit.label_models.exact import marks_of_names
 from teachkit.label_models.kernels import draw, rights
 from teachkit.label_models.sweep import Sweep
 from teachkit.votes.intervals import Z95, wilson
@@ -169,9 +169,8 @@ def _ends(drawn: Any, centre: Any, scale: float, level: float) -> Any:
 
 def marks_of(votes: Votes, clamp: Any) -> Any:
     """A number [P] for each pattern that depends on who says what there, not on the order of voters."""
-    names = [int.from_bytes(hashlib.sha256(v.encode()).digest()[:8], "big") for v in votes.voters]
     with np.errstate(over="ignore"):
-        keys = np.array(names, dtype=np.uint64)[votes.voter] + (votes.code.astype(np.uint64) + 1) * np.uint64(_MIX[0])
+        keys = marks_of_names(votes.voters)[votes.voter] + (votes.code.astype(np.uint64) + 1) * np.uint64(_MIX[0])
         before = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mix(keys), dtype=np.uint64)])
         sums = before[votes.indptr[1:]] - before[votes.indptr[:-1]]
         return _mix(sums + (np.asarray(clamp).astype(np.int64) + 2).astype(np.uint64) * np.uint64(_MIX[2]))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from teachkit.label_models.exact import marks_of_names
 from teachkit.label_models.kernels import in_order
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
@@ -72,14 +73,14 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
     place = np.full(len(votes.voters), -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
     work = float((votes.votes_per_pattern.astype(np.float64) ** 2).sum() / 2)
-    step = max(1, int(np.ceil(work / MOST_PAIRS)))
-    size = len(chosen)
+    step, size = max(1, int(np.ceil(work / MOST_PAIRS))), len(chosen)
+    marks = marks_of_names(votes.voters if step > 1 else ())
 
     def one(start: int, stop: int) -> tuple[Any, Any, int]:
         agreed, shared = np.zeros(size * size, dtype=np.int64), np.zeros(size * size, dtype=np.int64)
         rows = (votes.indptr, votes.voter, votes.code, votes.counts)
         who, said = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.int64)
-        items = _count_pairs(start, stop, *rows, place, step, who, said, agreed, shared)
+        items = _count_pairs(start, stop, *rows, place, marks, step, who, said, agreed, shared)
         return agreed.reshape(size, size), shared.reshape(size, size), items
 
     found = in_parts(one, votes.n_patterns, threads)
@@ -98,6 +99,7 @@ def _count_pairs(
     code: Any,
     counts: Any,
     place: Any,
+    marks: Any,
     step: int,
     who: Any,
     said: Any,
@@ -113,8 +115,7 @@ def _count_pairs(
         if step > 1:
             mark = np.uint64(0)
             for i in entries_of(indptr, p):
-                word = (np.uint64(voter[i]) << np.uint64(16)) + np.uint64(code[i]) + np.uint64(1)
-                word *= np.uint64(0x9E3779B97F4A7C15)
+                word = (marks[np.uint64(voter[i])] + np.uint64(code[i]) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
                 mark += word ^ (word >> np.uint64(29))
             if mark % np.uint64(step):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,3 +19,8 @@ def hexed(values: Any) -> list[str]:
 def unhexed(texts: Sequence[str]) -> Any:
     """The numbers again [n]."""
     return np.array([float.fromhex(x) for x in texts], dtype=np.float64)
+
+
+def marks_of_names(names: Sequence[str]) -> Any:
+    """A number [V] (uint64) for each name, as good as random and always the same."""
+    return np.array([int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") for name in names], np.uint64)

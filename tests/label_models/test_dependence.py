@@ -168,3 +168,15 @@ def test_of_very_many_pairs_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatc
     share = some.agreed[0, 1] / some.shared[0, 1]
     assert share == pytest.approx(whole.agreed[0, 1] / whole.shared[0, 1], abs=0.06)
     assert excess_of_graded(some, np.zeros(9, dtype=bool)).max() < 0.15
+
+
+def test_which_items_are_looked_at_does_not_depend_on_the_order_of_voters(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes, _ = crowd(4000, [0.9, 0.8, 0.7, 0.6, 0.6, 0.7, 0.8, 0.6, 0.7], 4)
+    monkeypatch.setattr(dependence, "MOST_PAIRS", 20_000)
+    order = [3, 1, 8, 0, 2, 7, 5, 6, 4]
+    other = Votes.from_matrix(votes.to_dense()[:, order], 4, [votes.voters[v] for v in order])
+    found, turned = (pairs_of(v, labels_said(v)) for v in (votes, other))
+    assert 0 < found.items < 2000
+    assert found.items == turned.items
+    assert (found.shared[np.ix_(order, order)] == turned.shared).all()
+    assert (found.agreed[np.ix_(order, order)] == turned.agreed).all()
