@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 class Estimator:
     """Parameters by name, read from the signature of ``__init__``: ``sklearn.base.clone`` and searches rely on it."""
+
+    sort: ClassVar[str | None] = "classifier"
+    """What scikit-learn calls it; None: nothing that it has a name for."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; with ``deep`` also those of parameters that have some, as ``name__parameter``."""
@@ -36,11 +39,11 @@ class Estimator:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn, from 1.6 on, asks of a classifier; only scikit-learn calls it."""
+        """What scikit-learn, from 1.6 on, asks of an estimator; only scikit-learn calls it."""
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
-        target = TargetTags(required=False)
-        return Tags("classifier", target, classifier_tags=ClassifierTags(), input_tags=InputTags())
+        target, of_class = TargetTags(required=False), ClassifierTags() if self.sort == "classifier" else None
+        return Tags(self.sort, target, classifier_tags=of_class, input_tags=InputTags())
 
     def __repr__(self) -> str:
         """The call that makes it, with the parameters that are not the defaults."""

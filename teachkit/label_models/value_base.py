@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models.base import TIE_POLICIES
+from teachkit.label_models.estimator import Estimator
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ class Predicted:
     posterior: Any
 
 
-class ValueModel:
+class ValueModel(Estimator):
     """A label model of answers that are values, on scikit-learn's contract: learned values end in an underscore."""
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     kinds: ClassVar[tuple[str, ...]] = ()
+    sort: ClassVar[str | None] = None
     measure: ClassVar[str] = "share"
     """What contributions are: ``weight`` in a mean (with the weight of the prior they sum to 1), or ``share``."""
 

@@ -122,8 +122,14 @@ def cohen_kappa(
     """Cohen's kappa (1960) of two voters' codes [N], -1 abstains; ``weights`` None, 'linear' or 'quadratic' (1968).
 
     ``bootstrap`` resamples of the units give a 95 % interval.
+
+    Raises:
+        ValueError: a code is no label, ``n_labels`` or more.
     """
     first, second = np.asarray(first), np.asarray(second)
+    most = int(max(first.max(initial=-1), second.max(initial=-1)))
+    if most >= n_labels:
+        raise ValueError(f"code {most} is none of {n_labels} labels")
     both = (first >= 0) & (second >= 0)
     cells = first[both].astype(np.int64) * n_labels + second[both]
     table = np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)

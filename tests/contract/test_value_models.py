@@ -156,3 +156,16 @@ def test_what_was_not_fitted_is_refused(name: str, kind: str) -> None:
     other = "text" if kind == "number" else "number"
     with pytest.raises(ValueError, match=f"decides answers of the kind {kind}, not {other}"):
         new(name).fit(degenerate(other)["one item"])
+
+
+def test_it_is_made_again_from_its_parameters(name: str, kind: str) -> None:
+    model = new(name)
+    found = model.get_params()
+    assert found
+    again = type(model)(**found)
+    assert again.get_params() == found
+    assert model.set_params(threads=2).get_params()["threads"] == 2
+    with pytest.raises(ValueError, match="has no parameter 'nothing'"):
+        model.set_params(nothing=1)
+    sklearn = pytest.importorskip("sklearn.base")
+    assert sklearn.clone(again).get_params() == found

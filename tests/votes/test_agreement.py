@@ -142,3 +142,8 @@ def test_unknown_metrics_and_weights_are_refused() -> None:
         krippendorff_alpha(krippendorff(), metric="ratio", values=[1, 2])
     with pytest.raises(ValueError, match="'linear' or 'quadratic', not 'cubic'"):
         cohen_kappa(np.array([0]), np.array([0]), 2, weights="cubic")
+
+
+def test_a_code_that_is_no_label_is_refused() -> None:
+    with pytest.raises(ValueError, match="code 3 is none of 2 labels"):
+        cohen_kappa([0, 0, 1], [3, 1, 1], 2)
