@@ -352,7 +352,7 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     at = str(row.get(names["at"]) or "")
     read = _labels if task.coded else _value
     labels = () if op == "undo" else read(row[names["label"]], where, meta, task)
-    declined = op != "undo" and not labels and row[names["label"]] != []
+    declined = op != "undo" and not labels and not (task.multi and row[names["label"]] == [])
     judgment = Judgment(str(row[names["item"]]), annotator, labels, at, taken, line, declined)
     try:
         return Entry(judgment, instant(at) if at else None, op == "undo")

@@ -138,6 +138,17 @@ def test_two_judgments_of_one_time_that_differ(form: str) -> None:
     assert "(one has no 'at')" in refused(lines, form=form).advice
 
 
+def test_an_empty_list_says_that_no_label_holds_only_where_several_may() -> None:
+    def rows(kind: str) -> list[tuple[int, bool]]:
+        found = judgments_table(
+            read([{"item": "r1", "label": []}], kind), {"r1": (0, 0)}, "annotations/x.jsonl", task(kind)
+        )
+        return list(zip(found.column("code").to_pylist(), found.column("yes").to_pylist(), strict=True))
+
+    assert rows("choice") == rows("ordinal") == [(-1, False)]
+    assert rows("multichoice") == [(0, False), (1, False), (2, False)]
+
+
 def test_the_order_of_labels_is_no_difference() -> None:
     [found] = read([{"item": "r1", "label": ["bad", "good"]}, {"item": "r1", "label": ["good", "bad"]}], "multichoice")
     assert found.labels == ("good", "bad")
