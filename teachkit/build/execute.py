@@ -249,19 +249,19 @@ class Executor:
                 found = self._published(node)
                 if found is None:
                     raise NotBuilt(None, node=node.id, name=node.name, target=self.files.target_name)
-                if not of_any_items:
-                    self._check_items(node)
+                if not of_any_items and self.of_other_items(node):
+                    dataset = self.graph.tasks[node.task or ""].dataset
+                    raise OfOtherItems(None, node=node.id, dataset=dataset, name=node.name)
             self.outputs[node.id] = found
         return self.outputs[node.id]
 
-    def _check_items(self, node: Node) -> None:
-        """Refuse votes and judgments that were published for other items than there are: they stand row by row."""
-        before = self.published["nodes"][node.id]["items"]
-        if before is None or node.task is None:
-            return
+    def of_other_items(self, node: Node) -> bool:
+        """Whether votes and judgments were published for other items than the dataset has: they stand row by row."""
+        before = self.published["nodes"].get(node.id)
+        if before is None or before["items"] is None or node.task is None:
+            return False
         task = self.graph.tasks[node.task]
-        if items_digest(self.resolve(self.graph[task.dataset]).parts, task.key) != before:
-            raise OfOtherItems(None, node=node.id, dataset=task.dataset, name=node.name)
+        return items_digest(self.resolve(self.graph[task.dataset]).parts, task.key) != before["items"]
 
     def resolve_upstream(self, node_id: str) -> None:
         """Resolve all that a node depends on, itself left out; raises as ``resolve`` does."""

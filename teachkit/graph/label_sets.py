@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 CALIBRATION_VERSION = 2  # 1: with gold in the fit, the order of the items decided which were held out together
 INTERVALS_VERSION = 1
-FILES_VERSION = 2  # 1: of one annotator's judgments in several files the last by the file's name counted
 """Raised when results change; part of the fingerprints of label sets that ask for them."""
+FILES_VERSION = 2  # 1: of one annotator's judgments in several files the last by the file's name counted
+"""The same, part of all fingerprints."""
 LABEL_SET_COLUMNS = ("label", "confidence", "posterior", "decided_by", "votes", "model_label")
 SCORES = {
     "contestant": "varchar",

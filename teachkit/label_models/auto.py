@@ -302,12 +302,13 @@ class _Fit:
         if lost:
             return "the fit all but loses a label that the majority gives"
         decided = float(votes.counts[self.majority >= 0].sum())
-        turned = flips(self.weighted_majority, sweep, self._prior())
+        turned = flips(self.weighted_majority, sweep)
         if decided and turned > FLIPPED * decided:
             return f"the fit turns around {turned / decided:.0%} of the labels that the majority gives"
         right, total, _ = rights(sweep.sums)
         worse = right < total / votes.n_labels * (1.0 - MARGIN)
-        if math.fsum((self.say * total)[worse]) > REVERSED * math.fsum(self.say * total) * (1.0 + MARGIN):
+        weight = self.say * total
+        if math.fsum(weight[worse]) > REVERSED * math.fsum(weight) * (1.0 + MARGIN):
             return "the fit takes voters for worse than chance that give most of the votes"
         return None
 
@@ -340,7 +341,7 @@ class _Fit:
             "converged": change is not None and change <= model.tolerance,
             "max_change": change,
             "log_likelihood": self.scored if np.isfinite(self.scored) else None,
-            "flips_against_majority": flips(self.majority, sweep, model.prior_),
+            "flips_against_majority": flips(self.majority, sweep),
             "fallback": doubt,
             "dependent": dependent,
             "voter_weights": {v: float(s) for v, s in zip(votes.voters, self.say, strict=True) if s < 0.95},

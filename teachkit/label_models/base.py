@@ -318,6 +318,7 @@ def decide(posterior: Any, voted: Any, prior: Any, tie_policy: str, threads: int
     Where nobody voted (``voted`` [P], how many did) there is none: -1.
 
     ``abstain`` gives -1, ``prior`` the label with the greater prior (-1 if that ties too), ``first`` the first label.
+    Only the second looks at ``prior`` [K].
     """
     if tie_policy not in TIE_POLICIES:
         raise ValueError(f"tie_policy is one of {', '.join(TIE_POLICIES)}, not '{tie_policy}'")

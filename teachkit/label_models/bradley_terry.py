@@ -139,7 +139,7 @@ class BradleyTerry(LikelihoodModel):
             "converged": change is not None and change <= self.tolerance,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
-            "flips_against_majority": flips(majority, sweep, self.prior_),
+            "flips_against_majority": flips(majority, sweep),
             "contestant_groups": game.groups(),
             **identifiability(votes, self.informative_, self.threads),
         }

@@ -22,9 +22,10 @@ import numpy as np
 
 from teachkit.label_models.exact import marks_of_names
 from teachkit.label_models.kernels import in_order
+from teachkit.votes.counting import said_by
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
-from teachkit.votes.patterns import entries_of, said_by
+from teachkit.votes.patterns import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,7 +40,7 @@ def identifiability(votes: Votes, informative: Any, threads: int = 1) -> dict[st
         many voters give it, if fewer than three that are no copies do; ``most_votes`` on one item; ``conflict_rate``.
         ``doubts`` says it in sentences.
     """
-    from teachkit.votes.patterns import company
+    from teachkit.votes.counting import company
 
     others, group = company(votes.indptr, votes.voter, len(votes.voters))
     said, labels, conflict = overview(votes, threads)
@@ -112,9 +112,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
 
 
-def flips(majority: Any, sweep: Sweep, prior: Any) -> int:
+def flips(majority: Any, sweep: Sweep) -> int:
     """How many items have another label by the posteriors than by ``majority`` [P] (codes), where both have one."""
-    mine = sweep.decided(prior)
+    mine = sweep.decided()
     return int(sweep.votes.counts[(majority >= 0) & (mine >= 0) & (majority != mine)].sum())
 
 

@@ -72,7 +72,7 @@ class Glad(LabelModel):
                 "converged": change <= self.tolerance,
                 "max_change": change if done else None,
                 "log_likelihood": None,
-                "flips_against_majority": flips(majority, sweep, self.prior_),
+                "flips_against_majority": flips(majority, sweep),
                 **identifiability(folded, np.zeros(len(self.voters_), dtype=bool), self.threads),
             }
         return self

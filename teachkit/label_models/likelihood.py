@@ -96,7 +96,7 @@ class LikelihoodModel(LabelModel):
             "converged": change is not None and change <= self.tolerance,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
-            "flips_against_majority": flips(majority, sweep, self.prior_),
+            "flips_against_majority": flips(majority, sweep),
             **identifiability(votes, self.informative_, self.threads),
         }
 

@@ -57,7 +57,7 @@ class MomentModel(LikelihoodModel):
             "converged": change <= self.tolerance,
             "max_change": change,
             "log_likelihood": scored if np.isfinite(scored) else None,
-            "flips_against_majority": flips(majority, sweep, self.prior_),
+            "flips_against_majority": flips(majority, sweep),
             **identifiability(votes, self.informative_, self.threads),
         }
 

@@ -62,7 +62,7 @@ class SkillModel(LabelModel):
                 "converged": self.closed or (change is not None and change <= self.tolerance),
                 "max_change": change,
                 "log_likelihood": None,
-                "flips_against_majority": flips(majority, sweep, self.prior_),
+                "flips_against_majority": flips(majority, sweep),
                 **identifiability(folded, np.ones(len(self.voters_), dtype=bool), self.threads),
             }
         return self

@@ -25,7 +25,7 @@ def weighted_start(sweep: Sweep, say: Any) -> Any:
 def _start(sweep: Sweep, mass: Any) -> Any:
     """The majority [P]; to the posteriors the mean share where nobody votes, and known labels."""
     posterior, votes = sweep.posterior, sweep.votes.votes_per_pattern
-    majority = sweep.decided(mass)
+    majority = sweep.decided()
     posterior[votes == 0] = class_prior("learned", mass, 0.0)
     known = np.flatnonzero(sweep.clamp >= 0)
     posterior[known] = 0.0

@@ -115,9 +115,9 @@ class Sweep:
 
         return _sum(self._by_groups(one), np.zeros(votes.n_labels))
 
-    def decided(self, prior: Any) -> Any:
+    def decided(self) -> Any:
         """The label of each pattern [P] by its posterior, -1 where there is no vote or two are as likely."""
-        return decide(self.posterior, self.votes.votes_per_pattern, prior, "abstain", self.threads)
+        return decide(self.posterior, self.votes.votes_per_pattern, None, "abstain", self.threads)
 
     def worth(self, share: Any) -> tuple[Any, Any]:
         """``worth_kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""

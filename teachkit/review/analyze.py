@@ -165,7 +165,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         chosen = items_of(run, task, slice_named(run, task, ask.slice))
     looks = record_look(run, task.name, voters, by="analyze", gold=splits) if test_gold else None
     cast, rows = voter_rows(run, task, node, voters, codes, chosen)
-    parameters = _parameters(run, node)
+    parameters, current = _parameters(run, node), _is_current(run, node)
     from teachkit.votes.analysis import conflict_rate
 
     first = cast.votes[0]
@@ -185,15 +185,13 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
         missing=missing,
         test_looks=looks,
         calibration=(
-            calibration_of(run, task, node, codes)
-            if node and task.coded and ask.slice is None and _is_current(run, node)
-            else None
+            calibration_of(run, task, node, codes) if node and task.coded and ask.slice is None and current else None
         ),
-        doubts=_doubts(run, node, task, splits),
+        doubts=_doubts(run, node, task, splits, current=current),
         scores=scores(parameters),
         sides=side_rows(run, task, cast, parameters) if ask.slice is None else (),
         slice=ask.slice,
-        gaps=[_gap(row) for row in rows if row.gap and _is_current(run, node)],
+        gaps=[_gap(row) for row in rows if row.gap and current],
         **_sections(run, task, node, cast, codes, chosen, voters, missing, ask),
     )
 
@@ -410,13 +408,13 @@ def _learned(run: Executor, node: Node | None) -> list[dict[str, Any]]:
     return [{found["voter"]: found for found in p["learned"]} if p else {} for p in _parameters(run, node)]
 
 
-def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str) -> list[str]:
+def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str, *, current: bool) -> list[str]:
     """Doubts about the fit, in sentences; of multichoice those about each label's model, by its name."""
     from teachkit.label_models.diagnostics import doubts
 
     kept = [(p or {}).get("diagnostics", {}) for p in _parameters(run, node)]
     said = []
-    if node is not None and node.id in run.outputs and not _is_current(run, node):
+    if node is not None and node.id in run.outputs and not current:
         said.append(f"{node.name} is as it was last built, and not up to date: what it believes is of earlier votes.")
     if splits not in ("train", "test") and any(k.get("calibration", {}).get("problem", "") is None for k in kept):
         said.append("Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test.")

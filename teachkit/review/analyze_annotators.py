@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.stored_votes import standing_rows, voter_of
@@ -141,9 +141,7 @@ def _label_without(votes: Any, model: Any, patterns: Any, voter: int) -> Any:
     from teachkit.label_models.base import decide
 
     some = votes.regrouped(patterns, np.arange(len(patterns)))
-    keep = some.voter != voter
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(some.entry_pattern[keep], minlength=len(patterns)))])
-    others = replace(some, indptr=indptr.astype(np.int64), voter=some.voter[keep], code=some.code[keep])
+    others = some.keeping(some.voter != voter)
     return decide(model.pattern_proba(others), others.votes_per_pattern, model.prior_, "abstain")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.label_sets import fitting, new_model
@@ -83,10 +83,7 @@ def _without(votes: Votes, rows: Any, voters: Any) -> tuple[Votes, Any]:
     width = len(votes.voters) + 1
     pairs, case = np.unique(votes.pattern_of[rows].astype(np.int64) * width + voters + 1, return_inverse=True)
     whole = votes.regrouped(pairs // width, np.arange(len(pairs)))
-    keep = whole.voter != (pairs % width - 1)[whole.entry_pattern]
-    sizes = np.bincount(whole.entry_pattern[keep], minlength=len(pairs))
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return replace(whole, indptr=indptr, voter=whole.voter[keep], code=whole.code[keep]), case
+    return whole.keeping(whole.voter != (pairs % width - 1)[whole.entry_pattern]), case
 
 
 def by_texts(texts: Mapping[int, str], labels: Sequence[str], given: Given) -> Any:

@@ -9,7 +9,6 @@ from teachkit.build.gold import gold_files, read_gold
 from teachkit.errors import TeachkitError
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.analyze import voter_rows, voters_of
-from teachkit.store.objects import items_digest
 from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
@@ -92,10 +91,9 @@ def fits(view: View, voter: Node, task: TaskInfo) -> bool:
         return True
     if view.states[voter.id] == "missing" or view.states[task.dataset] == "current":
         return False
+    if view.run.of_other_items(voter):
+        return False
     items, votes = view.run.outputs[task.dataset].parts, view.run.outputs[voter.id].parts
-    before = view.run.published["nodes"].get(voter.id)
-    if before is not None and before["items"] is not None:
-        return before["items"] == items_digest(items, task.key)
     return voter.kind == "annotations" or [p.rows for p in items] == [p.rows for p in votes]
 
 
@@ -103,7 +101,7 @@ def _gold(view: View, task: TaskInfo, items: int) -> tuple[Any, Any, dict[str, i
     """Gold without the test split, splits, how many items with gold each has, and what is wrong with it."""
     import numpy as np
 
-    files = [n for n in gold_files(view.graph, task) if n.id in view.run.outputs]
+    files = [n for n in gold_files(view.graph, task) if n.id in view.run.outputs and fits(view, n, task)]
     try:
         gold = read_gold(view.run, task, [n.id for n in files])
     except TeachkitError as error:

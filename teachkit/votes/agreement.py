@@ -174,7 +174,7 @@ def _units(votes: Votes) -> Any:
 def _measured(
     votes: Votes, coefficient: Callable[[_Pairs], float | None], bootstrap: int, seed: int | None
 ) -> Agreement:
-    from teachkit.votes.patterns import coincidences
+    from teachkit.votes.counting import coincidences
 
     units = _units(votes)
     n = int(units.sum())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.votes.answers import Answers
+from teachkit.votes.counting import judge, said_by, tally, tally_matrix
 from teachkit.votes.intervals import wilson
-from teachkit.votes.patterns import judge, said_by, tally, tally_matrix
 from teachkit.votes.votes import MOST_LABELS, Votes, as_matrix
 
 if TYPE_CHECKING:

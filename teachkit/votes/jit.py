@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-COMMON = ("votes/patterns.py", "votes/packing.py", "label_models/kernels.py", "label_models/worth_kernels.py")
+COMMON = (
+    "votes/patterns.py",
+    "votes/packing.py",
+    "votes/counting.py",
+    "label_models/kernels.py",
+    "label_models/worth_kernels.py",
+)
 KERNELS = (
     *COMMON,
     "votes/pairs.py",

@@ -121,17 +121,9 @@ def without(votes: Votes, left_out: Any) -> Votes:
     """The same votes, with the voters of a mask [V] silent; patterns that are then equal are one."""
     from teachkit.votes.patterns import fold_rows
 
-    keep = ~np.asarray(left_out)[votes.voter]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(votes.entry_pattern[keep], minlength=votes.n_patterns))])
-    silent = _rows(votes, indptr.astype(np.int64), votes.voter[keep], votes.code[keep])
+    silent = votes.keeping(~np.asarray(left_out)[votes.voter])
     first, new, _ = fold_rows(silent.indptr, silent.voter, silent.code)
     return silent.regrouped(first, new[votes.pattern_of])
-
-
-def _rows(votes: Votes, indptr: Any, voter: Any, code: Any) -> Votes:
-    from dataclasses import replace
-
-    return replace(votes, indptr=indptr, voter=voter, code=code)
 
 
 def dropped(votes: Votes, left_out: Any) -> Votes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -186,6 +186,12 @@ class Votes:
         rows = take(self.indptr, self.voter, self.code, np.asarray(patterns, dtype=np.int64))
         items = self.items if len(pattern_of) == self.n_items else None
         return Votes(self.voters, self.n_labels, *rows, counts, pattern_of, items, self.labels)
+
+    def keeping(self, entries: Array) -> Self:
+        """The same patterns with some of their votes alone: ``entries`` is a mask [nnz]."""
+        each = np.bincount(self.entry_pattern[entries], minlength=self.n_patterns)
+        indptr = np.concatenate([[0], np.cumsum(each)]).astype(np.int64)
+        return replace(self, indptr=indptr, voter=self.voter[entries], code=self.code[entries])
 
     @property
     def entry_pattern(self) -> Array:

@@ -11,7 +11,8 @@ from teachkit.label_models.kernels import signatures
 from teachkit.label_models.moments import outcome_counts
 from teachkit.votes import Votes, packing, parts, patterns
 from teachkit.votes.analysis import overview
-from teachkit.votes.patterns import company, fold
+from teachkit.votes.counting import company
+from teachkit.votes.patterns import fold
 from tests.votes.matrices import matrices, repeatable
 
 
