@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.answers import BadPosterior, answers_of
 from teachkit.build.stored_votes import annotation_rows
 from teachkit.errors import NodeFailed
 
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from teachkit.build.answers import Fitted
     from teachkit.build.execute import Executor
     from teachkit.build.stored_votes import Cast
     from teachkit.graph import Node, TaskInfo
-    from teachkit.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,16 @@ class Decided:
     model_codes: Any
 
 
-def decide_items(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
-) -> Decided:
+def decide_items(run: Executor, node: Node, task: TaskInfo, cast: Cast, fitted: Fitted, gold: Any | None) -> Decided:
     """Decide every item of the dataset: by the label models, by gold if that is wanted, by curators above both."""
     if not task.coded:
         from teachkit.build.valued.decisions import decide_values
 
-        return decide_values(run, node, task, cast.votes[0], models[0], gold)
+        return decide_values(run, node, task, cast.votes[0], fitted, gold)
     import numpy as np
 
     try:
-        posterior, model_codes = model_answers(cast.votes, models, node.spec.config.tie_policy, multi=task.multi)
+        posterior, model_codes = answers_of(cast.votes, fitted, node.spec.config.tie_policy, multi=task.multi)
     except BadPosterior as error:
         raise NodeFailed(node.where, problem=str(error), advice=error.advice) from error
     n = len(posterior)
@@ -61,13 +60,11 @@ def decide_items(
     return Decided(codes, posterior, decided_by, _voted(cast), model_codes)
 
 
-def rows(
-    run: Executor, node: Node, task: TaskInfo, cast: Cast, models: Sequence[Any], gold: Any | None
-) -> list[pa.Table]:
+def rows(run: Executor, node: Node, task: TaskInfo, cast: Cast, fitted: Fitted, gold: Any | None) -> list[pa.Table]:
     """The label set's rows, a table for each part of the dataset."""
     import numpy as np
 
-    found = decide_items(run, node, task, cast, models, gold)
+    found = decide_items(run, node, task, cast, fitted, gold)
     keys = keys_of(run, task)
     keep = (
         (found.voted > 0) | (found.decided_by == 2) | (found.decided_by == 1)
@@ -83,53 +80,6 @@ def rows(
         tables.append(table_of(task, keys, chosen, found))
         start += part.rows
     return tables
-
-
-class BadPosterior(Exception):
-    """A class of a user's own gives what are no posteriors."""
-
-    def __init__(self, advice: str) -> None:
-        super().__init__("predict_proba must give rows of shares that sum to 1, one column for each label")
-        self.advice = advice
-
-
-def model_answers(votes_of: Sequence[Votes], models: Sequence[Any], tie_policy: str, *, multi: bool) -> tuple[Any, Any]:
-    """Posterior [N, L] and the models' own codes [N] (multichoice: [N, L] of 1, 0, -1).
-
-    Of a multichoice item that anybody spoke about, a label that nobody spoke about is what its posterior says: most
-    voters name the labels that hold, and pass over the others.
-
-    Raises:
-        BadPosterior: a model does not give rows of probabilities.
-    """
-    import numpy as np
-
-    found = [_answer(votes, model, tie_policy) for votes, model in zip(votes_of, models, strict=True)]
-    if not multi:
-        return found[0][0], found[0][1].astype(np.int16)
-    posterior = np.stack([shares[:, 1] for shares, _ in found], axis=1)
-    codes = np.stack([codes for _, codes in found], axis=1).astype(np.int16)
-    spoken_of = np.stack([votes.votes_per_pattern[votes.pattern_of] > 0 for votes in votes_of], axis=1)
-    passed_over = ~spoken_of & spoken_of.any(axis=1, keepdims=True)
-    codes[passed_over] = (posterior > 0.5)[passed_over]
-    return posterior, codes
-
-
-def _answer(votes: Votes, model: Any, policy: str) -> tuple[Any, Any]:
-    """Posterior [N, K] and decided codes [N] of one model."""
-    import numpy as np
-
-    from teachkit.label_models.base import decide
-
-    if hasattr(model, "answers"):
-        shares, codes = model.answers(votes, policy)
-        return shares[votes.pattern_of], codes[votes.pattern_of]
-    found = np.asarray(model.predict_proba(votes), dtype=np.float64)
-    right = found.shape == (votes.n_items, votes.n_labels) and np.allclose(found.sum(axis=1), 1.0, atol=1e-6)
-    if not right or (found < 0).any():
-        raise BadPosterior(f"expected the shape {(votes.n_items, votes.n_labels)}")
-    uniform = np.full(votes.n_labels, 1 / votes.n_labels)
-    return found, decide(found, votes.votes_per_pattern[votes.pattern_of], uniform, policy)
 
 
 def latest_judgments(

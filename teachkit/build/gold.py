@@ -87,6 +87,21 @@ def read_gold(run: Executor, task: TaskInfo, annotations: Sequence[str] = ()) ->
     return Gold(codes, splits_of(run, task, relation, n))
 
 
+def key_hashes(run: Executor, task: TaskInfo, salt: str = "") -> Any:
+    """A number for each item [N], from the hash of its key behind some ``salt``."""
+    import numpy as np
+
+    from teachkit.engine.session import parquet
+
+    parts = run.outputs[task.dataset].parts
+    if not parts:
+        return np.zeros(0, np.uint64)
+    relation = parquet([run.store.path(p.key) for p in parts])
+    salted = f"{literal(salt)} || cast({quote(task.key)} as varchar)"
+    found: Any = run.session.table(f"select md5_number_lower({salted}) as h from {relation}").column("h").to_numpy()
+    return found
+
+
 def _text_of(gold: GoldColumn, task: TaskInfo) -> str:
     column = quote(gold.column.lower())
     return column if task.multi else f"cast({column} as varchar)"

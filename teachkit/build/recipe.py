@@ -43,6 +43,7 @@ def recipe_of(node: Node, task: TaskInfo) -> dict[str, Any]:
         "gold": list(spec.gold),
         "algorithm": spec.algorithm,
         "sides": list(spec.sides) if spec.sides else None,
+        "taught": spec.taught,
         "abstain": dict(spec.abstain),
         "parameters": dict(spec.parameters),
         "reads": {parent: None if columns is None else list(columns) for parent, columns in node.reads.items()},
@@ -70,6 +71,7 @@ def graph_of(recipe: Mapping[str, Any], inputs: Mapping[str, Any], *, name: str,
         recipe["abstain"],
         recipe["parameters"],
         _sides(recipe),
+        recipe.get("taught", False),
     )
     node = Node(
         id=f"label_set.{name}",

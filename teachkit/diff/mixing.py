@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build import voting
 from teachkit.build.decisions import decide_items
 from teachkit.build.execute import Executor
+from teachkit.build.fitting import fit, fitting
 from teachkit.build.keys import node_key
-from teachkit.build.label_sets import fit, fitting
 from teachkit.build.run import BuildOptions, quiet
 from teachkit.errors import NotBuilt, TeachkitError
 from teachkit.graph import Graph
@@ -300,8 +300,8 @@ class Mixer:
 
 def _decided(run: Executor, node: Node) -> Any:
     with fitting(run, node):
-        votes, models, gold = fit(run, node)
-        return decide_items(run, node, run.graph.tasks[node.task or ""], votes, models, gold).codes
+        votes, fitted, gold = fit(run, node)
+        return decide_items(run, node, run.graph.tasks[node.task or ""], votes, fitted, gold).codes
 
 
 def _kept(run: Executor, node: Node, key: str, make: Callable[[], Any]) -> Any:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_VERSION = 2  # 1: with gold in the fit, the order of the items decided which were held out together
 INTERVALS_VERSION = 1
+TAUGHT_VERSION = 1
 """Raised when results change; part of the fingerprints of label sets that ask for them."""
 FILES_VERSION = 2  # 1: of one annotator's judgments in several files the last by the file's name counted
 """The same, part of all fingerprints."""
@@ -76,7 +77,8 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     curators = tuple(n.id for n in people if n.spec.meta.role == "curator") if config.curators else ()
     gold = tuple(n.id for n in people if n.spec.meta.role == "gold")
     gold_columns = [*task.secret_columns, *(column for column in (task.split_column, task.text) if column)]
-    uses_gold = config.gold == "tune" or config.prefer_gold or config.calibrate is not None
+    taught = _is_taught(config, name, task, has_gold=task.gold is not None or bool(gold))
+    uses_gold = taught or config.prefer_gold or config.calibrate is not None
     _check_own(config, task, definition)
     if config.calibrate is not None and not task.gold and not gold:
         advice = "declare 'gold:' in the task, or an annotations file with 'role: gold'"
@@ -102,12 +104,13 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         abstain,
         parameters,
         sides,
+        taught,
     )
     canonical = {
         "algorithm": algorithm,
         "parameters": parameters,
         "tie_policy": config.tie_policy,
-        "gold": config.gold,
+        "gold": ["tune", TAUGHT_VERSION] if taught else "ignore",
         "prefer_gold": config.prefer_gold,
         "unlabeled": config.unlabeled,
         "labels": task.labels,
@@ -149,6 +152,13 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         entry_text(definition),
         influences=influences,
     )
+
+
+def _is_taught(config: LabelModelConfig, algorithm: str, task: TaskInfo, *, has_gold: bool) -> bool:
+    """Whether the fit sees gold of tune: where it is asked for; of itself ``auto`` does, if there can be any."""
+    if config.gold is not None:
+        return config.gold == "tune"
+    return algorithm == "auto" and has_gold and (task.split_column is not None or task.hash_splits is not None)
 
 
 def with_voters(

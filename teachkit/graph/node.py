@@ -228,7 +228,7 @@ class AnnotationsSpec:
 class LabelSetSpec:
     """Which votes become labels, and by which ``algorithm`` (what ``auto`` stands for, or 'file.py:Class').
 
-    ``sides``: the columns of what is compared, if the algorithm wants to know.
+    ``sides``: the columns of what is compared, if the algorithm wants to know. ``taught``: the fit sees gold of tune.
     """
 
     config: LabelModelConfig
@@ -240,6 +240,7 @@ class LabelSetSpec:
     abstain: Mapping[str, str]
     parameters: Mapping[str, Any]
     sides: tuple[str, str] | None = None
+    taught: bool = False
 
 
 @dataclass(frozen=True, slots=True)

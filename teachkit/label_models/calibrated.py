@@ -14,7 +14,7 @@ from teachkit.votes.calibration import Isotonic, Temperature, fit_isotonic, fit_
 from teachkit.votes.confident import folds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Method = Literal["isotonic", "temperature"]
 METHODS = ("isotonic", "temperature")
@@ -53,21 +53,37 @@ class Calibrated(LabelModel):
         """Fit the model, then the calibration to ``gold`` (codes [N], -1 unknown)."""
         if self.method not in METHODS:
             raise ValueError(f"method is one of {', '.join(METHODS)}, not '{self.method}'")
+        if self.folds < 2:
+            raise ValueError("there are at least 2 folds")
         given = as_votes(votes)
         if not isinstance(given, Votes):
             given = Votes.from_matrix(given[0], self.model._least_labels(given[0], gold), given[1])
         known = np.full(given.n_items, -1, dtype=np.int64) if gold is None else gold_codes(given, gold)
-        self.model_ = self._new().fit(given, gold=known if self.clamp else None, abstain=abstain)
+        fitted = self._new().fit(given, gold=known if self.clamp else None, abstain=abstain)
+        return self._around(fitted, given, known, lambda items: self._unseen(fitted, given, known, items, abstain))
+
+    @classmethod
+    def around(cls, fitted: Any, votes: Votes, gold: Any, unseen: Callable[[Any], Any], *, method: Method) -> Self:
+        """Calibrate a fitted model: ``unseen`` gives the posteriors [M, K] of items by fits without their ``gold``."""
+        return cls(fitted, method=method)._around(fitted, votes, gold, unseen)
+
+    def over(self, fitted: Any) -> Self:
+        """The same calibration of another fit."""
+        other = type(self)(fitted, method=self.method)
+        other.model_ = fitted
+        other._wrap()
+        other.calibration_ = self.calibration_
+        other.diagnostics_ = {**fitted.diagnostics_, "calibration": self.diagnostics_["calibration"]}
+        return other
+
+    def _around(self, fitted: Any, votes: Votes, gold: Any, unseen: Callable[[Any], Any]) -> Self:
+        self.model_ = fitted
         self._wrap()
-        items = np.flatnonzero((known >= 0) & (given.votes_per_pattern > 0)[given.pattern_of])
-        problem = None
+        items = np.flatnonzero((gold >= 0) & (votes.votes_per_pattern > 0)[votes.pattern_of])
         if len(items) < self.least:
-            problem = f"{len(items)} items have gold and a vote; calibration takes {self.least}"
-        elif self.folds < 2:
-            raise ValueError("there are at least 2 folds")
+            problem: str | None = f"{len(items)} items have gold and a vote; calibration takes {self.least}"
         else:
-            shares = self._unseen(given, known, items, abstain)
-            self.calibration_ = _fitted(self.method, shares, known[items])
+            self.calibration_ = _fitted(self.method, unseen(items), gold[items])
             problem = "every item of gold is a tie" if self.calibration_ is None else None
         about = {"method": self.method, "items": len(items), "problem": problem}
         self.diagnostics_ = {**self.model_.diagnostics_, "calibration": about}
@@ -80,10 +96,10 @@ class Calibrated(LabelModel):
         self.voters_, self.labels_, self.prior_ = self.model_.voters_, self.model_.labels_, self.model_.prior_
         self.calibration_, self.diagnostics_ = None, self.model_.diagnostics_
 
-    def _unseen(self, votes: Votes, gold: Any, items: Any, abstain: Abstain) -> Any:
+    def _unseen(self, fitted: Any, votes: Votes, gold: Any, items: Any, abstain: Abstain) -> Any:
         """Posteriors [M, K] of items of gold, by fits that did not see theirs."""
         if not self.clamp:
-            return self.model_.pattern_proba(votes)[votes.pattern_of[items]]
+            return fitted.pattern_proba(votes)[votes.pattern_of[items]]
         marks = marks_of(votes, np.full(votes.n_patterns, -1))  # the order of items decides nothing
         fold = folds_of(gold[items], marks[votes.pattern_of[items]], self.folds)
         found, again = np.empty((len(items), votes.n_labels)), self._new()

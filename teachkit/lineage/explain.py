@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.answers import Fitted, Held
 from teachkit.build.asking.answering import answers_key
 from teachkit.build.execute import looking_at
-from teachkit.build.label_sets import fit, load_models
+from teachkit.build.fitting import fit, load_fitted
 from teachkit.build.revisions.git import last_change
 from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
@@ -106,6 +107,16 @@ class Explanation:
     published: bool = True
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     calibration: float | None = None
+    held_out: bool = False
+    """Whether the label model was told the item's gold, so that a fit without it judges the item."""
+
+    @property
+    def total(self) -> float | None:
+        """The sum of all that moved the result; None where it adds up to nothing."""
+        if self.prior is None:
+            return None
+        votes = sum(vote.contribution or 0.0 for vote in self.votes)
+        return self.prior + votes + sum(self.silence.values()) + (self.calibration or 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values: the documented JSON of ``teachkit lineage``."""
@@ -183,17 +194,19 @@ class Explainer:
         found = self._find(items)
         votes = self._votes(found)
         sources = source_records(self.run, self.task, [one.row for one in found], self.record)
-        models, summary = self._models(), self._run_summary()
-        return [self._explanation(*one, models, summary) for one in zip(found, votes, sources, strict=True)]
+        fitted, summary = self._fitted(), self._run_summary()
+        return [self._explanation(*one, fitted, summary) for one in zip(found, votes, sources, strict=True)]
 
     def _explanation(
         self,
         found: _Found,
         votes: Sequence[Vote],
         sources: Sequence[SourceRecord],
-        models: Sequence[Any],
+        fitted: Fitted,
         summary: Mapping[str, Any] | None,
     ) -> Explanation:
+        held = fitted.judge_of(self._row(found))
+        models = fitted.models if held is None else held.models
         posterior = self._posterior(found.labels["posterior"])
         without: Mapping[str, WhatIf] = {}
         if not self.task.coded:
@@ -234,7 +247,14 @@ class Explainer:
             published=self.is_published,
             diagnostics=weighed.diagnostics,
             calibration=weighed.calibration,
+            held_out=held is not None,
         )
+
+    def _row(self, found: _Found) -> int:
+        """The place of an item in the whole dataset."""
+        before = self.inputs[self.task.dataset]["objects"][: found.part]
+        rows = (self.store.meta(key) for key in before)
+        return found.number + sum(meta.rows for meta in rows if meta is not None)
 
     def _counted(self, votes: Sequence[Vote], row: Mapping[str, Any]) -> Sequence[Vote]:
         """The votes that count: of a ranking those that name candidates of the item alone."""
@@ -272,15 +292,19 @@ class Explainer:
         now = self.run.published["nodes"].get(self.node.id)
         return now is not None and list(now["objects"]) == [p.key for p in self.parts]
 
-    def _models(self) -> list[Any]:
+    def _fitted(self) -> Fitted:
         """The fitted label models: from their parameters; a class of the user's own, which keeps none, fitted again."""
-        models = load_models(self.parameters.extra["algorithm"], self.store.read(self.parameters.key))
-        if None not in models or any(i not in self.run.outputs for i in self.node.inputs):
-            return models
+        fitted = load_fitted(self.parameters.extra["algorithm"], self.store.read(self.parameters.key))
+        if None not in fitted.models or any(i not in self.run.outputs for i in self.node.inputs):
+            return fitted
         if self.node.fingerprint != self._made_as():
-            return models  # the class is another one by now
+            return fitted  # the class is another one by now
         votes, again, _ = fit(self.run, self.node)
-        return [LeftOut(model, cast.voters) for model, cast in zip(again, votes.votes, strict=True)]
+
+        def asked_again(models: Sequence[Any]) -> list[LeftOut]:
+            return [LeftOut(model, cast.voters) for model, cast in zip(models, votes.votes, strict=True)]
+
+        return Fitted(asked_again(again.models), [Held(one.rows, asked_again(one.models)) for one in again.held])
 
     def _made_as(self) -> str | None:
         """The fingerprint of the label set whose rows these are."""

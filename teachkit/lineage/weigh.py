@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.decisions import model_answers
+from teachkit.build.answers import model_answers
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:

@@ -389,8 +389,9 @@ class LabelModelConfig(Model):
     class_prior: Literal["learned", "uniform"] | dict[str, float] | None = None
     tie_policy: Literal["abstain", "prior", "first"] = "abstain"
     abstain: dict[str, Abstain] = Field(default={}, description="From voter (or glob) to how its silence counts.")
-    gold: Literal["ignore", "tune"] = Field(
-        default="ignore", description="'tune' holds gold of the tune split fixed in the fit."
+    gold: Literal["ignore", "tune"] | None = Field(
+        default=None,
+        description="'tune' holds gold of the tune split fixed in the fit; default: 'tune' for `auto`, else 'ignore'.",
     )
     calibrate: Literal["isotonic", "temperature"] | None = Field(
         default=None, description="Fit the posteriors to gold of the tune split, by this method."

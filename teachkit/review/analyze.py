@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import looking_at
+from teachkit.build.fitting import load_fitted, stored_parameters
 from teachkit.build.gold import gold_files, read_gold
-from teachkit.build.label_sets import load_models, stored_parameters
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes
 from teachkit.errors import BadOption, OfOtherItems, TeachkitError, UnknownNode, did_you_mean, listing
@@ -80,7 +80,8 @@ class VoterRow:
 class TaskAnalysis:
     """All voters of a task. ``gold_splits`` says which gold ``accuracy`` is measured on.
 
-    ``gold_in_fit``: the label set was fitted with some of this gold, so that what it believes is nearer to it.
+    ``gold_in_fit``: the label model was told some of this gold, so that what it believes of voters is nearer to it; its
+    labels are not, as a fit that was not told an item's gold judges it.
 
     ``test_looks``: which look at the task's test split this is, None if it is none. Of a pairwise task: ``scores`` of
     what is compared, and to which of the ``sides`` voters lean.
@@ -199,7 +200,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
 def learned_from(node: Node | None, task: TaskInfo, splits: str) -> bool:
     """Whether a label set is fitted with gold that is measured on (``splits``, as ``gold_for`` has them)."""
     divided = task.split_column is not None or task.hash_splits is not None
-    return node is not None and node.spec.config.gold == "tune" and divided and splits not in ("train", "test")
+    return node is not None and node.spec.taught and divided and splits not in ("train", "test")
 
 
 def _is_current(run: Executor, node: Node | None) -> bool:
@@ -257,7 +258,7 @@ def _models(run: Executor, node: Node | None, cast: Cast) -> list[Any]:
     parameters = run.store.meta(output.parts[0].extra["parameters"]) if output and output.parts else None
     if node is None or parameters is None:
         return []
-    models = load_models(node.spec.algorithm, run.store.read(parameters.key))
+    models = load_fitted(node.spec.algorithm, run.store.read(parameters.key)).models
     sides = node.spec.sides is not None  # such a model wants to know what is compared
     return [
         m if m is not None and not sides and m.voters_ == v.voters else None

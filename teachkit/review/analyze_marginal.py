@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.decisions import BadPosterior, model_answers
-from teachkit.build.label_sets import fit, fit_votes, fitting
+from teachkit.build.answers import BadPosterior, answers_of
+from teachkit.build.fitting import fit, fit_votes, fitting
 from teachkit.errors import TeachkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from teachkit.build.answers import Fitted
     from teachkit.build.execute import Executor
     from teachkit.build.gold import Gold
     from teachkit.build.stored_votes import Cast
@@ -61,8 +62,8 @@ def marginal_section(
         return MarginalSection(None, None, None, 0, [], why)
     try:
         with fitting(run, node):
-            cast, models, gold = fit(run, node)
-            whole = _answers(task, node, cast, models)[chosen]
+            cast, fitted, gold = fit(run, node)
+            whole = _answers(task, node, cast, fitted)[chosen]
             gone = [(name, _without(run, task, node, cast, gold, out)[chosen]) for name, out in _left_out(cast)]
     except (TeachkitError, BadPosterior) as error:
         return MarginalSection(None, None, None, 0, [], f"{node.name} cannot be fitted again: {error}")
@@ -110,12 +111,11 @@ def _without(run: Executor, task: TaskInfo, node: Node, cast: Cast, gold: Gold |
     votes = tuple(dropped(v, [name in gone for name in v.voters]) for v in cast.votes)
     left = {voter: said for voter, said in cast.policies.items() if voter not in gone}
     other = replace(cast, votes=votes, policies=left)
-    models = [fit_votes(run, node, other, gold, label) for label in range(len(votes))]
-    return _answers(task, node, other, models)
+    return _answers(task, node, other, fit_votes(run, node, other, gold))
 
 
-def _answers(task: TaskInfo, node: Node, cast: Cast, models: Sequence[Any]) -> Any:
-    return model_answers(cast.votes, models, node.spec.config.tie_policy, multi=task.multi)[1]
+def _answers(task: TaskInfo, node: Node, cast: Cast, fitted: Fitted) -> Any:
+    return answers_of(cast.votes, fitted, node.spec.config.tie_policy, multi=task.multi)[1]
 
 
 def _figures(task: TaskInfo, codes: Any, truth: Any) -> tuple[float | None, float | None, float]:

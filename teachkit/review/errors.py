@@ -6,15 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.answers import Fitted
 from teachkit.build.execute import looking_at
+from teachkit.build.fitting import load_fitted, stored_parameters
 from teachkit.build.keys import output_of
-from teachkit.build.label_sets import load_models, stored_parameters
 from teachkit.build.looks import record_look
 from teachkit.build.stored_votes import cast_votes, label_codes
 from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.advice import advice_on
-from teachkit.review.analyze import check_gold_name, gold_for, learned_from, needed_label_set
+from teachkit.review.analyze import check_gold_name, gold_for, needed_label_set
 from teachkit.review.error_report import Cell, Culprit, ErrorItem, ErrorReport, Fault, Share
 from teachkit.review.excerpts import excerpt, order_of, rows_of, shown_columns
 from teachkit.review.standing import aligned, record_of, resolved, shares_of
@@ -134,8 +135,6 @@ def _notes(node: Node, task: TaskInfo, made: _Made, gold_items: int, splits: str
         notes.append(f"no item has gold ({splits}), so there is nothing to compare {node.name} with")
     if made.stale:
         notes.append(f"{node.name} is as it was last built, and not up to date: files have changed since")
-    if gold_items and learned_from(node, task, splits):
-        notes.append(f"{node.name} was fitted with gold of the tune split: it is right there more often than elsewhere")
     if made.measure == "votes":
         notes.append(f"{node.name} does not say what a vote weighs: each counts the same here")
     return notes
@@ -146,14 +145,14 @@ def _notes(node: Node, task: TaskInfo, made: _Made, gold_items: int, splits: str
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A label set as it was made: the votes, the fitted models (None where they do not keep parameters), its rows.
+    """A label set as it was made: the votes, what was fitted (None where models do not keep parameters), its rows.
 
     ``decided`` [N] or [N, L] is the label model's own answer, ``final`` that of the label set; ``posterior`` [N, L].
     ``stale``: a build would make another one.
     """
 
     cast: Cast
-    models: Sequence[Any]
+    fitted: Fitted
     learned: Sequence[Mapping[str, float | None]]
     decided: Any
     final: Any
@@ -168,9 +167,9 @@ class _Made:
     @property
     def measure(self) -> str:
         """What weights are: ``log_odds``, ``share``, or just ``votes``."""
-        if any(model is None for model in self.models):
+        if any(model is None for model in self.fitted.models):
             return "votes"
-        return "log_odds" if all(hasattr(model, "log_prior") for model in self.models) else "share"
+        return "log_odds" if all(hasattr(model, "log_prior") for model in self.fitted.models) else "share"
 
 
 def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
@@ -192,8 +191,9 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     if parameters is None:
         raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
     table = run.store.read(parameters.key)
-    models = load_models(parameters.extra["algorithm"], table)
-    models = [m if m is not None and m.voters_ == v.voters else None for m, v in zip(models, cast.votes, strict=True)]
+    fitted = load_fitted(parameters.extra["algorithm"], table)
+    if any(m is not None and m.voters_ != v.voters for m, v in zip(fitted.models, cast.votes, strict=True)):
+        fitted = Fitted([None] * len(cast.votes))
     kept = stored_parameters(table)
     learned = [{one["voter"]: one["accuracy"] for one in (p or {}).get("learned", ())} for p in kept]
     rows = aligned(run, task, parts, inputs, ["posterior", "model_label", "label"])
@@ -201,7 +201,7 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     final = [label_codes(t.column("label"), task.labels, multi=task.multi) for t in rows]
     posterior = [shares_of(t.column("posterior"), task.labels) for t in rows]
     own, in_the_end, shares = (np.concatenate(codes) for codes in (decided, final, posterior))
-    return _Made(cast, models, learned, own, in_the_end, shares, stale)
+    return _Made(cast, fitted, learned, own, in_the_end, shares, stale)
 
 
 def _as_recorded(run: Executor, node: Node, inputs: Mapping[str, Any]) -> None:
@@ -227,7 +227,7 @@ class _Group:
         self.task = task
         self.about = about
         self.votes = made.cast.votes[about or 0]
-        self.model = made.models[about or 0]
+        self.models = [one[about or 0] for one in (made.fitted.models, *(held.models for held in made.fitted.held))]
         self.kinds = made.kinds
         self.gold = gold if about is None else gold[:, about]
         decided = made.decided if about is None else made.decided[:, about]
@@ -237,7 +237,8 @@ class _Group:
         if about is not None:
             wrong &= (self.gold == 1) | (decided == 1)  # a label that does not hold and is not given is no error
         learned = [made.learned[about or 0].get(voter) for voter in self.votes.voters]
-        self.errors: Errors = errors_of(self.votes, self.gold, decided, self.posterior, wrong, learned)
+        judge = made.fitted.judges(len(decided))
+        self.errors: Errors = errors_of(self.votes, self.gold, decided, self.posterior, wrong, learned, judge)
         right, judged = right_votes(self.votes, self.gold)
         self.judged, self.wrong = judged.sum(axis=1), (judged - right).sum(axis=1)
         self.odds = self._odds()
@@ -247,27 +248,28 @@ class _Group:
         """For each group of errors, what each vote and silence moved the label set from gold, and the class prior."""
         found = []
         errors, kept = self.errors, {}
-        for number, pattern in enumerate(errors.pattern):
-            if pattern not in kept:
-                kept[pattern] = self._moved(int(pattern))
-            moved = kept[pattern]
+        for number, judged in enumerate(zip(errors.pattern.tolist(), errors.judge.tolist(), strict=True)):
+            if judged not in kept:
+                kept[judged] = self._moved(*judged)
+            moved = kept[judged]
             gold, label = int(errors.gold[number]), int(errors.against[number])
             found.append({voter: float(by[label] - by[gold]) for voter, by in moved.items()})
         return found
 
-    def _moved(self, pattern: int) -> dict[str, Any]:
+    def _moved(self, pattern: int, judge: int) -> dict[str, Any]:
         import numpy as np
 
+        model = self.models[judge]
         part = slice(int(self.votes.indptr[pattern]), int(self.votes.indptr[pattern + 1]))
         entries = zip(self.votes.voter[part], self.votes.code[part], strict=True)
         said = {self.votes.voters[v]: int(c) for v, c in entries}
-        if self.model is None:
+        if model is None:
             return {voter: np.eye(self.votes.n_labels)[code] for voter, code in said.items()}
         moved = {
             voter if voter in said else f"the silence of {voter}": by
-            for voter, by in self.model.contributions(self.votes, pattern).items()
+            for voter, by in model.contributions(self.votes, pattern).items()
         }
-        return {**moved, _PRIOR: self.model.log_prior} if hasattr(self.model, "log_prior") else moved
+        return {**moved, _PRIOR: model.log_prior} if hasattr(model, "log_prior") else moved
 
     def said(self, number: int) -> dict[str, int]:
         """The votes on the items of a group of errors."""

@@ -70,18 +70,9 @@ def excerpt(text: str, spans: Sequence[tuple[int, int]] = (), width: int = LONGE
 
 def order_of(run: Executor, task: TaskInfo) -> Any:
     """A number for each item [N] from the hash of its key: the order in which examples are taken."""
-    import numpy as np
+    from teachkit.build.gold import key_hashes
 
-    from teachkit.engine.session import parquet
-    from teachkit.graph import quote
-
-    parts = run.outputs[task.dataset].parts
-    if not parts:
-        return np.zeros(0, np.uint64)
-    relation = parquet([run.store.path(p.key) for p in parts])
-    table = run.session.table(f"select md5_number_lower(cast({quote(task.key)} as varchar)) as h from {relation}")
-    found: Any = table.column("h").to_numpy()
-    return found
+    return key_hashes(run, task)
 
 
 def first_of(chosen: Any, order: Any, limit: int) -> list[int]:

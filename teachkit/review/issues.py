@@ -323,7 +323,7 @@ def _judge(
     elif wish.features == "text":
         shares = by_texts(_texts(run, task, given.row), names, given)
     else:
-        clamp = gold.of_split("tune", label) if node.spec.config.gold == "tune" else None
+        clamp = gold.of_split("tune", label) if node.spec.taught else None
         shares = by_votes(run, node, task, cast, label or 0, given, clamp)
     kept = np.flatnonzero(~np.isnan(shares).any(axis=1))
     code = given.code[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.label_sets import fitting, new_model
+from teachkit.build.fitting import fitting, new_model
 from teachkit.errors import BadOption, MissingExtra
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def by_votes(run: Executor, node: Node, task: TaskInfo, cast: Cast, label: int, 
             continue
         kept = np.ones(votes.n_items, dtype=bool)
         kept[given.row[here]] = False
-        seen = _some(votes, kept) if people else votes
+        seen = votes.of_items(np.flatnonzero(kept)) if people else votes
         gold = None if clamp is None else clamp[kept] if people else np.where(kept, clamp, -1)
         asked, pattern = _without(votes, given.row[here], given.voter[here])
         with fitting(run, node):
@@ -66,14 +66,6 @@ def by_votes(run: Executor, node: Node, task: TaskInfo, cast: Cast, label: int, 
         shares[asked.votes_per_item == 0] = np.nan
         found[here] = shares[pattern]
     return found
-
-
-def _some(votes: Votes, kept: Any) -> Votes:
-    """The votes on some items."""
-    import numpy as np
-
-    patterns, pattern_of = np.unique(votes.pattern_of[kept], return_inverse=True)
-    return votes.regrouped(patterns, pattern_of)
 
 
 def _without(votes: Votes, rows: Any, voters: Any) -> tuple[Votes, Any]:

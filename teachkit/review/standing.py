@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import decide_items
-from teachkit.build.label_sets import fit, fitting
+from teachkit.build.fitting import fit, fitting
 from teachkit.errors import TeachkitError, listing
 from teachkit.graph.label_sets import with_voters
 
@@ -150,8 +150,8 @@ def _without(run: Executor, task: TaskInfo, node: Node, tried: Node) -> Standing
     other = with_voters(node, task.dataset, abstain, spec.annotations, spec.curators, spec.gold)
     try:
         with fitting(run, other):
-            cast, models, gold = fit(run, other)
-            found = decide_items(run, other, task, cast, models, gold)
+            cast, fitted, gold = fit(run, other)
+            found = decide_items(run, other, task, cast, fitted, gold)
     except TeachkitError as error:
         return f"{node.name} cannot be fitted without {tried.name}: {error.message}"
     return Standing(node.name, found.posterior, found.voted > 0, tried.name)

@@ -118,8 +118,20 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
         "silent": silent[:_SILENT],
         "silent_more": len(silent[_SILENT:]),
         "silent_rest": sum(moved for _, moved in silent[_SILENT:]),
-        "sum": _sum(why),
-        "most": max(map(abs, [why.prior or 0.0, *why.silence.values(), *(v.contribution or 0.0 for v in votes)])),
+        "calibration": why.calibration,
+        "held_out": why.held_out,
+        "sum": why.total,
+        "most": max(
+            map(
+                abs,
+                [
+                    why.prior or 0.0,
+                    why.calibration or 0.0,
+                    *why.silence.values(),
+                    *(v.contribution or 0.0 for v in votes),
+                ],
+            )
+        ),
         "row": shown_row(why.row, secret if of_test else set()),
         "split": SPLITS[int(measured.split[row])] if row >= 0 else None,
         "gold": None if of_test else gold_name(measured, row),
@@ -196,12 +208,6 @@ def _node_of(view: View, task: str, vote: VoteShare) -> str | None:
         return found if found in view.graph.nodes else None
     people = (n for n in view.graph.of("annotations") if n.task == task and n.where.path == vote.path)
     return next((n.id for n in people), None)
-
-
-def _sum(why: Explanation) -> float | None:
-    if why.prior is None:
-        return None
-    return why.prior + sum(v.contribution or 0.0 for v in why.votes) + sum(why.silence.values())
 
 
 def _source(view: View, found: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.label_sets import stored_parameters
+from teachkit.build.fitting import stored_parameters
 from teachkit.site.rows import counts_of, rows_of
 from teachkit.site.values import farthest, read_value_labels, value_figures
 from teachkit.votes import SPLITS
@@ -256,7 +256,8 @@ def model_of(view: View, node: Node) -> dict[str, Any] | None:
         )
     settings = [[k, str(v)] for k, v in node.spec.parameters.items()]
     config = node.spec.config
-    settings += [["ties", config.tie_policy], ["gold", config.gold], ["items without votes", config.unlabeled]]
+    told = "tune" if node.spec.taught else "ignore"
+    settings += [["ties", config.tie_policy], ["gold", told], ["items without votes", config.unlabeled]]
     return {
         "type": node.spec.algorithm,
         "settings": settings,

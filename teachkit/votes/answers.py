@@ -116,10 +116,17 @@ class Answers:
             self.n_items if n_items is None else n_items,
         )
 
+    def of_items(self, rows: Any) -> Answers:
+        """The answers on some items [M] in this order, which are then all."""
+        place = np.full(self.n_items, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        mine = self.chosen(place[self.item] >= 0, len(rows))
+        order = np.argsort(place[mine.item], kind="stable")
+        return Answers(self.kind, self.voters, place[mine.item][order], mine.voter[order], mine.value[order], len(rows))
+
     def one_item(self, item: int) -> Answers:
         """The answers on one item, which is then the only one."""
-        mine = self.chosen(self.item == item, 1)
-        return Answers(self.kind, self.voters, np.zeros_like(mine.item), mine.voter, mine.value, 1)
+        return self.of_items(np.array([item]))
 
     @property
     def conflicting(self) -> Any:

@@ -39,15 +39,17 @@ _DENSE = 50_000_000  # voters times patterns up to which near-copies are looked 
 class Errors:
     """The E errors of one label set, folded into G groups of items with the same votes, gold and label.
 
-    ``rows`` [E] and the group of each ``group_of`` [E]; of a group ``pattern``, ``gold``, ``label`` (-1: without one),
-    ``fault``, an index in ``FAULTS``, and ``against`` [G]: the label that stands against gold, which is ``label`` or,
-    if there is none, the likeliest other one. ``votes`` has the groups as its patterns.
+    ``rows`` [E] and the group of each ``group_of`` [E]; of a group ``pattern``, ``judge`` (which fit decided),
+    ``gold``, ``label`` (-1: without one), ``fault``, an index in ``FAULTS``, and ``against`` [G]: the label that stands
+    against gold, which is ``label`` or, if there is none, the likeliest other one. ``votes`` has the groups as its
+    patterns.
     """
 
     votes: Votes
     rows: Any
     group_of: Any
     pattern: Any
+    judge: Any
     gold: Any
     label: Any
     against: Any
@@ -60,7 +62,13 @@ class Errors:
 
 
 def find_errors(
-    votes: Votes, gold: Any, decided: Any, posterior: Any, wrong: Any, learned: Sequence[float | None]
+    votes: Votes,
+    gold: Any,
+    decided: Any,
+    posterior: Any,
+    wrong: Any,
+    learned: Sequence[float | None],
+    judge: Any | None = None,
 ) -> Errors:
     """Fold the errors and say whose fault each is.
 
@@ -71,19 +79,22 @@ def find_errors(
         posterior: What the label model believes [N, K].
         wrong: Which items are errors [N]; they have gold.
         learned: What the label model believes of each voter's precision [V].
+        judge: Which of several fits decided each item [N], a number from 0 on; default: one did.
     """
     rows = np.flatnonzero(wrong)
-    k = votes.n_labels + 1
-    code = (votes.pattern_of[rows].astype(np.int64) * k + gold[rows]) * k + decided[rows] + 1
+    decider = np.zeros(len(rows), dtype=np.int64) if judge is None else judge[rows]
+    k, fits = votes.n_labels + 1, int(decider.max(initial=0)) + 1
+    code = ((votes.pattern_of[rows].astype(np.int64) * fits + decider) * k + gold[rows]) * k + decided[rows] + 1
     found, first, group_of = np.unique(code, return_index=True, return_inverse=True)
-    pattern, of_gold, label = found // (k * k), found // k % k, found % k - 1
+    judged, of_gold, label = found // (k * k), found // k % k, found % k - 1
+    pattern = judged // fits
     folded = votes.regrouped(pattern, group_of.ravel())
     shares = posterior[rows[first]].copy()
     shares[np.arange(len(found)), of_gold] = -1.0
     against = np.where(label >= 0, label, np.nan_to_num(shares, nan=-1.0).argmax(axis=1))
     sure = shares[np.arange(len(found)), against]
     fault = _faults(votes, folded, gold, of_gold, label, sure, learned)
-    return Errors(folded, rows, group_of.ravel(), pattern, of_gold, label, against, fault)
+    return Errors(folded, rows, group_of.ravel(), pattern, judged % fits, of_gold, label, against, fault)
 
 
 def _faults(

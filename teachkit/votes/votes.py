@@ -187,6 +187,11 @@ class Votes:
         items = self.items if len(pattern_of) == self.n_items else None
         return Votes(self.voters, self.n_labels, *rows, counts, pattern_of, items, self.labels)
 
+    def of_items(self, rows: Array) -> Votes:
+        """The votes on some items [M], in any order."""
+        patterns, pattern_of = np.unique(self.pattern_of[rows], return_inverse=True)
+        return self.regrouped(patterns, pattern_of)
+
     def keeping(self, entries: Array) -> Self:
         """The same patterns with some of their votes alone: ``entries`` is a mask [nnz]."""
         each = np.bincount(self.entry_pattern[entries], minlength=self.n_patterns)

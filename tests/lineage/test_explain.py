@@ -152,7 +152,7 @@ def test_labels_of_a_changed_project_are_said_not_to_be_published(built: Sandbox
 def test_stored_parameters_give_the_stored_posteriors_bit_for_bit(built: Sandbox) -> None:
     """A label is derived again from the votes and the parameters, without a fit."""
     from teachkit.build.execute import Executor
-    from teachkit.build.label_sets import load_models
+    from teachkit.build.fitting import load_fitted
     from teachkit.build.run import BuildOptions, quiet
     from teachkit.build.stored_votes import votes_of
 
@@ -165,7 +165,7 @@ def test_stored_parameters_give_the_stored_posteriors_bit_for_bit(built: Sandbox
             (part,) = run.resolve(node).parts
             parameters = work.store.meta(part.extra["parameters"])
             assert parameters is not None
-            models = load_models(parameters.extra["algorithm"], work.store.read(parameters.key))
+            models = load_fitted(parameters.extra["algorithm"], work.store.read(parameters.key)).models
             votes = votes_of(run, node).votes
             posterior = work.store.read(part.key, ["posterior"]).column(0).to_pylist()
             labels = work.graph.tasks[node.task or ""].labels

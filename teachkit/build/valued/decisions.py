@@ -10,6 +10,7 @@ from teachkit.errors import NodeFailed
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from teachkit.build.answers import Fitted
     from teachkit.build.execute import Executor
     from teachkit.build.valued.gold import ValueGold
     from teachkit.graph import Node, TaskInfo
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def decide_values(
-    run: Executor, node: Node, task: TaskInfo, answers: Answers, model: Any, gold: ValueGold | None
+    run: Executor, node: Node, task: TaskInfo, answers: Answers, fitted: Fitted, gold: ValueGold | None
 ) -> Decided:
     """Decide every item: by the label model, by gold if that is wanted, by curators above both.
 
@@ -30,8 +31,7 @@ def decide_values(
     import numpy as np
 
     kind = task.answers
-    found = model.predict(answers, tie_policy=node.spec.config.tie_policy)
-    _check(found, node, answers)
+    found = _predicted(node, answers, fitted)
     labels, decided_by = found.label.copy(), np.zeros(answers.n_items, dtype=np.int8)
     if gold is not None and node.spec.config.prefer_gold:
         shown = gold.known & (gold.split != 2)
@@ -40,6 +40,32 @@ def decide_values(
     labels[ruled], decided_by[ruled] = curated[ruled], 2
     decided_by[kind.missing(labels) & (decided_by == 0)] = 3
     return Decided(labels, found, decided_by, answers.votes_per_item, found.label)
+
+
+def _predicted(node: Node, answers: Answers, fitted: Fitted) -> Predicted:
+    """What the model answers; of items whose gold is in its fit, what one answers that was not told it."""
+    policy = node.spec.config.tie_policy
+    found = fitted.models[0].predict(answers, tie_policy=policy)
+    _check(found, node, answers)
+    if not fitted.held:
+        return found  # type: ignore[no-any-return]
+    import numpy as np
+
+    from teachkit.label_models.value_base import Predicted
+
+    label, confidence = found.label.copy(), np.array(found.confidence, dtype=np.float64)
+    named = isinstance(found.posterior, dict)  # an array for each name; else a plain value for each item
+    posterior = {k: np.array(v) for k, v in found.posterior.items()} if named else list(found.posterior)
+    for held in fitted.held:
+        some = answers.of_items(held.rows)
+        other = held.models[0].predict(some, tie_policy=policy)
+        _check(other, node, some)
+        label[held.rows], confidence[held.rows] = other.label, other.confidence
+        for name in other.posterior if named else ():
+            posterior[name][held.rows] = other.posterior[name]
+        for row, one in zip(held.rows.tolist(), () if named else other.posterior, strict=not named):
+            posterior[row] = one
+    return Predicted(label, confidence, posterior)
 
 
 def _check(found: Any, node: Node, answers: Answers) -> None:

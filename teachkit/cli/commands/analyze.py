@@ -71,7 +71,7 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     of = f", as in {found.label_set}" if found.label_set else ""
     of += f", slice {found.slice}" if found.slice else ""
     click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
-    seen = "; fitted with that of tune" if found.gold_in_fit else ""
+    seen = "; that of tune is in the fit" if found.gold_in_fit else ""
     gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits}{seen})"
     click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
     if any(row.figures for row in found.voters):

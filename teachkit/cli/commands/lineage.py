@@ -198,6 +198,8 @@ def _show(why: Explanation, settings: Settings) -> None:
     if not why.published:
         click.echo("these labels are not the published ones: the project has changed since, or the build failed")
     click.echo(f"posterior: {_posterior(why.posterior)}")
+    if why.held_out:
+        click.echo("the label model knows the item's gold: a fit that was not told it judges the item")
     click.echo()
     _show_votes(why, settings)
     click.echo(f"\ninput row ({why.task})")
@@ -304,10 +306,8 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     rest = silent[_SILENT_SHOWN:]
     if rest:
         rows.append([f"  {len(rest)} others", "", "silent", f"{sum(moved for _, moved in rest):+.3f}", "", "", ""])
-    if why.prior is not None:
-        moves = [v.contribution for v in why.votes if v.contribution is not None]
-        total = why.prior + sum(moves) + sum(why.silence.values()) + (why.calibration or 0.0)
-        rows.append(["  sum", "", "", f"{total:+.3f}", "", "", ""])
+    if why.total is not None:
+        rows.append(["  sum", "", "", f"{why.total:+.3f}", "", "", ""])
     numeric = [False, False, False, True, False, False, False]
     print_table(["  voter", "kind", "vote", "moved", "file", "commit", "version"], rows, settings, numeric=numeric)
     if not why.votes:

@@ -7,8 +7,9 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.build.answers import Fitted, Held
 from teachkit.build.decisions import rows
-from teachkit.build.label_sets import fit, load_models, parameter_table, parameters_of
+from teachkit.build.fitting import fit, load_fitted, parameter_table
 from teachkit.errors import TeachkitError
 from teachkit.hashing import digest
 from teachkit.lineage.audit.chain import Broken, DoesNotHold
@@ -77,15 +78,24 @@ def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> tuple[list[pa
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # a class of the user's own may print
             votes, fitted, gold = fit(run, node)
-            again = parameter_table(parameters_of(fitted))
-            loaded = load_models(labels.parameters.extra["algorithm"], kept)
-            models = [new if old is None else old for old, new in zip(loaded, fitted, strict=True)]
-            tables = rows(run, node, task, votes, models, gold)
+            again = parameter_table(fitted)
+            loaded = load_fitted(labels.parameters.extra["algorithm"], kept)
+            tables = rows(run, node, task, votes, _stored_or(loaded, fitted), gold)
     except (Exception, SystemExit) as error:
         said = error.message if isinstance(error, TeachkitError) else f"{type(error).__name__}: {error}"
         problem = f"the labels of {labels.name} cannot be derived from their votes and parameters: {said}"
         raise DoesNotHold(Broken(step="labels", label_set=labels.name, node=labels.id, problem=problem)) from error
     return tables, again.equals(kept)
+
+
+def _stored_or(loaded: Fitted, fitted: Fitted) -> Fitted:
+    """The stored models; those fitted again in place of what keeps no parameters."""
+
+    def each(stored: Sequence[Any], again: Sequence[Any]) -> list[Any]:
+        return [new if old is None else old for old, new in zip(stored, again, strict=True)]
+
+    held = [Held(one.rows, each(one.models, two.models)) for one, two in zip(loaded.held, fitted.held, strict=True)]
+    return Fitted(each(loaded.models, fitted.models), held)
 
 
 def _compare(origins: Origins, labels: StoredLabels, derived: Sequence[pa.Table], sample: int | None) -> int:
