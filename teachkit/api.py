@@ -293,12 +293,15 @@ class Project:
         """A label set: key, label, confidence, posterior, decided_by, votes, model_label."""
         return self.show(f"label_set.{name.removeprefix('label_set.')}")
 
-    def show(self, node: str, *, limit: int | None = None) -> pa.Table:
-        """Rows of a node; of a voter its votes, of a test the failures that were kept."""
+    def show(self, node: str, *, limit: int | None = None, report: Reporter = quiet) -> pa.Table:
+        """Rows of a node; of a voter its votes, of a test the failures that were kept.
+
+        ``report`` hears of labels that are not the published ones.
+        """
         from teachkit.review import show
 
         with self.workspace() as work:
-            return show(work, _find(work.graph, node, _READABLE), limit)
+            return show(work, _find(work.graph, node, _READABLE), limit, report)
 
     def sql(self, query: str) -> pa.Table:
         """One SELECT over ``data.*``, ``votes.*``, ``labels.*`` and ``audit.*`` of the target's environment."""

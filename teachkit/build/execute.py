@@ -11,8 +11,9 @@ from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.asking import prompts
 from teachkit.build.keys import output_of
 from teachkit.build.run import BAD, BuildOptions, NodeFinished, NodeResult, NodeStarted, Note, quiet
-from teachkit.errors import NotBuilt, OfOtherItems, ProjectErrors, TeachkitError
+from teachkit.errors import NotBuilt, OfOtherItems, ProjectErrors, TeachkitError, listing
 from teachkit.graph.node import FUNCTIONS
+from teachkit.graph.order import fingerprint_of
 from teachkit.store.objects import items_digest
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Executor:
         self.outputs: dict[str, Output] = {}
         self.results: dict[str, NodeResult] = {}
         self.published = store.read_environment(files.target_name)
+        self._stale: set[str] = set()
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
@@ -85,6 +87,11 @@ class Executor:
         self._total = len(wanted)
         for group in self._groups(wanted):
             self._run_group(group, wanted)
+        if self._stale:
+            names = listing(i for i in self.outputs if i in self._stale)
+            self.note(
+                f"taken as published, not as the files say now: {names} (--select +NAME builds what NAME rests on)"
+            )
 
     def export(self, wanted: set[str], *, held_back: bool) -> None:
         """Write the wanted exports: last, and only if all that they stand for may be published."""
@@ -252,8 +259,35 @@ class Executor:
                 if not of_any_items and self.of_other_items(node):
                     dataset = self.graph.tasks[node.task or ""].dataset
                     raise OfOtherItems(None, node=node.id, dataset=dataset, name=node.name)
+                if self.published["nodes"][node.id]["fingerprint"] != node.fingerprint:
+                    self._stale.add(node.id)
             self.outputs[node.id] = found
         return self.outputs[node.id]
+
+    def is_published(self, output: Output, node: Node) -> bool:
+        """Whether an output is what was last published of a node."""
+        before = self.published["nodes"].get(node.id)
+        return before is not None and list(before["objects"]) == [p.key for p in output.parts]
+
+    def made_as(self, node_id: str) -> tuple[str, str]:
+        """The definition and the fingerprint that an output is of.
+
+        They are the node's own, unless what was published stands in for it, or for something that it is made of.
+        """
+        return self._made_as(node_id, {})
+
+    def _made_as(self, node_id: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
+        node = self.graph[node_id]
+        if not self._stale:
+            return node.own, node.fingerprint
+        if node_id not in known:
+            before = self.published["nodes"].get(node_id)
+            if before is not None and node_id in self._stale:
+                known[node_id] = before["definition"], before["fingerprint"]
+            else:
+                of_inputs = [self._made_as(i, known)[1] for i in node.inputs]
+                known[node_id] = node.own, fingerprint_of(node, node.own, of_inputs)
+        return known[node_id]
 
     def of_other_items(self, node: Node) -> bool:
         """Whether votes and judgments were published for other items than the dataset has: they stand row by row."""

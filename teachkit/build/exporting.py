@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.keys import content
+from teachkit.build.testing import stored_outcome
 from teachkit.errors import BadValue, NodeFailed, StoreUnwritable
 from teachkit.hashing import digest, digest_file
 
@@ -23,6 +24,7 @@ def export(run: Executor, node: Node) -> bool:
     sample = run.options.sample is not None
     path = run.files.root / node.spec.path
     _check_place(run, node, path)
+    _check_tested(run, node)
     if sample:
         path = run.files.target_path / "sample" / path.name
     read = {i: content(run.outputs[i], node.reads.get(i)) for i in node.inputs}
@@ -34,6 +36,27 @@ def export(run: Executor, node: Node) -> bool:
     _make(run, node, path)
     run.store.cache.put_many({key: json.dumps([path.stat().st_size, digest_file(path)])})
     return True
+
+
+def _check_tested(run: Executor, node: Node) -> None:
+    """Refuse labels that are not published, unless they have passed their tests: another build may have made them.
+
+    Those that this build made, or that are published, are known to have.
+    """
+    labels = node.spec.label_set
+    if labels in run.results or run.is_published(run.outputs[labels], run.graph[labels]):
+        return
+    for test in run.graph.of("test"):
+        if labels not in test.inputs or test.spec.severity != "error":
+            continue
+        outcome = stored_outcome(run, test)
+        if outcome is None or outcome.status == "failed":
+            what = "failed" if outcome is not None else "was not run"
+            name = run.graph[labels].name
+            problem = f"the labels of '{name}' as the files say now are not published: {test.id} {what}"
+            raise NodeFailed(
+                node.where, problem=problem, advice=f"build them, too: teachkit build --select +{node.name}"
+            )
 
 
 def _make(run: Executor, node: Node, path: Path) -> None:

@@ -98,10 +98,11 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     found = {}
     for name in node.inputs:
         output, parent = run.outputs[name], run.graph[name]
+        definition, fingerprint = run.made_as(name)
         found[name] = {
             "name": parent.name,
-            "definition": parent.own,
-            "fingerprint": parent.fingerprint,
+            "definition": definition,
+            "fingerprint": fingerprint,
             "objects": [p.key for p in output.parts],
             "described": described(run.store, output.parts),
             "path": parent.where.path,

@@ -70,8 +70,7 @@ def run_record(
     fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
     outputs = {
         i: {
-            "definition": run.graph[i].own,
-            "fingerprint": run.graph[i].fingerprint,
+            **dict(zip(("definition", "fingerprint"), run.made_as(i), strict=True)),
             "objects": [p.key for p in o.parts],
             "digest": o.digest,
             "described": described(work.store, o.parts),
@@ -102,7 +101,7 @@ def run_record(
 def _is_other(run: Executor, node_id: str) -> bool:
     """Whether a node that was found in the store is not what was published: without it the chain would not say so."""
     before, output = run.published["nodes"].get(node_id), run.outputs[node_id]
-    if before is None or before["definition"] != run.graph[node_id].own:
+    if before is None or before["definition"] != run.made_as(node_id)[0]:
         return True
     return (before["objects"], before["digest"]) != ([p.key for p in output.parts], output.digest)
 

@@ -40,14 +40,27 @@ class Outcome:
 def run_test(run: Executor, node: Node) -> Outcome:
     """Run a test, or take its outcome from the store if all that it reads is as it was."""
     key = unit_test_key(run, node) if node.kind == "unit_test" else test_key(run, node)
-    meta = run.store.meta(key) if key and not run.options.full_refresh else None
-    if meta is not None:
-        return Outcome(meta.extra["status"], meta.extra["message"], int(meta.extra["failures"]))
+    found = _kept(run, key) if not run.options.full_refresh else None
+    if found is not None:
+        return found
     outcome, rows = _unit_test(run, node) if node.kind == "unit_test" else _data_test(run, node)
     if key:
         extra = {"status": outcome.status, "message": outcome.message, "failures": outcome.failures}
         run.put(key, _no_rows() if rows is None else rows, node, 0, extra)
     return outcome
+
+
+def stored_outcome(run: Executor, node: Node) -> Outcome | None:
+    """What came of a data test of what is there now; None if it was not run, or has no outcome that is kept."""
+    for name in node.inputs:
+        run.resolve(run.graph[name])
+    found = (_kept(run, test_key(run, node, keep=keep)) for keep in (False, True))
+    return next((outcome for outcome in found if outcome is not None), None)
+
+
+def _kept(run: Executor, key: str | None) -> Outcome | None:
+    meta = run.store.meta(key) if key else None
+    return Outcome(meta.extra["status"], meta.extra["message"], int(meta.extra["failures"])) if meta else None
 
 
 # ---------------------------------------------------------------------------- data tests

@@ -10,7 +10,7 @@ from teachkit.graph.node import Graph, Node, TaskInfo
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def finish(nodes: Mapping[str, Node], tasks: Mapping[str, TaskInfo]) -> Graph:
@@ -26,15 +26,18 @@ def finish(nodes: Mapping[str, Node], tasks: Mapping[str, TaskInfo]) -> Graph:
     for node_id in order:
         node = nodes[node_id]
         own = _own(node)
-        fingerprint = digest(
-            [own, [final[i].fingerprint for i in node.inputs], sorted((k, v) for k, v in node.reads.items())]
-        )
+        fingerprint = fingerprint_of(node, own, [final[i].fingerprint for i in node.inputs])
         final[node_id] = dataclasses.replace(node, own=own, fingerprint=fingerprint)
     children: dict[str, list[str]] = {}
     for node in final.values():
         for parent in node.inputs:
             children.setdefault(parent, []).append(node.id)
     return Graph(final, dict(tasks), {k: tuple(v) for k, v in children.items()})
+
+
+def fingerprint_of(node: Node, own: str, of_inputs: Sequence[str]) -> str:
+    """The fingerprint of a node of this meaning, made of inputs with these fingerprints."""
+    return digest([own, list(of_inputs), sorted((k, v) for k, v in node.reads.items())])
 
 
 def topological(inputs: Mapping[str, Iterable[str]], places: Mapping[str, Where]) -> list[str]:

@@ -9,6 +9,7 @@ from teachkit.build.answers import Fitted, Held
 from teachkit.build.asking.answering import answers_key
 from teachkit.build.execute import looking_at
 from teachkit.build.fitting import fit, load_fitted
+from teachkit.build.keys import output_of
 from teachkit.build.revisions.git import last_change
 from teachkit.build.stored_votes import SCORES, voice, voter_of
 from teachkit.errors import StoreDamaged, UnknownItem, did_you_mean
@@ -289,8 +290,7 @@ class Explainer:
     @property
     def is_published(self) -> bool:
         """Whether these labels are the published ones."""
-        now = self.run.published["nodes"].get(self.node.id)
-        return now is not None and list(now["objects"]) == [p.key for p in self.parts]
+        return self.run.is_published(output_of(self.parts), self.node)
 
     def _fitted(self) -> Fitted:
         """The fitted label models: from their parameters; a class of the user's own, which keeps none, fitted again."""
@@ -308,9 +308,7 @@ class Explainer:
 
     def _made_as(self) -> str | None:
         """The fingerprint of the label set whose rows these are."""
-        published = self.run.published["nodes"].get(self.node.id)
-        keys = [p.key for p in self.parts]
-        return published["fingerprint"] if published and list(published["objects"]) == keys else None
+        return self.run.published["nodes"][self.node.id]["fingerprint"] if self.is_published else None
 
     # -- items
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.execute import Executor, looking_at
+from teachkit.build.run import quiet
 from teachkit.errors import BadOption, BadSql, OfOtherItems, ProjectError, SqlFailed, Where
 from teachkit.graph.node import FUNCTIONS
 
@@ -14,17 +15,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from teachkit.build import Workspace
+    from teachkit.build.run import Reporter
     from teachkit.graph import Node, TaskInfo
 
 
 _VOTES = re.compile(r"vote|value|v\d+")  # and not what a prompt's object holds beside
 
 
-def show(work: Workspace, node: Node, limit: int | None) -> pa.Table:
-    """Some rows of a node: of a table its rows, of a voter its votes, of a test the failures that were kept."""
-    with looking_at(work) as run:
+def show(work: Workspace, node: Node, limit: int | None, report: Reporter = quiet) -> pa.Table:
+    """Some rows of a node: of a table its rows, of a voter its votes, of a test the failures that were kept.
+
+    Rows that a build has made and not published are shown, too; ``report`` hears of it.
+    """
+    with looking_at(work, report=report) as run:
         with suppress(OfOtherItems):  # a label set is shown as it was published
             run.resolve_upstream(node.id)
+        if node.kind == "label_set" and not run.is_published(run.resolve(node), node):
+            run.note(
+                f"these labels of {node.name} are not the published ones: the project has changed since, "
+                "or the build failed"
+            )
         return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None else ""))
 
 

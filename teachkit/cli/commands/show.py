@@ -8,6 +8,7 @@ import click
 
 from teachkit.cli.command import as_command
 from teachkit.cli.output import format_option, print_arrow
+from teachkit.cli.progress import progress
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -22,5 +23,7 @@ def command(settings: Settings, node: str, limit: int, form: str) -> int:
 
     NODE is a name, such as spam_labels, or a whole id, such as lf.spam.short_link.
     """
-    print_arrow(settings.project().show(node, limit=None if limit < 0 else limit), form, settings)
+    with progress(settings, stderr=True) as report:
+        rows = settings.project().show(node, limit=None if limit < 0 else limit, report=report)
+    print_arrow(rows, form, settings)
     return 0
