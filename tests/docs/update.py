@@ -45,7 +45,7 @@ def main(wanted: list[str]) -> None:
             try:
                 text = with_outputs(text, session, may_skip="coming-from" in page.name)
             except (Drift, AssertionError) as problem:
-                sys.stderr.write(f"{name_of(page)}: {problem or traceback.format_exc(limit=-1)}\n")
+                sys.stderr.write(f"{name_of(page)}: {str(problem) or traceback.format_exc(limit=-1)}\n")
             page.write_text(text, encoding="utf-8")
 
 
