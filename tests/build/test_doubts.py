@@ -18,7 +18,7 @@ WHY = "fewer than three voters vote, so nothing shows how far to trust each"
 def doubted(tmp_path: Path) -> Sandbox:
     model = """
         label_models:
-          - {name: moods, task: mood, voters: [stars]}
+          - {name: moods, task: mood, voters: [stars], gold: ignore}
     """
     return Sandbox(tmp_path / "reviews", {**REVIEWS, "label_models/mood.yml": model})
 
