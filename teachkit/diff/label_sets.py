@@ -87,6 +87,7 @@ def compare_label_set(before: Side, after: Side, name: str, shown: Shown) -> Lab
         summary=_summary(labels),
         quality=measured.quality,
         test_looks=measured.test_looks,
+        labels_gone=_gone(labels),
         gold_changed=measured.gold_changed,
         old_gold=measured.old_gold,
         notes=notes,
@@ -196,7 +197,7 @@ def _agreement(side: Side, node: Node | None) -> float | None:
 def _renamed(labels: tuple[Any, Any]) -> list[str]:
     was, now = labels
     notes = []
-    gone, new = [n for n in was.names if n not in now.names], [n for n in now.names if n not in was.names]
+    gone, new = _gone(labels), _gone((now, was))
     if gone or new:
         said = [f"gone: {', '.join(gone)}"] if gone else []
         said += [f"new: {', '.join(new)}"] if new else []
@@ -204,6 +205,12 @@ def _renamed(labels: tuple[Any, Any]) -> list[str]:
     if was.key != now.key:
         notes.append(f"the key was '{was.key}' and is '{now.key}': items are matched by its values")
     return notes
+
+
+def _gone(labels: tuple[Any, Any]) -> list[str]:
+    """Labels that the task had and has no more."""
+    was, now = labels
+    return [name for name in was.names if name not in now.names]
 
 
 def _attribution(

@@ -87,7 +87,7 @@ def verdict(found: LabelSetDiff) -> Verdict:
     """Whether labels are better on gold: by the test split if it tells, else by the tune split."""
     if found.status in ("same", "moved"):
         return "same"
-    if found.status in ("unknown", "removed"):
+    if found.status in ("unknown", "removed") or found.labels_gone:
         return "unknown"
     for split in ("test", "tune"):
         figure = accuracy_on(found, split)
@@ -100,6 +100,8 @@ def verdict(found: LabelSetDiff) -> Verdict:
 def judgment(found: LabelSetDiff) -> str:
     """The verdict in words, with the figures that it rests on; empty where neither labels nor gold changed."""
     decided = verdict(found)
+    if found.labels_gone:
+        return f"labels of the task are gone ({listing(found.labels_gone)}), so gold cannot tell whether that is better"
     if decided in ("same", "unknown"):
         return gold_words(found)
     figures = [f for f in (accuracy_on(found, split) for split in ("test", "tune")) if f is not None]

@@ -52,19 +52,14 @@ class Known:
 
 
 def select(graph: Graph, include: Sequence[str], exclude: Sequence[str] = (), known: Known | None = None) -> set[str]:
-    """The ids of the selected nodes; everything if ``include`` is empty. Tests of selected nodes come along.
+    """The ids of the selected nodes; everything if ``include`` is empty. Tests of nodes come and go with them.
 
     Raises:
         BadSelector: the text cannot be read, or names nothing.
     """
     known = known or Known()
-    chosen = _union(graph, include, known) if include else {n.id for n in graph}
-    chosen |= {
-        n.id
-        for n in graph.of("test", "unit_test")
-        if include and n.inputs and set(n.inputs) <= chosen | _tables(graph, n, chosen)
-    }
-    return chosen - _union(graph, exclude, known)
+    chosen = _with_tests(graph, _union(graph, include, known)) if include else {n.id for n in graph}
+    return chosen - _with_tests(graph, _union(graph, exclude, known))
 
 
 def methods_of(texts: Sequence[str], selectors: Mapping[str, Any]) -> set[str]:
@@ -106,6 +101,12 @@ def find_task(graph: Graph, name: str) -> TaskInfo:
         known = sorted(graph.tasks)
         raise UnknownNode(None, kind="task", name=name, known=listing(known), hint=did_you_mean(name, known))
     return graph.tasks[name]
+
+
+def _with_tests(graph: Graph, chosen: set[str]) -> set[str]:
+    """Some nodes, and the tests that read nothing else but what is upstream of what they test."""
+    tests = (n for n in graph.of("test", "unit_test") if n.inputs)
+    return chosen | {n.id for n in tests if set(n.inputs) <= chosen | _tables(graph, n, chosen)}
 
 
 def _tables(graph: Graph, test: Node, chosen: set[str]) -> set[str]:

@@ -192,7 +192,12 @@ def test_renamed_labels(repo: Repo) -> None:
     assert sum(c["flips"] for c in labels["causes"]) == labels["flips"]
     accuracy = {q["split"]: q for q in labels["quality"] if q["metric"] == "accuracy"}
     assert accuracy["test"]["after"] == 1.0
+    assert labels["labels_gone"] == ["good"]
     forms(repo)
+    comment = repo("diff", "--format", "markdown", "-q").out
+    assert "Labels of the task are gone (good), so gold cannot tell whether that is better" in comment
+    assert "etter on gold" not in comment
+    assert "🟢" not in comment
 
 
 def test_labels_in_another_order_are_the_same_labels(repo: Repo) -> None:
@@ -212,6 +217,7 @@ def test_a_label_more(repo: Repo) -> None:
     after = repo.labels("moods")
     assert labels["flips"] == sum(None not in (before[i], after[i]) and before[i] != after[i] for i in before)
     assert any("new: mixed" in note for note in labels["notes"])
+    assert labels["labels_gone"] == []
 
 
 def test_a_renamed_task(repo: Repo) -> None:

@@ -119,9 +119,18 @@ def test_a_selection_means_what_it_says(graph: Graph, known: Known, text: str) -
 def test_nothing_selected_is_everything_and_exclude_takes_away(graph: Graph) -> None:
     assert select(graph, []) == set(graph.nodes)
     assert select(graph, [], ["type:lf", "link+"]) == set(graph.nodes) - {
-        *["lf.spam.link", "lf.spam.buy", "lf.spam.bye", "label_set.spam_labels", "export.out"]
+        *["lf.spam.link", "lf.spam.buy", "lf.spam.bye", "unit_test.u", "label_set.spam_labels", "export.out"]
     }
     assert select(graph, ["tag:words"], ["buy"]) == {"lf.spam.bye", "unit_test.u"}
+
+
+def test_tests_of_what_is_excluded_go_with_it(graph: Graph) -> None:
+    tests = {n.id for n in graph.of("test")}
+    assert {"test.items.unique.id", "test.none", "test.spam_key"} <= select(graph, [])
+    assert not select(graph, [], ["items"]) & set(OF_ITEMS.split())
+    assert select(graph, ["items"], ["items"]) == set()
+    assert select(graph, [], ["famous"]) & tests == tests  # test.none reads it, and tests something else
+    assert "unit_test.u" not in select(graph, [], ["buy", "bye"])
 
 
 def test_a_test_comes_with_the_node_that_it_tests_although_it_reads_more(graph: Graph) -> None:
