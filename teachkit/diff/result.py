@@ -104,8 +104,8 @@ class LabelSetDiff:
     label to label. ``moved`` counts items whose posterior is another, ``largest_shift`` how far one moved at most.
     ``kappa`` is Cohen's of labels before and after, ``agreement`` Krippendorff's alpha of the task's annotators. Costs
     are USD of all answers that the labels rest on. Where the task has no more all labels that it had (``labels_gone``),
-    gold of the head says nothing of the labels before. Where gold, splits or rows with gold changed, ``old_gold`` is the
-    accuracy on each split by the gold of the base, as its lock says. Where labels are values there are no labels to
+    gold of the head says nothing of the labels before. Where gold, splits or rows with gold changed, ``old_gold`` is
+    the accuracy on each split by the gold of the base, as its lock says. Where labels are values there are no labels to
     count by: ``matrix`` and ``balance`` are empty, ``summary`` has figures of all labels (of numbers mean, standard
     deviation, least, middle and greatest), a number counts as flipped where it moved by more than ``notes`` say, and a
     shift is the distance of two labels, of numbers in their unit. ``changes`` (not in JSON) holds all items whose
