@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_VERSION = "2"
+_VERSION = "3"
 """Raised when the compiler understands something otherwise than before."""
 
 

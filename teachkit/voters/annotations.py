@@ -295,17 +295,25 @@ def _csv(
     text: str, path: str, meta: AnnotationMeta, errors: list[TeachkitError]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows below the header. A merge of two files may repeat the header: that is passed over."""
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     label = meta.columns.get("label", "label")
     title = {meta.columns.get("item", "item"), label}
+    in_a_line = {"op", *(meta.columns.get(name, name) for name in ("annotator", "at", "seconds"))}
     header: list[str] = []
+    start = before = 0
     try:
         for fields in reader:
+            start, before = before + 1, reader.line_num
             fields[:1] = [field.removeprefix("\ufeff") for field in fields[:1]]
             if not fields or fields == header:
                 continue
             if not header:
                 header = fields
+                twice = next((name for name in header if name and header.count(name) > 1), None)
+                if twice is not None:
+                    problem = f"the header names the column '{twice}' more than once"
+                    errors.append(BadAnnotation(Where(path, start), problem=problem, advice="leave one of them out"))
+                    return
             elif title <= set(fields):
                 problem = f"a second header, other than the first ({','.join(header)})"
                 advice = "a merge has put together two files with other columns: give all lines the same columns"
@@ -316,9 +324,16 @@ def _csv(
                 errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
             else:
                 row = dict(zip(header, fields, strict=True))
+                broken = next((k for k, v in row.items() if k in in_a_line and ("\n" in v or "\r" in v)), None)
+                if broken is not None:
+                    problem = f"'{broken}' goes over several lines, to line {reader.line_num}"
+                    errors.append(
+                        BadAnnotation(Where(path, start), problem=problem, advice="look for a quote too many")
+                    )
+                    continue
                 yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == label}
     except csv.Error as error:
-        where = Where(path, reader.line_num)
+        where = Where(path, before + 1)
         errors.append(BadAnnotation(where, problem=f"this is not CSV: {error}", advice="look for a quote too many"))
 
 

@@ -124,15 +124,29 @@ def _expression(
     canonical = {"labels_of": found.canonical, "version": VERSION}
     value = found.sql
     if task.multi:
-        values = value if found.is_list else f"[{value}]"
-        sqls = {
-            c: f"case when list_contains({values}, {literal(name)}) then 1 else -1 end"
-            for c, name in enumerate(task.labels)
-        }
-        return VoterSpec("expression", found.columns, sqls=sqls, abstain=abstain), canonical, reads
+        sqls = _label_sqls(_as_list(value, found.is_list), task.labels)
+        return VoterSpec("expression", found.columns, sqls=sqls, abstain=abstain), canonical | {"checked": True}, reads
     branches = " ".join(f"when {literal(name)} then {code}" for code, name in enumerate(task.labels))
     sql = f"case when {value} is null then -1 else case cast({value} as varchar) {branches} else -2 end end"
     return VoterSpec("expression", found.columns, sql, abstain=abstain), canonical, reads
+
+
+def _as_list(sql: str, is_list: bool | None) -> str:
+    """A list of texts of what an expression results in, a list or one value: by its JSON if only DuckDB knows which."""
+    if is_list is not None:
+        return sql if is_list else f"[{sql}]"
+    json = f"to_json({sql})"
+    one, many = f"[{json} ->> '$']", f"""from_json({json}, '["VARCHAR"]')"""
+    return f"(case when json_type({json}) = 'ARRAY' then {many} else {one} end)"
+
+
+def _label_sqls(values: str, labels: Sequence[str]) -> dict[int, str]:
+    """A vote for each label of a multichoice task; the first one says as well whether all values are labels."""
+    sqls = {
+        c: f"case when list_contains({values}, {literal(name)}) then 1 else -1 end" for c, name in enumerate(labels)
+    }
+    known = ", ".join(literal(name) for name in labels)
+    return sqls | {0: f"case when not list_has_all([{known}], {values}) then -2 else {sqls[0]} end"}
 
 
 def _select(

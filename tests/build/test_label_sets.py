@@ -366,6 +366,47 @@ def multi(tmp_path: Path) -> Sandbox:
     return project
 
 
+LISTS = {
+    "['red']": ["red"],
+    "case when id = 'a' then ['red', 'big'] end": ["red", "big"],
+    "truth": ["red"],
+    "string_split(other, '|')": ["red", "round"],
+    "list_filter(string_split(other, '|'), lambda x: x <> 'red')": ["round"],
+    "string_split(other, '|')[1:1]": ["red"],
+    "['red'] || ['big', null]": ["red", "big"],
+    "try(['round'])": ["round"],
+    "case when id = 'a' then 'big' else 'red' end": ["big"],
+    "nullif(truth, 'red')": None,
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("sql", LISTS)
+def test_what_an_expression_of_a_multichoice_task_may_result_in(sql: str, tmp_path: Path) -> None:
+    """One label or a list of labels, whatever the expression looks like."""
+    files = {
+        **MULTI,
+        "labeling_functions/t/any.sql": f"{sql}\n",
+        "data/items.csv": "id,text,truth,other\na,x,red,red|round\n",
+    }
+    project = Sandbox(tmp_path / "lists", {**files, "tasks/t.yml": str(MULTI["tasks/t.yml"]).replace("gold", "#")})
+    project.write({"label_models/t.yml": "label_models: [{name: t_labels, task: t, type: majority}]\n"})
+    project("build", "--select", "+any")
+    votes = [row["label"] for row in project.rows("any")]
+    assert sorted(votes) == sorted(LISTS[sql] or [])
+
+
+@pytest.mark.parametrize("sql", ["truth", "['red', truth]", "string_split(truth, '|')", "upper(truth)"])
+def test_what_is_no_label_of_a_multichoice_task_is_no_silence(sql: str, tmp_path: Path) -> None:
+    files = {**MULTI, "labeling_functions/t/any.sql": f"{sql}\n", "data/items.csv": "id,text,truth\na,x,Red\nb,y,\n"}
+    project = Sandbox(tmp_path / "lists", {**files, "tasks/t.yml": str(MULTI["tasks/t.yml"]).replace("gold", "#")})
+    project.write({"label_models/t.yml": "label_models: [{name: t_labels, task: t, type: majority}]\n"})
+    shown = project("build", "--select", "+any", code=1).out
+    assert "results in something that is no label of the task" in shown
+    assert "key 'a'" in shown
+    assert "let it result in one of: red, round, big, or NULL to abstain" in shown
+
+
 def test_multichoice_from_end_to_end(multi: Sandbox) -> None:
     rows = {row["id"]: row for row in multi.rows("t_labels")}
     assert set(rows["a"]["label"] or ()) >= {"red", "round"}

@@ -417,7 +417,9 @@ LISTS = {
     "coalesce([text], ['b'])": True,
     "case when list_contains(['x', 'y'], text) then 'a' end": False,
     "case when a in (1, 2) then 'a' else 'b' end": False,
-    "text": False,
+    "text": None,
+    "string_split(text, '|')": None,
+    "null": False,
 }
 
 

@@ -243,3 +243,32 @@ def test_without_times_the_later_file_stands_and_a_time_is_after_none() -> None:
     assert [len(t) for t in standing(sets)] == [0, 3]
     assert standing([]) == []
     assert [len(t) for t in standing([table(), table(bad), table()])] == [0, 1, 0]
+
+
+BROKEN_CSV = {
+    'item,label\n1,good\n2,"bad\n3,good\n4,bad\n': (3, "this is not CSV: unexpected end of data"),
+    'item,label,annotator\n1,good,"anna\n2,bad,bob\n3,bad,bob"\n': (
+        2,
+        "'annotator' goes over several lines, to line 4",
+    ),
+    'item,label,at\n1,good,"2026-01-01\n2,bad,2026-01-01"\n': (2, "'at' goes over several lines, to line 3"),
+    'item,label\n1,"good" 2\n': (2, "this is not CSV: ',' expected after '\"'"),
+    "item,label,label\n1,good,bad\n": (1, "the header names the column 'label' more than once"),
+    "item,label\n1,good,bad\n": (2, "this line has another number of fields than the header"),
+}
+
+
+@pytest.mark.parametrize("text", BROKEN_CSV)
+def test_csv_whose_quotes_swallow_lines_is_refused(text: str) -> None:
+    line, problem = BROKEN_CSV[text]
+    with pytest.raises(ProjectErrors) as caught:
+        read_judgments(text, "annotations/mood/ann.csv", "ann", AnnotationMeta(), task("choice"))
+    error = caught.value.errors[0]
+    assert error.where == Where("annotations/mood/ann.csv", line)
+    assert problem in str(error)
+
+
+def test_a_text_of_several_lines_is_an_answer() -> None:
+    text = 'item,label\n"a\nb",good\nc,bad\n'
+    found = read_judgments(text, "annotations/mood/ann.csv", "ann", AnnotationMeta(), task("choice"))
+    assert [(one.item, one.line) for one in found] == [("a\nb", 3), ("c", 4)]

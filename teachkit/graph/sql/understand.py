@@ -73,12 +73,15 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression over the columns of one relation, understood; ``sql`` is the text to run, in parentheses."""
+    """An expression over the columns of one relation, understood; ``sql`` is the text to run, in parentheses.
+
+    ``is_list``: whether it results in lists; None where only DuckDB can tell.
+    """
 
     canonical: str
     sql: str
     columns: tuple[str, ...]
-    is_list: bool
+    is_list: bool | None
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -172,7 +175,9 @@ def understand_expression(sql: str, relation: str, columns: Sequence[str], where
         read = _columns_of(tree, relation, columns, where)
     except RecursionError as error:
         raise _too_deep(where) from error
-    is_list = any(isinstance(leaf, exp.Array | exp.List) for leaf in _results(tree))
+    leaves = [leaf for leaf in _results(tree) if not isinstance(leaf, exp.Null)]
+    lists = any(isinstance(leaf, exp.Array | exp.List) for leaf in leaves)
+    is_list = lists if lists or all(isinstance(leaf, exp.Literal) for leaf in leaves) else None
     return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list)
 
 
