@@ -14,6 +14,7 @@ from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, 
 from teachkit.graph.sql import literal, quote
 from teachkit.hashing import digest, digest_file
 from teachkit.project.root import name_below
+from teachkit.store.files import signature
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,17 +99,20 @@ class SourceReader:
     def describe(self, spec: SourceSpec, node_id: str, where: Where) -> Mapping[str, str]:
         """Column -> DuckDB type."""
         name = node_id.partition(".")[2]
-        files = check_there(spec, self._root, name, where)
-        if not files:
+        if not check_there(spec, self._root, name, where):
             return self._ask(spec, name, where)
-        known_by = _known_by(files, self._root)
-        key = "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
+        key = self._key(spec)
         found = self._store.cache.get_many([key]).get(key)
         if found is not None:
             return dict(json.loads(found))
         schema = self._ask(spec, name, where)
-        self._store.cache.put_many({key: json.dumps(schema)})
+        if self._key(spec) == key:  # else files changed meanwhile, and nobody knows which ones were described
+            self._store.cache.put_many({key: json.dumps(schema)})
         return schema
+
+    def _key(self, spec: SourceSpec) -> str:
+        known_by = _known_by(files_of_content(spec, self._root), self._root)
+        return "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
 
     def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
         import duckdb
@@ -133,7 +137,7 @@ def _known_by(files: Sequence[Path], root: Path) -> list[Any]:
     stats = [f.stat() for f in files]
     if sum(stat.st_size for stat in stats) <= _SMALL_BYTES and len(files) <= _FEW_FILES:
         return [(name_below(f, root), digest_file(f)) for f in files]
-    return [(str(f.resolve()), stat.st_size, stat.st_mtime_ns) for f, stat in zip(files, stats, strict=True)]
+    return [signature(f) for f in files]
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: Path, name: str, where: Where) -> str:
@@ -305,9 +309,23 @@ def content_key(spec: SourceSpec, root: Path, store: Store, name: str, where: Wh
 
 
 def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
-    """The local files that hold a source's rows; of a database also its write-ahead log."""
+    """The local files that hold a source's rows; of a database also what was written and lies beside it yet."""
     files = local_files(spec, root)
-    return files + [Path(f"{f}-wal") for f in files if spec.table.database and Path(f"{f}-wal").is_file()]
+    return files + [log for file in files for log in _logs(file, database_kind(spec))]
+
+
+_LOGS: Mapping[str | None, Sequence[str]] = {
+    "duckdb": (".wal", ".wal.checkpoint", ".wal.recovery"),
+    "sqlite": ("-wal",),
+}
+"""The ends of the names of write-ahead logs."""
+
+
+def _logs(file: Path, kind: str | None) -> list[Path]:
+    """The write-ahead logs of a database that hold something: SQLite leaves an empty one when a file is read."""
+    real = file.resolve() if file.is_symlink() else file
+    logs = [Path(f"{real}{end}") for end in _LOGS.get(kind, ())]
+    return [log for log in logs if log.is_file() and log.stat().st_size]
 
 
 def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:

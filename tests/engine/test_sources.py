@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import multiprocessing
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -314,3 +316,51 @@ def test_a_content_is_known_by_its_files(tmp_path: Path) -> None:
         (tmp_path / "b.csv").write_bytes(CSV + b"3,c\n")
         assert key(source("b.csv")) != first
         assert key(source("s3://x/a.csv")) is None
+
+
+def _commit_and_die(path: str, statement: str) -> None:
+    """A writer that is killed after its commit: what it wrote is in the write-ahead log alone."""
+    connection: Any = duckdb.connect(path) if path.endswith(".duckdb") else sqlite3.connect(path)
+    connection.execute(statement)
+    if path.endswith(".sqlite"):
+        connection.commit()
+    os._exit(0)
+
+
+def left_in_a_log(path: Path, statement: str) -> None:
+    writer = multiprocessing.get_context("spawn").Process(target=_commit_and_die, args=(str(path), statement))
+    writer.start()
+    writer.join()
+
+
+@pytest.mark.parametrize("name", ["x.duckdb", "x.sqlite", "link.duckdb", "link.sqlite"])
+def test_what_a_dead_writer_left_in_a_log_is_content(tmp_path: Path, name: str) -> None:
+    end = name.partition(".")[2]
+    file = tmp_path / "there" / f"x.{end}"
+    file.parent.mkdir()
+    statements = ("create table t (id integer, text varchar)", "insert into t values (1, 'a')")
+    if end == "duckdb":
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(";".join(statements))
+    else:
+        _sqlite(file, "pragma journal_mode = wal", *statements)
+    (tmp_path / name).symlink_to(file) if name.startswith("link") else file.rename(tmp_path / name)
+    spec = source(database=name, table="t")
+    with Store.open(tmp_path / ".teachkit") as store:
+        first = content_key(spec, tmp_path, store, "raw.t", WHERE)
+        assert rows(tmp_path, spec)[1:] == [(1, "a")]
+        assert content_key(spec, tmp_path, store, "raw.t", WHERE) == first  # reading changes nothing
+        left_in_a_log(tmp_path / name, "insert into t values (2, 'b')")
+        assert rows(tmp_path, spec)[1:] == [(1, "a"), (2, "b")]
+        assert content_key(spec, tmp_path, store, "raw.t", WHERE) != first
+
+
+def test_columns_that_are_only_in_a_log_are_described(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute("create table t as select 1 as id")
+    spec = source(database="x.duckdb", table="t")
+    with Store.open(tmp_path / ".teachkit") as store:
+        describe = SourceReader(tmp_path, store).describe
+        assert list(describe(spec, "source.raw.t", WHERE)) == ["id"]
+        left_in_a_log(tmp_path / "x.duckdb", "alter table t add column text varchar")
+        assert list(describe(spec, "source.raw.t", WHERE)) == ["id", "text"]
