@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where
+from teachkit.errors import (
+    MissingExtension,
+    SourceChanged,
+    SourceNotFound,
+    SourceUnreadable,
+    TeachkitError,
+    Where,
+    listing,
+)
 from teachkit.graph.sql import literal, quote
 from teachkit.hashing import digest, digest_file
 from teachkit.project.root import name_below
@@ -295,17 +303,54 @@ def _problem(text: str) -> str:
     return re.sub(r"(://)[^/@\s]+@|(password=)\S+", r"\1\2…", first)
 
 
-def content_key(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> str | None:
-    """What names a source's content: the digests of its local files, or the answer to its declared ``version`` query.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """What a source held when it was looked at.
 
-    None if the source must be read to know.
+    ``key`` names it: by the digests of its local ``files``, or the answer to its declared ``version`` query.
     """
+
+    key: str
+    files: Mapping[Path, str]
+    signatures: Mapping[Path, str]
+    version: str | None = None
+
+
+def content_of(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> Content | None:
+    """What a source holds now, None if it must be read to know."""
     if spec.table.version is not None:
-        return digest(["version", _version(spec, root, name, where)])
+        answer = _version(spec, root, name, where)
+        return Content(digest(["version", answer]), {}, {}, answer)
     if is_remote(spec):
         return None
-    found = store.file_digests(files_of_content(spec, root))
-    return digest(list(found.values()))
+    try:
+        signatures = _signatures(spec, root)
+        files = store.file_digests(signatures)
+    except FileNotFoundError as error:  # it was there a moment ago
+        raise SourceChanged(where, source=name, changed=name_below(Path(str(error.filename)), root)) from error
+    return Content(digest(list(files.values())), files, signatures)
+
+
+def check_same(content: Content, spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> None:
+    """Look again at a source that has been read: what was read is ``content`` only if it still is.
+
+    Raises:
+        SourceChanged: it is not, or was written and put back meanwhile.
+    """
+    if content.version is not None:
+        if _version(spec, root, name, where) != content.version:
+            raise SourceChanged(where, source=name, changed="'version' has another answer")
+        return
+    now = content_of(spec, root, store, name, where)
+    if now == content:
+        return
+    before, after = ({(f, c.signatures[f], c.files[f]) for f in c.files} if c else set() for c in (content, now))
+    changed = sorted({name_below(file, root) for file, *_ in before ^ after})
+    raise SourceChanged(where, source=name, changed=listing(changed, 3))
+
+
+def _signatures(spec: SourceSpec, root: Path) -> dict[Path, str]:
+    return {file: signature(file) for file in files_of_content(spec, root)}
 
 
 def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from teachkit.engine.sources import SourceReader, check_there, content_key, find_records, open_source, unreadable
+from teachkit.engine.sources import SourceReader, check_there, content_of, find_records, open_source, unreadable
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, UnknownColumn, Where
 from teachkit.graph import compile_graph
 from teachkit.graph.node import SourceSpec
@@ -307,7 +307,8 @@ def test_a_content_is_known_by_its_files(tmp_path: Path) -> None:
     with Store.open(tmp_path / ".teachkit") as store:
 
         def key(spec: SourceSpec) -> str | None:
-            return content_key(spec, tmp_path, store, "raw.t", WHERE)
+            found = content_of(spec, tmp_path, store, "raw.t", WHERE)
+            return None if found is None else found.key
 
         first = key(source("a.csv"))
         (tmp_path / "b.csv").write_bytes(CSV)
@@ -347,12 +348,12 @@ def test_what_a_dead_writer_left_in_a_log_is_content(tmp_path: Path, name: str) 
     (tmp_path / name).symlink_to(file) if name.startswith("link") else file.rename(tmp_path / name)
     spec = source(database=name, table="t")
     with Store.open(tmp_path / ".teachkit") as store:
-        first = content_key(spec, tmp_path, store, "raw.t", WHERE)
+        first = content_of(spec, tmp_path, store, "raw.t", WHERE)
         assert rows(tmp_path, spec)[1:] == [(1, "a")]
-        assert content_key(spec, tmp_path, store, "raw.t", WHERE) == first  # reading changes nothing
+        assert content_of(spec, tmp_path, store, "raw.t", WHERE) == first  # reading changes nothing
         left_in_a_log(tmp_path / name, "insert into t values (2, 'b')")
         assert rows(tmp_path, spec)[1:] == [(1, "a"), (2, "b")]
-        assert content_key(spec, tmp_path, store, "raw.t", WHERE) != first
+        assert content_of(spec, tmp_path, store, "raw.t", WHERE) != first
 
 
 def test_columns_that_are_only_in_a_log_are_described(tmp_path: Path) -> None:
