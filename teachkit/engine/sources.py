@@ -6,7 +6,7 @@ import dataclasses
 import glob
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from teachkit.errors import (
     Where,
     listing,
 )
-from teachkit.graph.sql import literal, quote
+from teachkit.graph.sql import literal, names_in, not_fixed, quote
 from teachkit.hashing import digest, digest_file
 from teachkit.project.root import name_below
 from teachkit.store.files import signature
@@ -107,7 +107,8 @@ class SourceReader:
     def describe(self, spec: SourceSpec, node_id: str, where: Where) -> Mapping[str, str]:
         """Column -> DuckDB type."""
         name = node_id.partition(".")[2]
-        if not check_there(spec, self._root, name, where):
+        files = check_there(spec, self._root, name, where)
+        if not files or (spec.database_kind == "duckdb" and spec.table.version is not None):  # views may read elsewhere
             return self._ask(spec, name, where)
         key = self._key(spec)
         found = self._store.cache.get_many([key]).get(key)
@@ -120,13 +121,13 @@ class SourceReader:
 
     def _key(self, spec: SourceSpec) -> str:
         known_by = _known_by(files_of_content(spec, self._root), self._root)
-        return "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
+        return "describe 2:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
 
     def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
         import duckdb
 
         table = spec.table
-        if table.database is not None and database_kind(spec) == "sqlite":
+        if table.database is not None and spec.database_kind == "sqlite":
             from teachkit.engine.sqlite_file import sqlite_columns
 
             file = self._root / table.database
@@ -135,9 +136,55 @@ class SourceReader:
             relation = open_source(connection, spec, self._root, name, where)
             try:
                 rows = connection.execute(f"describe select * from {relation}").fetchall()
+                if spec.database_kind == "duckdb" and table.version is None:
+                    _check_views(connection, relation, spec, name, where)
             except duckdb.Error as error:
                 raise unreadable(error, name, where) from error
         return {row[0]: row[1] for row in rows}
+
+
+def _check_views(
+    connection: duckdb.DuckDBPyConnection, relation: str, spec: SourceSpec, name: str, where: Where
+) -> None:
+    """Refuse a relation of a DuckDB file whose views read files, or come out otherwise the next time.
+
+    The file stays the same then, and what was read of it would count as unchanged.
+    """
+    import duckdb
+
+    advice = "write a table instead, or say when it changes: 'version:', a query with another result by then"
+    for view, problem in _not_fixed(connection, spec, name):
+        raise SourceUnreadable(where, source=name, problem=f"in '{view}' {problem}", advice=advice)
+    try:
+        connection.execute("set enable_external_access = false")
+        connection.execute(f"describe select * from {relation}")
+    except duckdb.PermissionException as error:
+        file = re.search(r'"([^"]*)"', str(error))
+        read = f"'{file[1].rpartition('/')[2]}', which is" if file else "from"
+        problem = f"a view of the database reads {read} outside of it"
+        raise SourceUnreadable(where, source=name, problem=problem, advice=advice) from error
+
+
+def _not_fixed(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, name: str) -> Iterator[tuple[str, str]]:
+    """Views and macros that a relation of a database is made of, each with what is wrong with it."""
+    database = f"database_name = {literal('db.' + name)}"
+    found = connection.execute(
+        f"select view_name, sql from duckdb_views() where {database} union all "
+        f"select function_name, macro_definition from duckdb_functions() where {database}"
+    ).fetchall()
+    made_of: dict[str, list[str]] = {}
+    for defined, sql in found:
+        made_of.setdefault(defined.lower(), []).append(sql)
+    todo = list(names_in(str(spec.table.query))) if spec.table.query else [str(spec.table.table).rpartition(".")[2]]
+    seen: set[str] = set()
+    while todo:
+        one = todo.pop().lower()
+        for sql in made_of.get(one, []) if one not in seen else []:
+            problem = not_fixed(sql)
+            if problem is not None:
+                yield one, problem
+            todo += names_in(sql)
+        seen.add(one)
 
 
 def _known_by(files: Sequence[Path], root: Path) -> list[Any]:
@@ -161,7 +208,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
         if spec.format == "xlsx":
             _load(connection, "excel", name, where)
         return _reader(spec, root)
-    kind = database_kind(spec)
+    kind = spec.database_kind
     if kind == "sqlite":
         from teachkit.engine.sqlite_file import sqlite_relation
 
@@ -184,14 +231,6 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
     if kind == "duckdb":
         return f"({_in_database(table.query, alias)})"
     return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
-
-
-def database_kind(spec: SourceSpec) -> str | None:
-    """Which database a source lies in; by the name of its file where it does not say, None for files of rows."""
-    table = spec.table
-    if table.database is None or table.type is not None:
-        return table.type
-    return "sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb"
 
 
 def _in_database(query: str, alias: str) -> str:
@@ -356,7 +395,7 @@ def _signatures(spec: SourceSpec, root: Path) -> dict[Path, str]:
 def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
     """The local files that hold a source's rows; of a database also what was written and lies beside it yet."""
     files = local_files(spec, root)
-    return files + [log for file in files for log in _logs(file, database_kind(spec))]
+    return files + [log for file in files for log in _logs(file, spec.database_kind)]
 
 
 _LOGS: Mapping[str | None, Sequence[str]] = {

@@ -19,6 +19,7 @@ from teachkit.graph.node import SourceSpec
 from teachkit.project.models import SourceTable
 from teachkit.store import Store
 from tests.graph.projects import BASE, read
+from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +166,88 @@ def test_a_duckdb_file_is_read_and_left_alone(tmp_path: Path) -> None:
     assert "nope" in refused(tmp_path, source(database="x.duckdb", table="nope")).message
     (tmp_path / "y.duckdb").write_bytes(b"nonsense" * 100)
     assert "not a valid DuckDB" in refused(tmp_path, source(database="y.duckdb", table="t")).message
+
+
+VIEWS = """
+    create table t as select 1 as id, 'a' as text;
+    create macro twice(a) as a * 2;
+    create macro chance() as random();
+    create macro lines() as table select * from read_csv('{root}/ext.csv');
+    create view fine as select twice(id) as id, text from t;
+    create view "finer still" as select * from fine where id in (from range(9));
+    create view reads as select * from read_csv('{root}/ext.csv');
+    create view reads_by_name as select * from '{root}/ext.csv';
+    create view reads_by_macro as select * from lines();
+    create view reads_within as select * from t where text in (select content from read_text('{root}/ext.csv'));
+    create view lists as select file as text from glob('{root}/*.csv');
+    create view guesses as select *, random() as x from t;
+    create view guesses_by_macro as select *, chance() as x from t;
+    create view moves as select * from t where now() > timestamp '2020-01-01';
+    create schema s;
+    create view s.over as select * from main.{inner}
+    """
+OUTSIDE = ("reads", "reads_by_name", "reads_by_macro", "reads_within", "lists")
+LOOSE = {"guesses": "RANDOM()", "guesses_by_macro": "RANDOM()", "moves": "NOW()"}
+
+
+def _views(root: Path, inner: str = "fine") -> Callable[..., list[str]]:
+    """A DuckDB file with views; what describes a source in it. ``s.over`` is a view of the view ``inner``."""
+    (root / "ext.csv").write_bytes(CSV)
+    with duckdb.connect(str(root / "x.duckdb")) as connection:
+        connection.execute(VIEWS.format(root=root, inner=inner))
+
+    def described(**table: Any) -> list[str]:
+        with Store.open(root / ".teachkit") as store:
+            return list(SourceReader(root, store).describe(source(database="x.duckdb", **table), "source.raw.t", WHERE))
+
+    return described
+
+
+def test_views_of_a_duckdb_file_are_read(tmp_path: Path) -> None:
+    described = _views(tmp_path)
+    for table in ("fine", "finer still", "s.over"):
+        assert described(table=table) == ["id", "text"]
+    assert described(query='select text from fine join "finer still" using (text)') == ["text"]
+
+
+@pytest.mark.parametrize("view", [*OUTSIDE, *LOOSE])
+def test_a_view_that_may_change_while_its_file_stays_is_refused(tmp_path: Path, view: str) -> None:
+    described = _views(tmp_path, view)
+    ways = ({"table": view}, {"query": f"select * from {view.upper()}"}, {"table": "s.over"})
+    for way in (*ways, *ways):  # what was refused is not remembered as fine
+        with pytest.raises(SourceUnreadable) as caught:
+            described(**way)
+        if view in LOOSE:
+            assert f"{LOOSE[view]} gives another result each time" in caught.value.message
+        else:
+            assert "a view of the database reads '" in caught.value.message
+            assert "outside of it" in caught.value.message
+        assert str(tmp_path) not in str(caught.value)
+        assert "'version:'" in caught.value.advice
+    for way in ways:
+        assert "text" in described(**way, version="select max(id) from t")
+
+
+@pytest.mark.parametrize(
+    ("query", "word", "problem"),
+    [
+        ("select * from read_csv('data/ext.csv')", "read_csv", "read_csv() reads from outside the project"),
+        ("select id, random() as x from t", "random", "RANDOM() gives another result each time"),
+        ("select * from t where seen > now()", "now", "NOW() gives another result each time"),
+        ("select * from t using sample 3", "using", "a sample is another one each time"),
+    ],
+)
+def test_a_query_of_a_duckdb_file_is_refused_what_a_transform_is(
+    tmp_path: Path, query: str, word: str, problem: str
+) -> None:
+    sandbox = Sandbox(tmp_path, {"teachkit.yml": "name: shop", "data/ext.csv": CSV})
+    with duckdb.connect(str(tmp_path / "data/x.duckdb")) as connection:
+        connection.execute("create table t as select 1 as id, now() as seen")
+    head = "sources:\n  - name: raw\n    tables:\n      - name: t\n        database: data/x.duckdb\n"
+    sandbox.write({"sources/raw.yml": f"{head}        query: >-\n          {query}\n"})
+    assert f"sources/raw.yml:7:{query.index(word) + 11}: {problem}  [bad-sql]" in sandbox("parse", code=2).err
+    sandbox.write({"sources/raw.yml": f"{head}        query: {query}\n        version: select max(id) from t\n"})
+    sandbox("parse")
 
 
 def _sqlite(path: Path, *statements: str) -> None:
