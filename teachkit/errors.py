@@ -658,6 +658,14 @@ class NoCandidate(RunError):
     instead = "{advice}"
 
 
+class SourceChanged(RunError):
+    """A source was written while a build read it; what was made of it is not kept."""
+
+    slug = "source-changed"
+    what = "source '{source}' changed while the build ran: {changed}"
+    instead = "build again, when nothing writes to it"
+
+
 class DuplicateKey(RunError):
     """A key that must be unique is not."""
 

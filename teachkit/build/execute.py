@@ -358,12 +358,28 @@ class Executor:
 
     # -- the store
 
+    def check_sources(self, node: Node) -> None:
+        """Look again at the sources that a node read where they are: its key tells what they held before.
+
+        Raises:
+            SourceChanged: one has been written since.
+        """
+        for parent in node.inputs:
+            output = self.outputs.get(parent)
+            if output is not None and not output.parts and output.content is not None:
+                tables.check_source(self, self.graph[parent], output.content)
+
     def put(
         self, key: str, table: pa.Table, node: Node, part: int, extra: Mapping[str, Any] | None = None
     ) -> ObjectMeta:
-        """Store an object; with --full-refresh, in place of one with other content, or that is damaged."""
+        """Store an object; with --full-refresh, in place of one with other content, or that is damaged.
+
+        Raises:
+            SourceChanged: a source that the node reads is not what the key says.
+        """
         from teachkit.store import combined_digest, table_digests
 
+        self.check_sources(node)
         if self.options.full_refresh:
             before = self.store.meta(key)
             other = before is not None and before.digest != combined_digest(table.num_rows, table_digests(table))

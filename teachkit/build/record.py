@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from teachkit.build.execute import Executor
     from teachkit.build.revisions.git import GitState
-    from teachkit.build.run import BuildOptions, NodeResult
+    from teachkit.build.run import BuildOptions, NodeResult, Output
     from teachkit.build.workspace import Workspace
     from teachkit.errors import TeachkitError
     from teachkit.graph import Node
@@ -94,7 +94,7 @@ def run_record(
         "looks": run.looks,
         "outputs": outputs,
         "definitions": {own: kept for own, kept in definitions.items() if kept is not None},
-        "sources": source_files(work, [i for i in run.outputs if run.graph[i].kind == "source"]),
+        "sources": {i: _files_read(work, i, o) for i, o in run.outputs.items() if run.graph[i].kind == "source"},
     }
 
 
@@ -110,16 +110,20 @@ def _short(result: NodeResult) -> list[Any]:
     return [result.id, result.status, result.rows]
 
 
-def source_files(work: Workspace, sources: list[str]) -> dict[str, dict[str, str]]:
-    """For each source the digests of its files, by path."""
+def _files_read(work: Workspace, node_id: str, output: Output) -> dict[str, str]:
+    """The files of a source as the run took them: they may be others by now."""
+    if output.content is None or not output.content.files:
+        return source_files(work, node_id)
+    return {name_below(path, work.files.root): found for path, found in output.content.files.items()}
+
+
+def source_files(work: Workspace, node_id: str) -> dict[str, str]:
+    """The digests of a source's files as they are now, by path."""
     from teachkit.engine.sources import files_of_content
 
     root = work.files.root
-    found = {}
-    for node_id in sources:
-        digests = work.store.file_digests(files_of_content(work.graph[node_id].spec, root))
-        found[node_id] = {name_below(path, root): found_digest for path, found_digest in digests.items()}
-    return found
+    digests = work.store.file_digests(files_of_content(work.graph[node_id].spec, root))
+    return {name_below(path, root): found for path, found in digests.items()}
 
 
 def versions() -> dict[str, str]:

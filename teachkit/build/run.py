@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from teachkit.engine.sources import Content
     from teachkit.errors import TeachkitError, Where
     from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta
@@ -87,10 +88,14 @@ def quiet(event: Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a node has made: its parts in the store, and the digest of their content."""
+    """What a node has made: its parts in the store, and the digest of their content.
+
+    Of a source also what its files were when they were hashed: one without parts is read where they are.
+    """
 
     parts: tuple[ObjectMeta, ...]
     digest: str
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import node_key, output_of
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.build.execute import Executor
+    from teachkit.engine.sources import Content
     from teachkit.graph import Node
     from teachkit.store import ObjectMeta
 
@@ -22,13 +24,14 @@ def find_source(run: Executor, node: Node) -> Output | None:
     from teachkit.engine.tables import stored_parts
 
     check_there(node.spec, run.files.root, node.name, node.where)
-    known = _content(run, node)
-    if known is None:
+    content = _content(run, node)
+    if content is None:
         return None
+    known = _key(run, node, content)
     if not _is_stored(run, node):
-        return Output((), known)
+        return Output((), known, content)
     parts = stored_parts(run.store, known)
-    return output_of(parts) if parts else None
+    return replace(output_of(parts), content=content) if parts else None
 
 
 def make_source(run: Executor, node: Node) -> Output:
@@ -38,16 +41,23 @@ def make_source(run: Executor, node: Node) -> Output:
     from teachkit.engine.sources import check_there, open_source, unreadable
 
     check_there(node.spec, run.files.root, node.name, node.where)
-    known = _content(run, node)
+    content = _content(run, node)
+    known = None if content is None else _key(run, node, content)
     if known is not None and not _is_stored(run, node):
-        return Output((), known)
+        return Output((), known, content)
     keyed = _task_key(run, node)
+
+    def check() -> None:
+        if content is not None:
+            check_source(run, node, content)
+
     sample = run.options.sample
     try:
         relation = open_source(run.session.connection, node.spec, run.files.root, node.name, node.where)
         limit = f" limit {sample}" if sample is not None else ""
         sql = f"select * from {relation}{limit}"
-        return output_of(_materialise(run, node, sql, known, split_by=keyed, keeps_order=True, serial=False))
+        parts = _materialise(run, node, sql, known, check=check, split_by=keyed, keeps_order=True, serial=False)
+        return replace(output_of(parts), content=content)
     except duckdb.Error as error:
         raise unreadable(error, node.name, node.where) from error
 
@@ -71,23 +81,30 @@ def make_transform(run: Executor, node: Node) -> Output:
         for parent in node.inputs:
             run.view(parent)
         key = _transform_key(run, node)
-        parts = _materialise(
-            run, node, spec.sql, key, split_by=spec.key, keeps_order=spec.keeps_order, serial=spec.aggregates
-        )
+        how = {"split_by": spec.key, "keeps_order": spec.keeps_order, "serial": spec.aggregates}
+        parts = _materialise(run, node, spec.sql, key, check=lambda: run.check_sources(node), **how)
     except duckdb.Error as error:
         raise failure(error, node) from error
     return output_of(parts)
 
 
-def _content(run: Executor, node: Node) -> str | None:
-    """The digest of what a source holds, None if it must be read to know."""
-    from teachkit.engine.sources import content_key
+def check_source(run: Executor, node: Node, content: Content) -> None:
+    """Raise ``SourceChanged`` if a source that has been read may have been other than ``content`` by then."""
+    from teachkit.engine.sources import check_same
 
-    found = content_key(node.spec, run.files.root, run.store, node.name, node.where)
-    if found is None:
-        return None
+    check_same(content, node.spec, run.files.root, run.store, node.name, node.where)
+
+
+def _content(run: Executor, node: Node) -> Content | None:
+    """What a source holds, None if it must be read to know."""
+    from teachkit.engine.sources import content_of
+
+    return content_of(node.spec, run.files.root, run.store, node.name, node.where)
+
+
+def _key(run: Executor, node: Node, content: Content) -> str:
     sample = [] if run.options.sample is None else ["sample", run.options.sample]
-    return digest([node.own, found, *sample])
+    return digest([node.own, content.key, *sample])
 
 
 def _is_stored(run: Executor, node: Node) -> bool:

@@ -47,6 +47,8 @@ def run_test(run: Executor, node: Node) -> Outcome:
     if key:
         extra = {"status": outcome.status, "message": outcome.message, "failures": outcome.failures}
         run.put(key, _no_rows() if rows is None else rows, node, 0, extra)
+    else:
+        run.check_sources(node)
     return outcome
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of
-from teachkit.errors import NotUtf8, TeachkitError, Where
+from teachkit.errors import NotUtf8, SourceChanged, TeachkitError, Where
 from teachkit.hashing import digest
 from teachkit.store.objects import part_content
 
@@ -82,7 +82,10 @@ def cast(run: Executor, nodes: Sequence[Node]) -> list[Ballot]:
                 codes = codes if error is None else None
             ballot.error = error
             if codes is not None:
-                ballot.metas[number] = run.put(ballot.keys[number], _votes_table(codes), node, number)
+                try:
+                    ballot.metas[number] = run.put(ballot.keys[number], _votes_table(codes), node, number)
+                except SourceChanged as changed:
+                    ballot.error = changed
             now = time.perf_counter()
             ballot.seconds += now - begun
             begun = now

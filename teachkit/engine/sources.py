@@ -6,14 +6,23 @@ import dataclasses
 import glob
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where
-from teachkit.graph.sql import literal, quote
+from teachkit.errors import (
+    MissingExtension,
+    SourceChanged,
+    SourceNotFound,
+    SourceUnreadable,
+    TeachkitError,
+    Where,
+    listing,
+)
+from teachkit.graph.sql import literal, names_in, not_fixed, quote
 from teachkit.hashing import digest, digest_file
 from teachkit.project.root import name_below
+from teachkit.store.files import signature
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,22 +108,26 @@ class SourceReader:
         """Column -> DuckDB type."""
         name = node_id.partition(".")[2]
         files = check_there(spec, self._root, name, where)
-        if not files:
+        if not files or (spec.database_kind == "duckdb" and spec.table.version is not None):  # views may read elsewhere
             return self._ask(spec, name, where)
-        known_by = _known_by(files, self._root)
-        key = "describe:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
+        key = self._key(spec)
         found = self._store.cache.get_many([key]).get(key)
         if found is not None:
             return dict(json.loads(found))
         schema = self._ask(spec, name, where)
-        self._store.cache.put_many({key: json.dumps(schema)})
+        if self._key(spec) == key:  # else files changed meanwhile, and nobody knows which ones were described
+            self._store.cache.put_many({key: json.dumps(schema)})
         return schema
+
+    def _key(self, spec: SourceSpec) -> str:
+        known_by = _known_by(files_of_content(spec, self._root), self._root)
+        return "describe 2:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
 
     def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
         import duckdb
 
         table = spec.table
-        if table.database is not None and database_kind(spec) == "sqlite":
+        if table.database is not None and spec.database_kind == "sqlite":
             from teachkit.engine.sqlite_file import sqlite_columns
 
             file = self._root / table.database
@@ -123,9 +136,55 @@ class SourceReader:
             relation = open_source(connection, spec, self._root, name, where)
             try:
                 rows = connection.execute(f"describe select * from {relation}").fetchall()
+                if spec.database_kind == "duckdb" and table.version is None:
+                    _check_views(connection, relation, spec, name, where)
             except duckdb.Error as error:
                 raise unreadable(error, name, where) from error
         return {row[0]: row[1] for row in rows}
+
+
+def _check_views(
+    connection: duckdb.DuckDBPyConnection, relation: str, spec: SourceSpec, name: str, where: Where
+) -> None:
+    """Refuse a relation of a DuckDB file whose views read files, or come out otherwise the next time.
+
+    The file stays the same then, and what was read of it would count as unchanged.
+    """
+    import duckdb
+
+    advice = "write a table instead, or say when it changes: 'version:', a query with another result by then"
+    for view, problem in _not_fixed(connection, spec, name):
+        raise SourceUnreadable(where, source=name, problem=f"in '{view}' {problem}", advice=advice)
+    try:
+        connection.execute("set enable_external_access = false")
+        connection.execute(f"describe select * from {relation}")
+    except duckdb.PermissionException as error:
+        file = re.search(r'"([^"]*)"', str(error))
+        read = f"'{file[1].rpartition('/')[2]}', which is" if file else "from"
+        problem = f"a view of the database reads {read} outside of it"
+        raise SourceUnreadable(where, source=name, problem=problem, advice=advice) from error
+
+
+def _not_fixed(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, name: str) -> Iterator[tuple[str, str]]:
+    """Views and macros that a relation of a database is made of, each with what is wrong with it."""
+    database = f"database_name = {literal('db.' + name)}"
+    found = connection.execute(
+        f"select view_name, sql from duckdb_views() where {database} union all "
+        f"select function_name, macro_definition from duckdb_functions() where {database}"
+    ).fetchall()
+    made_of: dict[str, list[str]] = {}
+    for defined, sql in found:
+        made_of.setdefault(defined.lower(), []).append(sql)
+    todo = list(names_in(str(spec.table.query))) if spec.table.query else [str(spec.table.table).rpartition(".")[2]]
+    seen: set[str] = set()
+    while todo:
+        one = todo.pop().lower()
+        for sql in made_of.get(one, []) if one not in seen else []:
+            problem = not_fixed(sql)
+            if problem is not None:
+                yield one, problem
+            todo += names_in(sql)
+        seen.add(one)
 
 
 def _known_by(files: Sequence[Path], root: Path) -> list[Any]:
@@ -133,7 +192,7 @@ def _known_by(files: Sequence[Path], root: Path) -> list[Any]:
     stats = [f.stat() for f in files]
     if sum(stat.st_size for stat in stats) <= _SMALL_BYTES and len(files) <= _FEW_FILES:
         return [(name_below(f, root), digest_file(f)) for f in files]
-    return [(str(f.resolve()), stat.st_size, stat.st_mtime_ns) for f, stat in zip(files, stats, strict=True)]
+    return [signature(f) for f in files]
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: Path, name: str, where: Where) -> str:
@@ -149,7 +208,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
         if spec.format == "xlsx":
             _load(connection, "excel", name, where)
         return _reader(spec, root)
-    kind = database_kind(spec)
+    kind = spec.database_kind
     if kind == "sqlite":
         from teachkit.engine.sqlite_file import sqlite_relation
 
@@ -172,14 +231,6 @@ def open_source(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, root: P
     if kind == "duckdb":
         return f"({_in_database(table.query, alias)})"
     return f"{kind}_query({literal('db.' + name)}, {literal(table.query)})"
-
-
-def database_kind(spec: SourceSpec) -> str | None:
-    """Which database a source lies in; by the name of its file where it does not say, None for files of rows."""
-    table = spec.table
-    if table.database is None or table.type is not None:
-        return table.type
-    return "sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb"
 
 
 def _in_database(query: str, alias: str) -> str:
@@ -291,23 +342,74 @@ def _problem(text: str) -> str:
     return re.sub(r"(://)[^/@\s]+@|(password=)\S+", r"\1\2…", first)
 
 
-def content_key(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> str | None:
-    """What names a source's content: the digests of its local files, or the answer to its declared ``version`` query.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """What a source held when it was looked at.
 
-    None if the source must be read to know.
+    ``key`` names it: by the digests of its local ``files``, or the answer to its declared ``version`` query.
     """
+
+    key: str
+    files: Mapping[Path, str]
+    signatures: Mapping[Path, str]
+    version: str | None = None
+
+
+def content_of(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> Content | None:
+    """What a source holds now, None if it must be read to know."""
     if spec.table.version is not None:
-        return digest(["version", _version(spec, root, name, where)])
+        answer = _version(spec, root, name, where)
+        return Content(digest(["version", answer]), {}, {}, answer)
     if is_remote(spec):
         return None
-    found = store.file_digests(files_of_content(spec, root))
-    return digest(list(found.values()))
+    try:
+        signatures = _signatures(spec, root)
+        files = store.file_digests(signatures)
+    except FileNotFoundError as error:  # it was there a moment ago
+        raise SourceChanged(where, source=name, changed=name_below(Path(str(error.filename)), root)) from error
+    return Content(digest(list(files.values())), files, signatures)
+
+
+def check_same(content: Content, spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> None:
+    """Look again at a source that has been read: what was read is ``content`` only if it still is.
+
+    Raises:
+        SourceChanged: it is not, or was written and put back meanwhile.
+    """
+    if content.version is not None:
+        if _version(spec, root, name, where) != content.version:
+            raise SourceChanged(where, source=name, changed="'version' has another answer")
+        return
+    now = content_of(spec, root, store, name, where)
+    if now == content:
+        return
+    before, after = ({(f, c.signatures[f], c.files[f]) for f in c.files} if c else set() for c in (content, now))
+    changed = sorted({name_below(file, root) for file, *_ in before ^ after})
+    raise SourceChanged(where, source=name, changed=listing(changed, 3))
+
+
+def _signatures(spec: SourceSpec, root: Path) -> dict[Path, str]:
+    return {file: signature(file) for file in files_of_content(spec, root)}
 
 
 def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
-    """The local files that hold a source's rows; of a database also its write-ahead log."""
+    """The local files that hold a source's rows; of a database also what was written and lies beside it yet."""
     files = local_files(spec, root)
-    return files + [Path(f"{f}-wal") for f in files if spec.table.database and Path(f"{f}-wal").is_file()]
+    return files + [log for file in files for log in _logs(file, spec.database_kind)]
+
+
+_LOGS: Mapping[str | None, Sequence[str]] = {
+    "duckdb": (".wal", ".wal.checkpoint", ".wal.recovery"),
+    "sqlite": ("-wal",),
+}
+"""The ends of the names of write-ahead logs."""
+
+
+def _logs(file: Path, kind: str | None) -> list[Path]:
+    """The write-ahead logs of a database that hold something: SQLite leaves an empty one when a file is read."""
+    real = file.resolve() if file.is_symlink() else file
+    logs = [Path(f"{real}{end}") for end in _LOGS.get(kind, ())]
+    return [log for log in logs if log.is_file() and log.stat().st_size]
 
 
 def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:

@@ -12,7 +12,7 @@ from teachkit.hashing import digest, digest_file
 from teachkit.store.atomic import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from teachkit.store import ObjectMeta, Store
@@ -41,6 +41,7 @@ def materialise(
     sql: str,
     *,
     key: str | None,
+    check: Callable[[], None],
     node: str,
     split_by: str | None,
     part_rows: int,
@@ -52,7 +53,7 @@ def materialise(
 
     The rows keep the order of the one table that a plain projection reads; any other query's are sorted by all
     columns, so that the same rows are always stored in the same order. Without a ``key`` they are stored under the
-    digest of their content.
+    digest of their content. ``check`` is called between reading and storing: what it raises keeps rows from the store.
     """
     sql = _storable(session, sql)
     ordered = sql if keeps_order else f"select * from (\n{sql}\n) order by all"
@@ -62,6 +63,7 @@ def materialise(
         scratch.parent.mkdir(parents=True, exist_ok=True)
     try:
         run(f"copy (\n{ordered}\n) to {literal(str(scratch))} ({_PARQUET})")
+        check()
         key = key or digest([node, digest_file(scratch)])
         rows = session.rows(f"select count(*) from {parquet([scratch])}")[0][0]
         parts = _part_count(rows, part_rows) if split_by else 1

@@ -33,7 +33,7 @@ from teachkit.graph.outputs import export_node, unit_test_node
 from teachkit.graph.prompts import table_columns, table_names
 from teachkit.graph.python import project_modules
 from teachkit.graph.render import Renderer, in_template
-from teachkit.graph.sql import Columns, Select, understand_select
+from teachkit.graph.sql import Columns, Select, check_source, understand_select
 from teachkit.project import TRIED, Definition, ProjectFiles, has_jinja
 from teachkit.project.models import ColumnSplits, HashSplits, SourceTable, SqlConfig
 
@@ -163,6 +163,10 @@ class _Compiler:
         types = {name: column.type for name, column in table.columns.items() if column and column.type}
         spec = SourceSpec(table, paths, table.format or _format(paths, definition), types)
         node_id = f"source.{definition.group}.{definition.name}"
+        if table.query is not None and table.version is None and spec.database_kind == "duckdb":
+            place = definition.text_at("query")
+            with in_template(definition.config.query, table.query, place):
+                check_source(table.query, place)
         schema = self.describe(spec, node_id, definition.at("path" if paths else "database"))
         columns = tuple(fold(name) for name in schema)
         owner = f"source '{definition.group}.{definition.name}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,14 @@ class SourceSpec:
     paths: tuple[str, ...]
     format: str
     types: Mapping[str, str]
+
+    @property
+    def database_kind(self) -> str | None:
+        """Which database it lies in; by the name of its file where it does not say, None for files of rows."""
+        table = self.table
+        if table.database is None or table.type is not None:
+            return table.type
+        return "sqlite" if re.search(r"\.(sqlite3?|db)$", table.database) else "duckdb"
 
 
 @dataclass(frozen=True, slots=True)

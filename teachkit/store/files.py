@@ -1,4 +1,4 @@
-"""Digests of source files, not computed again while a file's size, time and inode stay."""
+"""Digests of source files, not computed again while a file's size, times and inode stay."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ def file_digests(paths: Iterable[Path], cache: Cache) -> dict[Path, str]:
     Raises:
         OSError: a file is not there or cannot be read.
     """
-    signatures = {path: _signature(path) for path in dict.fromkeys(paths)}
+    signatures = {path: signature(path) for path in dict.fromkeys(paths)}
     known = cache.get_many(signatures.values())
-    digests = {path: known.get(signature) or digest_file(path) for path, signature in signatures.items()}
+    digests = {path: known.get(found) or digest_file(path) for path, found in signatures.items()}
     fresh = {}
-    for path, signature in signatures.items():
-        if signature not in known and _settled(path) and _signature(path) == signature:
-            fresh[signature] = digests[path]
+    for path, before in signatures.items():
+        if before not in known and _settled(path) and signature(path) == before:
+            fresh[before] = digests[path]
     cache.put_many(fresh)
     return digests
 
 
-def _signature(path: Path) -> str:
+def signature(path: Path) -> str:
+    """What becomes another when a file is written, moved or replaced: nobody can set the time of its last change."""
     stat = path.stat()
-    return f"file {stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {path.resolve()!a}"
+    return f"file {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino} {path.resolve()!a}"
 
 
 def _settled(path: Path) -> bool:
-    return path.stat().st_mtime_ns < time.time_ns() - _RACY_NS
+    stat = path.stat()
+    return max(stat.st_mtime_ns, stat.st_ctime_ns) < time.time_ns() - _RACY_NS

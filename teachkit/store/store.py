@@ -183,7 +183,7 @@ class Store:
     # files
 
     def file_digest(self, path: Path) -> str:
-        """Return the sha256 of a file's bytes, from the cache while its size, time and inode stay."""
+        """Return the sha256 of a file's bytes, from the cache while its size, times and inode stay."""
         return self.file_digests([path])[path]
 
     def file_digests(self, paths: Iterable[Path]) -> dict[Path, str]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import multiprocessing
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from teachkit.engine.sources import SourceReader, check_there, content_key, find_records, open_source, unreadable
+from teachkit.engine.sources import SourceReader, check_there, content_of, find_records, open_source, unreadable
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, UnknownColumn, Where
 from teachkit.graph import compile_graph
 from teachkit.graph.node import SourceSpec
 from teachkit.project.models import SourceTable
 from teachkit.store import Store
 from tests.graph.projects import BASE, read
+from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +168,88 @@ def test_a_duckdb_file_is_read_and_left_alone(tmp_path: Path) -> None:
     assert "not a valid DuckDB" in refused(tmp_path, source(database="y.duckdb", table="t")).message
 
 
+VIEWS = """
+    create table t as select 1 as id, 'a' as text;
+    create macro twice(a) as a * 2;
+    create macro chance() as random();
+    create macro lines() as table select * from read_csv('{root}/ext.csv');
+    create view fine as select twice(id) as id, text from t;
+    create view "finer still" as select * from fine where id in (from range(9));
+    create view reads as select * from read_csv('{root}/ext.csv');
+    create view reads_by_name as select * from '{root}/ext.csv';
+    create view reads_by_macro as select * from lines();
+    create view reads_within as select * from t where text in (select content from read_text('{root}/ext.csv'));
+    create view lists as select file as text from glob('{root}/*.csv');
+    create view guesses as select *, random() as x from t;
+    create view guesses_by_macro as select *, chance() as x from t;
+    create view moves as select * from t where now() > timestamp '2020-01-01';
+    create schema s;
+    create view s.over as select * from main.{inner}
+    """
+OUTSIDE = ("reads", "reads_by_name", "reads_by_macro", "reads_within", "lists")
+LOOSE = {"guesses": "RANDOM()", "guesses_by_macro": "RANDOM()", "moves": "NOW()"}
+
+
+def _views(root: Path, inner: str = "fine") -> Callable[..., list[str]]:
+    """A DuckDB file with views; what describes a source in it. ``s.over`` is a view of the view ``inner``."""
+    (root / "ext.csv").write_bytes(CSV)
+    with duckdb.connect(str(root / "x.duckdb")) as connection:
+        connection.execute(VIEWS.format(root=root, inner=inner))
+
+    def described(**table: Any) -> list[str]:
+        with Store.open(root / ".teachkit") as store:
+            return list(SourceReader(root, store).describe(source(database="x.duckdb", **table), "source.raw.t", WHERE))
+
+    return described
+
+
+def test_views_of_a_duckdb_file_are_read(tmp_path: Path) -> None:
+    described = _views(tmp_path)
+    for table in ("fine", "finer still", "s.over"):
+        assert described(table=table) == ["id", "text"]
+    assert described(query='select text from fine join "finer still" using (text)') == ["text"]
+
+
+@pytest.mark.parametrize("view", [*OUTSIDE, *LOOSE])
+def test_a_view_that_may_change_while_its_file_stays_is_refused(tmp_path: Path, view: str) -> None:
+    described = _views(tmp_path, view)
+    ways = ({"table": view}, {"query": f"select * from {view.upper()}"}, {"table": "s.over"})
+    for way in (*ways, *ways):  # what was refused is not remembered as fine
+        with pytest.raises(SourceUnreadable) as caught:
+            described(**way)
+        if view in LOOSE:
+            assert f"{LOOSE[view]} gives another result each time" in caught.value.message
+        else:
+            assert "a view of the database reads '" in caught.value.message
+            assert "outside of it" in caught.value.message
+        assert str(tmp_path) not in str(caught.value)
+        assert "'version:'" in caught.value.advice
+    for way in ways:
+        assert "text" in described(**way, version="select max(id) from t")
+
+
+@pytest.mark.parametrize(
+    ("query", "word", "problem"),
+    [
+        ("select * from read_csv('data/ext.csv')", "read_csv", "read_csv() reads from outside the project"),
+        ("select id, random() as x from t", "random", "RANDOM() gives another result each time"),
+        ("select * from t where seen > now()", "now", "NOW() gives another result each time"),
+        ("select * from t using sample 3", "using", "a sample is another one each time"),
+    ],
+)
+def test_a_query_of_a_duckdb_file_is_refused_what_a_transform_is(
+    tmp_path: Path, query: str, word: str, problem: str
+) -> None:
+    sandbox = Sandbox(tmp_path, {"teachkit.yml": "name: shop", "data/ext.csv": CSV})
+    with duckdb.connect(str(tmp_path / "data/x.duckdb")) as connection:
+        connection.execute("create table t as select 1 as id, now() as seen")
+    head = "sources:\n  - name: raw\n    tables:\n      - name: t\n        database: data/x.duckdb\n"
+    sandbox.write({"sources/raw.yml": f"{head}        query: >-\n          {query}\n"})
+    assert f"sources/raw.yml:7:{query.index(word) + 11}: {problem}  [bad-sql]" in sandbox("parse", code=2).err
+    sandbox.write({"sources/raw.yml": f"{head}        query: {query}\n        version: select max(id) from t\n"})
+    sandbox("parse")
+
+
 def _sqlite(path: Path, *statements: str) -> None:
     connection = sqlite3.connect(path)
     for statement in statements:
@@ -305,7 +390,8 @@ def test_a_content_is_known_by_its_files(tmp_path: Path) -> None:
     with Store.open(tmp_path / ".teachkit") as store:
 
         def key(spec: SourceSpec) -> str | None:
-            return content_key(spec, tmp_path, store, "raw.t", WHERE)
+            found = content_of(spec, tmp_path, store, "raw.t", WHERE)
+            return None if found is None else found.key
 
         first = key(source("a.csv"))
         (tmp_path / "b.csv").write_bytes(CSV)
@@ -314,3 +400,51 @@ def test_a_content_is_known_by_its_files(tmp_path: Path) -> None:
         (tmp_path / "b.csv").write_bytes(CSV + b"3,c\n")
         assert key(source("b.csv")) != first
         assert key(source("s3://x/a.csv")) is None
+
+
+def _commit_and_die(path: str, statement: str) -> None:
+    """A writer that is killed after its commit: what it wrote is in the write-ahead log alone."""
+    connection: Any = duckdb.connect(path) if path.endswith(".duckdb") else sqlite3.connect(path)
+    connection.execute(statement)
+    if path.endswith(".sqlite"):
+        connection.commit()
+    os._exit(0)
+
+
+def left_in_a_log(path: Path, statement: str) -> None:
+    writer = multiprocessing.get_context("spawn").Process(target=_commit_and_die, args=(str(path), statement))
+    writer.start()
+    writer.join()
+
+
+@pytest.mark.parametrize("name", ["x.duckdb", "x.sqlite", "link.duckdb", "link.sqlite"])
+def test_what_a_dead_writer_left_in_a_log_is_content(tmp_path: Path, name: str) -> None:
+    end = name.partition(".")[2]
+    file = tmp_path / "there" / f"x.{end}"
+    file.parent.mkdir()
+    statements = ("create table t (id integer, text varchar)", "insert into t values (1, 'a')")
+    if end == "duckdb":
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(";".join(statements))
+    else:
+        _sqlite(file, "pragma journal_mode = wal", *statements)
+    (tmp_path / name).symlink_to(file) if name.startswith("link") else file.rename(tmp_path / name)
+    spec = source(database=name, table="t")
+    with Store.open(tmp_path / ".teachkit") as store:
+        first = content_of(spec, tmp_path, store, "raw.t", WHERE)
+        assert rows(tmp_path, spec)[1:] == [(1, "a")]
+        assert content_of(spec, tmp_path, store, "raw.t", WHERE) == first  # reading changes nothing
+        left_in_a_log(tmp_path / name, "insert into t values (2, 'b')")
+        assert rows(tmp_path, spec)[1:] == [(1, "a"), (2, "b")]
+        assert content_of(spec, tmp_path, store, "raw.t", WHERE) != first
+
+
+def test_columns_that_are_only_in_a_log_are_described(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute("create table t as select 1 as id")
+    spec = source(database="x.duckdb", table="t")
+    with Store.open(tmp_path / ".teachkit") as store:
+        describe = SourceReader(tmp_path, store).describe
+        assert list(describe(spec, "source.raw.t", WHERE)) == ["id"]
+        left_in_a_log(tmp_path / "x.duckdb", "alter table t add column text varchar")
+        assert list(describe(spec, "source.raw.t", WHERE)) == ["id", "text"]

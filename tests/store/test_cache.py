@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,24 +64,52 @@ def test_the_cache_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
     assert (tmp_path / "c.sqlite").stat().st_size < 400_000
 
 
-def settled(path: Path, text: str, age: int = 10) -> None:
-    path.write_text(text)
-    when = time.time_ns() - age * 1_000_000_000
-    os.utime(path, ns=(when, when))
+def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every file for one that was written long before now."""
+    monkeypatch.setattr("teachkit.store.files._RACY_NS", -10_000_000_000)
 
 
 def test_a_file_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "data.csv"
-    settled(path, "one")
+    path.write_text("one")
+    long_ago(monkeypatch)
     with Store.open(tmp_path / "store") as store:
         expected = store.file_digest(path)
         with monkeypatch.context() as patch:
             patch.setattr("teachkit.store.files.digest_file", pytest.fail)
             assert store.file_digest(path) == expected
-        settled(path, "two!", age=20)
+        path.write_text("two!")
         assert store.file_digest(path) != expected
         with pytest.raises(FileNotFoundError):
             store.file_digest(tmp_path / "missing")
+
+
+def test_a_file_rewritten_in_place_with_its_old_size_and_time_is_digested_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("one")
+    before = path.stat()
+    long_ago(monkeypatch)
+    with Store.open(tmp_path / "store") as store:
+        first = store.file_digest(path)
+        while path.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of the file system ticks some times in 10 ms
+            path.write_text("two")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = path.stat()
+        assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+        assert store.file_digest(path) != first
+
+
+def test_a_file_whose_time_was_set_may_have_been_written_just_now(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    digests = set()
+    with Store.open(tmp_path / "store") as store:
+        for text in ("one", "two"):
+            path.write_text(text)
+            os.utime(path, (1, 1))
+            digests.add(store.file_digest(path))
+    assert len(digests) == 2
 
 
 def test_a_file_that_was_just_written_is_digested_again(tmp_path: Path) -> None:

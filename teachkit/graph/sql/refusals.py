@@ -56,10 +56,6 @@ def refuse(tree: exp.Expr, sql: str, where: Where) -> None:
 
     for node in tree.walk():
         match node:
-            case exp.TableSample():
-                problem = "a sample is another one each time"
-                advice = f"choose rows by a hash of the key: where {_HASH} % 100 < 10"
-                raise BadSql(_word(sql, "(?:using sample|tablesample)", where), problem=problem, advice=advice)
             case exp.Placeholder() | exp.Parameter():
                 problem = f"{node.sql('duckdb')} is a parameter, and nothing gives it a value"
                 in_brackets = isinstance(node.parent, exp.Bracket | exp.Slice)
@@ -80,6 +76,23 @@ def refuse(tree: exp.Expr, sql: str, where: Where) -> None:
                 problem = f"'{name}' is read as a type"
                 advice = f'if it is a column, put its name in quotes: "{name.partition("[")[0]}"[…]'
                 raise BadSql(_word(sql, re.escape(name.partition("[")[0]), where), problem=problem, advice=advice)
+    check_fixed(tree, sql, where)
+
+
+def check_fixed(tree: exp.Expr, sql: str, where: Where) -> None:
+    """Refuse what comes out otherwise the next time: chance, the clock, where it runs.
+
+    Raises:
+        BadSql: with the place.
+    """
+    from sqlglot import exp
+
+    for node in tree.walk():
+        match node:
+            case exp.TableSample():
+                problem = "a sample is another one each time"
+                advice = f"choose rows by a hash of the key: where {_HASH} % 100 < 10"
+                raise BadSql(_word(sql, "(?:using sample|tablesample)", where), problem=problem, advice=advice)
             case exp.Func():
                 _check_function(node, sql, where)
 

@@ -17,7 +17,16 @@ from teachkit.errors import BadSql, ProjectErrors, UnknownLabel, Where, did_you_
 from teachkit.graph.names import fold, literal, quote
 from teachkit.graph.sql.leaves import leaves, unknown_column
 from teachkit.graph.sql.queries import resolve
-from teachkit.graph.sql.refusals import ONLY_READS, at, is_aggregate, makes_rows, place, refuse
+from teachkit.graph.sql.refusals import (
+    ONLY_READS,
+    at,
+    check_fixed,
+    check_table_function,
+    is_aggregate,
+    makes_rows,
+    place,
+    refuse,
+)
 from teachkit.graph.sql.tables import ROWS, Columns, Query, Reading
 from teachkit.graph.sql.text import canonical, trimmed
 
@@ -179,6 +188,57 @@ def understand_expression(sql: str, relation: str, columns: Sequence[str], where
     lists = any(isinstance(leaf, exp.Array | exp.List) for leaf in leaves)
     is_list = lists if lists or all(isinstance(leaf, exp.Literal) for leaf in leaves) else None
     return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list)
+
+
+def check_source(sql: str, where: Where) -> None:
+    """Refuse a query of a database whose rows depend on more than the database.
+
+    Raises:
+        BadSql: it cannot be parsed, reads from outside, or comes out otherwise the next time.
+    """
+    from sqlglot import exp
+
+    tree = parse_one(sql, where)
+    try:
+        check_fixed(tree, sql, where)
+        for table in tree.find_all(exp.Table):
+            if not isinstance(table.this, exp.Identifier):
+                check_table_function(table, sql, where)
+    except RecursionError as error:
+        raise _too_deep(where) from error
+
+
+def not_fixed(sql: str) -> str | None:
+    """What lets a view or macro of a database come out otherwise the next time, None if nothing is seen to."""
+    tree = _parsed(sql)
+    try:
+        if tree is not None:
+            check_fixed(tree, sql, _NOWHERE)
+    except BadSql as error:
+        return str(error.facts["problem"])
+    return None
+
+
+def names_in(sql: str) -> set[str]:
+    """The names of tables and functions in a piece of SQL."""
+    from sqlglot import exp
+
+    tree = _parsed(sql)
+    if tree is None:
+        return set()
+    functions = {str(call.this) for call in tree.find_all(exp.Anonymous)}
+    return functions | {table.name for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)}
+
+
+_NOWHERE = Where("")
+
+
+def _parsed(sql: str) -> exp.Expr | None:
+    """SQL that others wrote; None where only DuckDB can read it."""
+    try:
+        return parse_one(sql, _NOWHERE)
+    except BadSql:
+        return None
 
 
 def check_labels(sql: str, labels: Sequence[str], task: str, where: Where) -> bool:

@@ -129,7 +129,7 @@ def _changed_file(chain: Chain, work: Workspace, node: Node) -> dict[str, Any]:
     """The file of a source that is another one than the newest run saw."""
     records = (run.record.get("sources", {}) for run in chain.runs)
     known: Mapping[str, str] = next((sources[node.id] for sources in records if node.id in sources), {})
-    now = source_files(work, [node.id])[node.id]
+    now = source_files(work, node.id)
     changed = sorted(path for path in {**known, **now} if known.get(path) != now.get(path))
     return {"path": changed[0], "line": None} if changed else {}
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from teachkit.engine.sources import database_kind
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -56,7 +54,7 @@ def url_place(url: str) -> Place:
 
 
 def _tables(spec: SourceSpec, files: Mapping[str, str], root: Path) -> list[Place]:
-    database, kind = spec.table.database or "", database_kind(spec) or "duckdb"
+    database, kind = spec.table.database or "", spec.database_kind or "duckdb"
     names = [spec.table.table] if spec.table.table else _tables_of_query(spec, kind)
     full = [n if "." in n else f"{_SCHEMA[kind]}.{n}" for n in names]
     if kind == "postgres":

@@ -1,0 +1,206 @@
+"""Sources that are written while a build reads them: what was made of them is never kept under another content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from teachkit.build import tables
+from teachkit.build.execute import Executor
+from tests.sandbox import REVIEWS, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOTES = "id,note\nr001,fine\nr002,sad\n"
+OTHER = "id,note\nr001,sad\nr002,fine\nr003,sad\n"
+SOURCE = """
+    sources:
+      - name: desk
+        tables:
+          - {name: notes, path: "data/notes*.csv"TESTS}
+    """
+NODE = "source.desk.notes"
+CONSUMERS: dict[str, tuple[str, dict[str, str]]] = {
+    "a transform": ("transform.noted", {"transforms/noted.sql": "select id, note from {{ source('desk', 'notes') }}"}),
+    "an aggregate": (
+        "transform.noted",
+        {"transforms/noted.sql": "select note, count(*) as n from {{ source('desk', 'notes') }} group by note"},
+    ),
+    "a labeling function": (
+        "lf.mood.noted",
+        {
+            "labeling_functions/mood/noted.sql": """
+                select r.id, case n.note when 'fine' then 'good' else 'bad' end as label
+                from {{ ref('reviews') }} r join {{ source('desk', 'notes') }} n on n.id = r.id
+                """
+        },
+    ),
+    "a test in SQL": ("test.few", {"tests/few.sql": "select id from {{ source('desk', 'notes') }} where id = 'r003'"}),
+    "a test of a column": (
+        "test.desk.notes.accepted_values.id",
+        {
+            "sources/desk.yml": SOURCE.replace(
+                "TESTS", ", columns: {id: {tests: [{accepted_values: {values: [r001, r002]}}]}}"
+            )
+        },
+    ),
+    "a test that is never kept": (
+        "test.desk.notes.freshness.at",
+        {
+            "data/notes.csv": "id,note,at\nr001,fine,2999-01-01 00:00:00\n",
+            "sources/desk.yml": SOURCE.replace("TESTS", ", freshness: {column: at, error_after: 1 days}"),
+        },
+    ),
+}
+
+
+def project(root: Path, files: dict[str, str] | None = None) -> Sandbox:
+    common = {**REVIEWS, "data/notes.csv": NOTES, "sources/desk.yml": SOURCE.replace("TESTS", "")}
+    return Sandbox(root, {**common, **(files or {})})
+
+
+def before_reading(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Let something happen when a build is about to read the source; its content is known by then."""
+    view = Executor.view
+
+    def meddled(self: Executor, node_id: str) -> None:
+        if node_id == NODE and node_id not in self._views:
+            change()
+        view(self, node_id)
+
+    monkeypatch.setattr(Executor, "view", meddled)
+
+
+def said(outcome: Any, sandbox: Sandbox, node: str) -> str:
+    found = sandbox.result(node)
+    assert found["status"] == "error", outcome
+    return str(found["message"])
+
+
+@pytest.mark.parametrize("name", CONSUMERS)
+def test_nothing_is_kept_of_a_source_that_changed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, files = CONSUMERS[name]
+    sandbox, undisturbed = project(tmp_path / "a", files), project(tmp_path / "b", files)
+    first = sandbox.read("data/notes.csv")
+    with monkeypatch.context() as patch:
+        before_reading(patch, lambda: sandbox.write({"data/notes.csv": first.replace("r001", "r003")}))
+        message = said(sandbox.build(code=1), sandbox, node)
+    assert message.startswith("sources/desk.yml:4:9: source 'desk.notes' changed while the build ran: data/notes.csv")
+    assert "[source-changed]" in message
+    assert not (sandbox.root / "teachkit.lock").exists()
+    sandbox.write({"data/notes.csv": first})
+    undisturbed.build()
+    assert sandbox.build()[node] in ("built", "passed")
+    assert sandbox.published() == undisturbed.published()
+
+
+@pytest.mark.parametrize("also", [(), ("--full-refresh",), ("--sample", "100")])
+def test_nothing_is_kept_of_a_dataset_that_changed(
+    also: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"tasks/mood.yml": REVIEWS["tasks/mood.yml"].replace("ref('reviews')", "source('shop', 'reviews')")}
+    sandbox, undisturbed = project(tmp_path / "a", files), project(tmp_path / "b", files)
+    first = sandbox.read("data/reviews.csv")
+    materialise = tables._materialise
+
+    def meddled(*arguments: Any, **more: Any) -> Any:
+        sandbox.write({"data/reviews.csv": first.replace("lamp", "lump")})
+        return materialise(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_materialise", meddled)
+        assert "[source-changed]" in said(sandbox.build(*also, code=1), sandbox, "source.shop.reviews")
+    sandbox.write({"data/reviews.csv": first})
+    for one in (sandbox, undisturbed):
+        one.build(*also)
+        one.build()
+    assert sandbox.published() == undisturbed.published()
+
+
+def test_a_file_that_was_put_back_had_changed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = project(tmp_path, CONSUMERS["a transform"][1])
+    file, kept = tmp_path / "data/notes.csv", tmp_path / "kept.csv"
+    check = Executor.check_sources
+
+    def put_back(self: Executor, node: Any) -> None:
+        if kept.exists():
+            kept.replace(file)
+        check(self, node)
+
+    def change() -> None:
+        file.rename(kept)
+        file.write_text(OTHER)
+
+    before_reading(monkeypatch, change)
+    monkeypatch.setattr(Executor, "check_sources", put_back)
+    assert "data/notes.csv  [source-changed]" in said(sandbox.build(code=1), sandbox, "transform.noted")
+    assert file.read_text() == NOTES
+
+
+def test_a_file_that_joins_a_glob_changes_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = project(tmp_path, CONSUMERS["a transform"][1])
+    before_reading(monkeypatch, lambda: sandbox.write({"data/notes2.csv": OTHER}))
+    assert "data/notes2.csv  [source-changed]" in said(sandbox.build(code=1), sandbox, "transform.noted")
+
+
+def test_a_database_changes_when_its_version_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "{name: notes, database: data/desk.sqlite, table: notes, version: select max(id) from notes}"
+    sandbox = project(
+        tmp_path,
+        {
+            **CONSUMERS["a transform"][1],
+            "sources/desk.yml": f"sources:\n  - name: desk\n    tables:\n      - {table}\n",
+        },
+    )
+
+    def insert(*rows: str) -> None:
+        with contextlib.closing(sqlite3.connect(tmp_path / "data/desk.sqlite")) as connection:
+            connection.execute("create table if not exists notes (id text, note text)")
+            connection.executemany("insert into notes values (?, 'fine')", [(row,) for row in rows])
+            connection.commit()
+
+    insert("r002")
+    with monkeypatch.context() as patch:
+        before_reading(patch, lambda: insert("r001"))
+        sandbox.build()  # while the answer stays the same, the table counts as unchanged
+    sandbox.write({"transforms/noted.sql": CONSUMERS["an aggregate"][1]["transforms/noted.sql"]})
+    with monkeypatch.context() as patch:
+        before_reading(patch, lambda: insert("r003"))
+        message = said(sandbox.build(code=1), sandbox, "transform.noted")
+    assert "changed while the build ran: 'version' has another answer" in message
+
+
+def test_the_record_of_a_run_has_the_files_that_it_read(tmp_path: Path) -> None:
+    """A labeling function replaces a file when all has been read: the build is right, the next one reads it anew."""
+    sandbox = project(tmp_path, CONSUMERS["a transform"][1])
+    file, new = tmp_path / "data/notes.csv", tmp_path / "new.csv"
+    new.write_text(OTHER)
+    sandbox.write(
+        {
+            "labeling_functions/mood/meddler.py": f"""
+                from pathlib import Path
+
+                from teachkit import labeling_function
+
+
+                @labeling_function(label="good")
+                def meddler(text: str) -> bool:
+                    if Path({str(new)!r}).exists():
+                        Path({str(new)!r}).replace({str(file)!r})
+                    return False
+                """
+        }
+    )
+    sandbox.build()
+    assert file.read_text() == OTHER
+    record = sandbox.json_file(next((tmp_path / ".teachkit/runs").glob("*.json")).relative_to(tmp_path).as_posix())
+    assert record["record"]["sources"][NODE] == {"data/notes.csv": hashlib.sha256(NOTES.encode()).hexdigest()}
+    assert len(sandbox.rows("transform.noted")) == 2
+    assert {NODE, "transform.noted"} <= sandbox.fresh_nodes()
+    assert len(sandbox.rows("transform.noted")) == 3
