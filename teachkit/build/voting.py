@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of
-from teachkit.errors import NotUtf8, SourceChanged, TeachkitError, Where
-from teachkit.hashing import digest
+from teachkit.errors import NodeFailed, NotUtf8, SourceChanged, TeachkitError, Where
+from teachkit.hashing import digest, digest_bytes
 from teachkit.store.objects import part_content
 
 if TYPE_CHECKING:
@@ -221,8 +221,16 @@ def make_annotations(run: Executor, node: Node) -> Output:
 
 
 def annotations_text(run: Executor, node: Node) -> str:
-    """What stands in an annotations file."""
+    """What stands in an annotations file: what stood there when the project was read, as its key says.
+
+    Raises:
+        NodeFailed: it was written since.
+        NotUtf8: it is in another encoding.
+    """
     data: bytes = (run.files.root / node.spec.path).read_bytes()
+    if digest_bytes(data) != node.spec.digest:
+        problem = f"'{node.spec.path}' was written after the project was read"
+        raise NodeFailed(node.where, problem=problem, advice="run the command again")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

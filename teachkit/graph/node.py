@@ -226,11 +226,12 @@ class PromptSpec:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationsSpec:
-    """A file of people's judgments."""
+    """A file of people's judgments; ``digest`` is that of its bytes when the project was read."""
 
     path: str
     meta: AnnotationMeta
     abstain: str = "at_random"
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

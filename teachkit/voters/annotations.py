@@ -78,12 +78,11 @@ def compile_annotations(definition: Definition, context: VoterContext) -> Sequen
     path = definition.where.path
     data = (context.root / path).read_bytes()
     refuse_conflict(data.decode(errors="replace"), path, advice=_KEEP_BOTH, lines=True)
-    spec = AnnotationsSpec(
-        path, meta, meta.abstain or context.defaults.abstain or context.task.silence(looks_at_all=True)
-    )
+    silence = meta.abstain or context.defaults.abstain or context.task.silence(looks_at_all=True)
+    spec = AnnotationsSpec(path, meta, silence, digest_bytes(data))
     settings = meta.model_dump(mode="json", exclude={"tags", "description", "enabled", "abstain"})
     canonical = {
-        "annotations": digest_bytes(data),
+        "annotations": spec.digest,
         "settings": settings,
         "annotator": meta.annotator or definition.name,
         "version": VERSION,

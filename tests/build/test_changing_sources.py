@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from teachkit.build import tables
+from teachkit.build import execute, tables
 from teachkit.build.execute import Executor
 from tests.sandbox import REVIEWS, Sandbox
 
@@ -204,3 +204,23 @@ def test_the_record_of_a_run_has_the_files_that_it_read(tmp_path: Path) -> None:
     assert len(sandbox.rows("transform.noted")) == 2
     assert {NODE, "transform.noted"} <= sandbox.fresh_nodes()
     assert len(sandbox.rows("transform.noted")) == 3
+
+
+def test_judgments_that_are_written_while_a_build_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = project(tmp_path / "reviews")
+    path = "annotations/mood/eva.jsonl"
+    before = '{"item": "r001", "label": "good", "annotator": "eva", "at": "2026-01-01T00:00Z"}\n'
+    sandbox.write({path: before})
+    make = execute.MAKE["annotations"]
+
+    def meddled(run: Executor, node: Any) -> Any:
+        sandbox.write({path: before.replace("good", "bad")})
+        return make(run, node)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(execute.MAKE, "annotations", meddled)
+        found = sandbox("build", "--select", "+annotations.mood.eva", code=1)
+    assert f"'{path}' was written after the project was read" in found.out
+    sandbox.write({path: before})
+    sandbox("build", "--select", "+annotations.mood.eva")
+    assert sandbox.rows("annotations.mood.eva")[0]["label"] == "good"
