@@ -48,6 +48,21 @@ class Fitted:
         return next((held for held in self.held if (held.rows == row).any()), None)
 
 
+def log_prior_of(model: Any, votes: Votes, pattern: int) -> Any:
+    """What the posterior of a pattern has in log-odds [K] before anybody votes; None where a model has no likelihood.
+
+    It is the class prior; of comparisons that of the two sides.
+    """
+    if hasattr(model, "log_prior_of"):
+        return model.log_prior_of(votes, pattern)
+    return getattr(model, "log_prior", None)
+
+
+def has_likelihood(model: Any) -> bool:
+    """Whether what a model's votes move is log-odds."""
+    return hasattr(model, "log_prior_of") or hasattr(model, "log_prior")
+
+
 class BadPosterior(Exception):
     """A class of a user's own gives what are no posteriors."""
 

@@ -38,14 +38,18 @@ class Cast:
 
 def votes_of(run: Executor, node: Node) -> Cast:
     """The votes that a label set is made of, from the store; they know what is compared if its algorithm asks."""
-    from teachkit.votes import Comparisons
-
     spec: LabelSetSpec = node.spec
     task = run.graph.tasks[node.task or ""]
-    cast = cast_votes(run, task, spec.voters, spec.annotations, spec.abstain)
-    if spec.sides is None:
+    return compared(run, task, cast_votes(run, task, spec.voters, spec.annotations, spec.abstain), spec.sides)
+
+
+def compared(run: Executor, task: TaskInfo, cast: Cast, sides: tuple[str, str] | None) -> Cast:
+    """Votes that know what is compared, in the columns ``sides``; as they are without any."""
+    from teachkit.votes import Comparisons
+
+    if sides is None:
         return cast
-    left, right = sides_of(run, task, spec.sides)
+    left, right = sides_of(run, task, sides)
     return replace(cast, votes=tuple(Comparisons.of(votes, left, right) for votes in cast.votes))
 
 

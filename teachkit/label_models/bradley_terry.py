@@ -225,8 +225,9 @@ class BradleyTerry(LikelihoodModel):
 
     def log_prior_of(self, votes: Votes, pattern: int) -> Any:
         """[K] logarithm of the chance of each outcome of what a pattern compares, before any vote."""
-        pair, logs, _ = self._priors(_comparisons(votes))
-        return logs[pair[pattern]]
+        alone = _comparisons(votes).regrouped(np.array([pattern]), np.zeros(1, dtype=np.int64))
+        pair, logs, _ = self._priors(alone)
+        return logs[pair[0]]
 
     @property
     def log_prior(self) -> Any:

@@ -138,8 +138,8 @@ class Calibrated(LabelModel):
         return found
 
     def __getattr__(self, name: str) -> Any:
-        """What else the fitted model has: ``log_prior``, ``informative_``, if it has them."""
-        if name in ("log_prior", "informative_", "class_prior") and "model_" in self.__dict__:
+        """What else the fitted model has: its log prior, ``informative_``, if it has them."""
+        if name in ("log_prior", "log_prior_of", "informative_", "class_prior") and "model_" in self.__dict__:
             return getattr(self.model_, name)
         raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
 

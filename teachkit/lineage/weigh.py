@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answers import model_answers
+from teachkit.build.answers import has_likelihood, log_prior_of, model_answers
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def weigh_choice(
     if isinstance(model, LeftOut):
         said = {(v.voter, v.label): float(moved[v.voter][toward]) for v in votes if v.kind in BY_THE_MODEL}
         return Weighed(labels[toward], None, "left_out", None, said, {}, {})
-    before = model.log_prior_of(item, 0) if hasattr(model, "log_prior_of") else getattr(model, "log_prior", None)
+    before = log_prior_of(model, item, 0)
     if before is not None:
         odds = {voter: float(found[toward] - found[against]) for voter, found in moved.items()}
         prior = float(before[toward] - before[against])
@@ -91,18 +91,17 @@ def weigh_choice(
         prior, measure = None, "share"
     said = {(v.voter, v.label): odds[v.voter] for v in votes if v.voter in odds and v.kind in BY_THE_MODEL}
     silence = {voter: value for voter, value in odds.items() if voter not in codes}
-    calibration = _calibration(model, codes, posterior[labels[toward]], posterior[labels[against]], (toward, against))
+    calibration = _calibration(model, item, posterior[labels[toward]], posterior[labels[against]], (toward, against))
     return Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_, calibration)
 
 
 def _calibration(
-    model: Any, codes: Mapping[str, int], likeliest: float, next_one: float, places: tuple[int, int]
+    model: Any, item: Votes, likeliest: float, next_one: float, places: tuple[int, int]
 ) -> float | None:
     """The log-odds of two calibrated posteriors, less those of the model's own."""
     if not hasattr(model, "raw_pattern_proba"):
         return None
-    votes = _as_votes(model, [codes], len(model.prior_))
-    raw, other = (float(model.raw_pattern_proba(votes)[0][place]) for place in places)
+    raw, other = (float(model.raw_pattern_proba(item)[0][place]) for place in places)
     if not (raw and other and likeliest and next_one):
         return None
     return math.log(likeliest) - math.log(next_one) - (math.log(raw) - math.log(other))
@@ -146,7 +145,7 @@ def weigh_values(model: Any, votes: Sequence[Vote], kind: str) -> Weighed:
 def _measure(model: Any) -> str:
     if isinstance(model, LeftOut):
         return "left_out"
-    return "log_odds" if hasattr(model, "log_prior") else "share"
+    return "log_odds" if has_likelihood(model) else "share"
 
 
 def _item(model: Any, codes: Mapping[str, int], k: int, sides: tuple[str, str] | None = None) -> Votes:

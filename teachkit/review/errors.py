@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.answers import Fitted
+from teachkit.build.answers import Fitted, has_likelihood, log_prior_of
 from teachkit.build.execute import looking_at
 from teachkit.build.fitting import load_fitted, stored_parameters
 from teachkit.build.keys import output_of
 from teachkit.build.looks import record_look
-from teachkit.build.stored_votes import cast_votes, label_codes
+from teachkit.build.stored_votes import cast_votes, compared, label_codes
 from teachkit.errors import BadOption, NotBuilt, UnknownNode, did_you_mean, listing
 from teachkit.graph.node import FUNCTIONS
 from teachkit.review.advice import advice_on
@@ -169,7 +169,7 @@ class _Made:
         """What weights are: ``log_odds``, ``share``, or just ``votes``."""
         if any(model is None for model in self.fitted.models):
             return "votes"
-        return "log_odds" if all(hasattr(model, "log_prior") for model in self.fitted.models) else "share"
+        return "log_odds" if all(map(has_likelihood, self.fitted.models)) else "share"
 
 
 def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
@@ -187,6 +187,7 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     voters = [i for i in inputs if i.startswith(tuple(f"{kind}." for kind in FUNCTIONS))]
     people = [i for i in inputs if i.startswith("annotations.") and run.graph[i].spec.meta.role == "annotator"]
     cast = cast_votes(run, task, voters, people, dict.fromkeys([*voters, *people], ""))
+    cast = compared(run, task, cast, node.spec.sides)
     parameters = run.store.meta(parts[0].extra["parameters"])
     if parameters is None:
         raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
@@ -269,7 +270,8 @@ class _Group:
             voter if voter in said else f"the silence of {voter}": by
             for voter, by in model.contributions(self.votes, pattern).items()
         }
-        return {**moved, _PRIOR: model.log_prior} if hasattr(model, "log_prior") else moved
+        prior = log_prior_of(model, self.votes, pattern)
+        return moved if prior is None else {**moved, _PRIOR: prior}
 
     def said(self, number: int) -> dict[str, int]:
         """The votes on the items of a group of errors."""

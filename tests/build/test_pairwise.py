@@ -382,3 +382,41 @@ def test_votes_without_sides_are_no_comparisons() -> None:
     votes = Comparisons.from_matrix(np.array([[0, 1], [1, 1]]), 3)
     with pytest.raises(ValueError, match="bradley_terry needs to know what is compared"):
         BradleyTerry().fit(votes, abstain="at_random")
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_a_calibrated_label_set_has_lineage_that_adds_up_and_a_site(duels: Sandbox, method: str) -> None:
+    rows = duels_csv(n=400)
+    duels.write({"data/duels.csv": "\n".join(f"{line}" for line in rows.splitlines()) + "\n"})
+    model = "label_models: [{name: sure, task: better, calibrate: METHOD}]\n".replace("METHOD", method)
+    duels.write({"label_models/sure.yml": model})
+    built = duels("build", "--select", "+sure").out
+    assert "not calibrated" not in built
+    for row in duels.rows("sure")[:5]:
+        why = duels("lineage", "sure", row["id"], "--format", "json").json
+        assert why["measure"] == "log_odds"
+        assert why["calibration"] is not None
+        moved = sum(v["contribution"] for v in why["votes"]) + sum(why["silence"].values())
+        ratio = math.log(why["posterior"][why["toward"]] / why["posterior"][why["against"]])
+        assert why["prior"] + moved + why["calibration"] == pytest.approx(ratio, abs=1e-9)
+    duels("docs", "generate")
+
+
+def test_errors_weigh_what_the_scores_say_as_lineage_does(duels: Sandbox) -> None:
+    duels.write({"data/duels.csv": duels_csv(n=400, seed=5)})
+    duels("build", "--select", "+winners")
+    found = duels("errors", "winners", "--fault", "outvoted", "--limit", "100", "--format", "json").json
+    assert found["measure"] == "log_odds"
+    assert "weight (log-odds)" in duels("errors", "winners").out
+    checked = 0
+    for item in found["items"]:
+        why = duels("lineage", "winners", item["item"], "--format", "json").json
+        if (why["toward"], why["against"]) != (item["label"], item["gold"]):
+            continue
+        moved = {vote["voter"]: vote["contribution"] for vote in why["votes"]}
+        moved |= {f"the silence of {voter}": by for voter, by in why["silence"].items()}
+        moved["the class prior"] = why["prior"]
+        best = max(moved.values())
+        assert moved[item["strongest"]] == pytest.approx(best)
+        checked += 1
+    assert checked
