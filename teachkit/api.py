@@ -294,9 +294,10 @@ class Project:
         return self.show(f"label_set.{name.removeprefix('label_set.')}")
 
     def show(self, node: str, *, limit: int | None = None, report: Reporter = quiet) -> pa.Table:
-        """Rows of a node; of a voter its votes, of a test the failures that were kept.
+        """Rows of a node, ``limit`` at most (None or below 0: all).
 
-        ``report`` hears of labels that are not the published ones.
+        Of a voter they are its votes, of a test the failures that were kept. ``report`` hears of labels that are not
+        the published ones.
         """
         from teachkit.review import show
 

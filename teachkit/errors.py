@@ -121,6 +121,11 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def shown_key(key: object) -> str:
+    """The key of an item as messages have it: a text in quotes, anything else as it is written."""
+    return repr(key) if isinstance(key, str) else str(key)
+
+
 # ---------------------------------------------------------------------------- usage
 
 

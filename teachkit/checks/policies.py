@@ -50,10 +50,7 @@ class MaxFlips(Policy):
     @classmethod
     def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
         """Only numbers have a tolerance."""
-        task = context.tasks[target.task or ""]
-        if arguments.tolerance is not None and task.kind != "number":
-            problem = f"a tolerance is for numbers, and task '{task.name}' is of the kind '{task.kind}'"
-            raise BadValue(where, key="tolerance", problem=problem, advice="leave it out")
+        _check_tolerance(arguments, target, context, where)
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Compare with the labels that the lock names."""
@@ -76,6 +73,13 @@ class MaxFlips(Policy):
         changed = f"{flips} of {total} labels ({share:.2%}) are others than in {before.lock}"
         message = f"{changed}; at most {arguments.max:.2%} wanted"
         return Finding(0 if share <= arguments.max else int(flips), message, share, rows)
+
+
+def _check_tolerance(arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
+    task = context.tasks[target.task or ""]
+    if arguments.tolerance is not None and task.kind != "number":
+        problem = f"a tolerance is for numbers, and task '{task.name}' is of the kind '{task.kind}'"
+        raise BadValue(where, key="tolerance", problem=problem, advice="leave it out")
 
 
 def _value_flips(arguments: Any, before: EarlierLabels, around: Surroundings) -> Finding:
@@ -156,15 +160,20 @@ class ProtectedLabels(Policy):
     """No label contradicts an answer of a curator or gold; with ``against``, none that agreed there is gone either."""
 
     class Arguments(Model):
-        """``splits`` narrows gold; curators' answers count wherever they are."""
+        """``splits`` narrows gold; curators' answers count wherever they are.
+
+        ``tolerance``: numbers that differ by no more do not contradict each other.
+        """
 
         from_: list[Literal["curator", "gold"]] = Field(default=["curator", "gold"], alias="from", min_length=1)
         splits: list[Split] = Field(default=["train", "tune"], min_length=1)
         against: Revision | None = None
+        tolerance: float | None = Field(default=None, ge=0)
 
     @classmethod
     def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
         """There is something to protect."""
+        _check_tolerance(arguments, target, context, where)
         if arguments.from_ == ["gold"]:
             _need_gold(target, context, where, "protected_labels")
         elif not _curators(target, context) and ("gold" not in arguments.from_ or not _has_gold(target, context)):
@@ -190,11 +199,16 @@ class ProtectedLabels(Policy):
             return Finding(1, f"there is no answer of {' or '.join(arguments.from_)} to protect{where}")
         labels = around.labels()
         then = before.codes()[0] if before is not None else None
+
+        def same(one: Any, other: Any) -> bool:
+            near = arguments.tolerance is not None and bool(abs(one - other) <= arguments.tolerance)
+            return near or bool(labels.same(one, other))
+
         bad, lost = [], 0
         for answer in answers:
             now, was = labels.decided[answer.row], None if then is None else then[answer.row]
-            held = was is not None and labels.same(was, answer.codes)
-            if not labels.same(now, answer.codes) and (held or labels.words(now) is not None):
+            held = was is not None and same(was, answer.codes)
+            if not same(now, answer.codes) and (held or labels.words(now) is not None):
                 bad.append((answer, now, was))
                 lost += held
         message = f"{len(bad)} of {len(answers)} protected answers are contradicted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ class SettingsCommand(click.Command):
         """Let an option that may be given several times take several values at once: ``--select a b``, as in dbt."""
         own = super().get_params(ctx)
         if any(isinstance(parameter, click.Argument) for parameter in own):
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, self._with_negative_numbers(ctx, args))
         several = {name for o in own if isinstance(o, click.Option) and o.multiple for name in o.opts}
         spread: list[str] = []
         option = ""
@@ -109,6 +110,17 @@ class SettingsCommand(click.Command):
                 spread.append(option)
             spread.append(arg)
         return super().parse_args(ctx, spread)
+
+    def _with_negative_numbers(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """An argument such as -500, the key of an item, is no option: it goes behind ``--``."""
+        takes_value = {
+            name for o in self.get_params(ctx) if isinstance(o, click.Option) and not o.is_flag for name in o.opts
+        }
+        numbers, others = list[str](), list[str]()
+        for before, arg in zip(["", *args], args, strict=False):
+            is_number = re.match(r"-[\d.]", arg) is not None and before not in takes_value
+            (numbers if is_number else others).append(arg)
+        return args if not numbers or "--" in args else [*others, "--", *numbers]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own options, then the common ones."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from teachkit.engine.scan_values import scan_values, select_values
 from teachkit.engine.session import Session, failure, parquet
 from teachkit.engine.voted import Voted
-from teachkit.errors import LabelingFunctionFailed, TeachkitError, listing
+from teachkit.errors import LabelingFunctionFailed, TeachkitError, listing, shown_key
 from teachkit.graph.sql import literal, quote
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int)
         node.where,
         name=node.name,
         problem="results in something that is no label of the task",
-        key=repr(found[0][0] if found else row),
+        key=shown_key(found[0][0] if found else row),
         advice=advice,
     )
 
@@ -131,7 +131,7 @@ def _check_votes(session: Session, node: Node, task: TaskInfo) -> None:
             node.where,
             name=node.name,
             problem="results in something that is no label of the task",
-            key=repr(bad[0][0]),
+            key=shown_key(bad[0][0]),
             advice=f"write one of: {listing(task.labels, 20)}",
         )
     several = "select key from __votes group by key having count(distinct label) > 1 order by key limit 1"
@@ -141,7 +141,7 @@ def _check_votes(session: Session, node: Node, task: TaskInfo) -> None:
             node.where,
             name=node.name,
             problem="votes for two labels",
-            key=repr(twice[0][0]),
+            key=shown_key(twice[0][0]),
             advice="let the SELECT give one label for each key",
         )
 

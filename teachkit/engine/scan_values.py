@@ -8,7 +8,7 @@ import duckdb
 
 from teachkit.engine.session import Session, failure, parquet
 from teachkit.engine.voted import Voted
-from teachkit.errors import BadSql, LabelingFunctionFailed, TeachkitError
+from teachkit.errors import BadSql, LabelingFunctionFailed, TeachkitError, shown_key
 from teachkit.graph.sql import quote
 from teachkit.votes.values import NotAnAnswer
 
@@ -90,7 +90,7 @@ def _answers(session: Session, node: Node, table: pa.Table, name: str, part: Pat
 
 def _failed(node: Node, error: NotAnAnswer, key: Any) -> TeachkitError:
     problem = f"gives an answer that {error.problem},"
-    return LabelingFunctionFailed(node.where, name=node.name, problem=problem, key=repr(key), advice=error.advice)
+    return LabelingFunctionFailed(node.where, name=node.name, problem=problem, key=shown_key(key), advice=error.advice)
 
 
 def _wrong_type(node: Node, sql_type: str, task: TaskInfo) -> TeachkitError:
@@ -128,7 +128,7 @@ def select_values(session: Session, node: Node, part: Path, task: TaskInfo) -> M
             advice = "let the SELECT give one answer for each key"
             problem = "gives two answers"
             raise LabelingFunctionFailed(
-                node.where, name=node.name, problem=problem, key=repr(twice[0][0]), advice=advice
+                node.where, name=node.name, problem=problem, key=shown_key(twice[0][0]), advice=advice
             )
         once, name = "(select key, any_value(value) as value from __votes group by key)", quote(task.key)
         found = session.table(

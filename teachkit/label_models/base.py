@@ -234,7 +234,7 @@ class LabelModel(Estimator):
         """K of a matrix: as many labels as votes, gold or a given class prior have, two at least."""
         given = 0 if isinstance(self.class_prior, str) else len(self.class_prior)
         codes = [np.asarray(c) for c in (matrix, gold) if c is not None and not isinstance(c, Mapping)]
-        return max(2, given, *(int(c.max(initial=-1)) + 1 for c in codes if c.dtype.kind in "iub"))
+        return max(2, given, *(int(c.max()) + 1 for c in codes if c.size and c.dtype.kind in "iub"))
 
     def _known(self, given: Any) -> Votes:
         """The votes, if they are of the voters and on the labels that were fitted."""
@@ -304,6 +304,8 @@ def class_prior(declared: Any, mass: Any, strength: float) -> Any:
         total = math.fsum(mass) + strength * k
         uniform = declared == "uniform" or total <= 0.0
         return np.full(k, 1.0 / k) if uniform else (mass + strength) / total
+    if isinstance(declared, Mapping):
+        raise ValueError(f"class_prior is 'learned', 'uniform' or {k} numbers in the order of the codes, not a mapping")
     prior = np.asarray(declared, dtype=np.float64)
     if prior.shape != (k,):
         raise ValueError(f"class_prior has {prior.size} numbers for {k} labels")

@@ -102,6 +102,8 @@ class ValueModel(Estimator):
 
     def _known(self, answers: Answers, kinds: Sequence[str] | None = None) -> Answers:
         """The answers, if they are of the voters that were fitted."""
+        if not hasattr(self, "voters_"):
+            raise ValueError(f"{type(self).__name__} is not fitted yet: call fit first")
         if answers.voters != self.voters_:
             raise ValueError(f"fitted on the voters {list(self.voters_)}, not on {list(answers.voters)}")
         return answers

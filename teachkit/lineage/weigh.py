@@ -95,9 +95,7 @@ def weigh_choice(
     return Weighed(labels[toward], labels[against], measure, prior, said, silence, model.diagnostics_, calibration)
 
 
-def _calibration(
-    model: Any, item: Votes, likeliest: float, next_one: float, places: tuple[int, int]
-) -> float | None:
+def _calibration(model: Any, item: Votes, likeliest: float, next_one: float, places: tuple[int, int]) -> float | None:
     """The log-odds of two calibrated posteriors, less those of the model's own."""
     if not hasattr(model, "raw_pattern_proba"):
         return None

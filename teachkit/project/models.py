@@ -192,6 +192,14 @@ class HashSplits(Model):
 
     hash: dict[Literal["tune", "test"], Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s*%$")]]
 
+    @field_validator("hash")
+    @classmethod
+    def _no_more_than_all(cls, value: dict[str, str]) -> dict[str, str]:
+        total = sum(float(share.rstrip("% ")) for share in value.values())
+        if total > 100:
+            raise ValueError(f"tune and test together are {total:g}%, and there are no more than 100%")
+        return value
+
 
 class ColumnSplits(Model):
     """Splits named by a column: ``train``, ``tune``, ``test``."""

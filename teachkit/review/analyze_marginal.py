@@ -115,7 +115,11 @@ def _without(run: Executor, task: TaskInfo, node: Node, cast: Cast, gold: Gold |
 
 
 def _answers(task: TaskInfo, node: Node, cast: Cast, fitted: Fitted) -> Any:
-    return answers_of(cast.votes, fitted, node.spec.config.tie_policy, multi=task.multi)[1]
+    """Codes [N]; of multichoice [N, L], of which a row has all its labels or, if one is undecided, none."""
+    codes = answers_of(cast.votes, fitted, node.spec.config.tie_policy, multi=task.multi)[1]
+    if task.multi:
+        codes[(codes < 0).any(axis=1)] = -1
+    return codes
 
 
 def _figures(task: TaskInfo, codes: Any, truth: Any) -> tuple[float | None, float | None, float]:

@@ -99,7 +99,8 @@ class ErrorReport:
     """Where a label set differs from gold. Of a multichoice task each label of an item counts on its own.
 
     ``gold_items`` items have gold (of ``gold_splits``); of their labels ``right`` are as gold, ``wrong`` are not,
-    ``unlabeled`` of these because there is none. ``faults``: how many each is responsible for. ``items``, of
+    ``unlabeled`` of these because there is none. Of multichoice items without a decision ``undecided`` labels do not
+    hold by gold: nobody gives them, and nobody says so. ``faults``: how many each is responsible for. ``items``, of
     ``listed_of``, are listed if a cell or a fault is asked for. ``measure`` is what weights are: ``log_odds``,
     ``share``, or ``votes`` where the label model does not say. ``thresholds``: what makes gold suspicious.
     """
@@ -111,6 +112,7 @@ class ErrorReport:
     right: int
     wrong: int
     unlabeled: int
+    undecided: int
     faults: Mapping[str, int]
     cells: Sequence[Cell]
     voters: Sequence[Culprit]

@@ -92,6 +92,7 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> ErrorReport:
     found = groups or [_Group(task, made, gold, None)]
     known = (gold >= 0).all(axis=1) if task.multi else gold >= 0
     judged = sum(int(g.known.sum()) for g in found)
+    undecided = sum(g.undecided for g in found)
     wrong = sum(len(g.errors.rows) for g in found)
     unlabeled = sum(int((g.errors.label[g.errors.group_of] < 0).sum()) for g in found)
     cells = sorted((c for g in found for c in g.cells(made)), key=lambda c: (-c.items, c.cell))
@@ -108,9 +109,10 @@ def _find(run: Executor, task: TaskInfo, node: Node, wish: Wish) -> ErrorReport:
         label_set=node.name,
         gold_splits=splits,
         gold_items=int(np.count_nonzero(known)),
-        right=judged - wrong,
+        right=judged - wrong - undecided,
         wrong=wrong,
         unlabeled=unlabeled,
+        undecided=undecided,
         faults=dict(faults),
         cells=cells,
         voters=_culprits(found, made),
@@ -237,6 +239,7 @@ class _Group:
         wrong = self.known & (decided != self.gold)
         if about is not None:
             wrong &= (self.gold == 1) | (decided == 1)  # a label that does not hold and is not given is no error
+        self.undecided = int((self.known & (decided < 0) & ~wrong).sum())
         learned = [made.learned[about or 0].get(voter) for voter in self.votes.voters]
         judge = made.fitted.judges(len(decided))
         self.errors: Errors = errors_of(self.votes, self.gold, decided, self.posterior, wrong, learned, judge)

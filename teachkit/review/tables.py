@@ -35,7 +35,7 @@ def show(work: Workspace, node: Node, limit: int | None, report: Reporter = quie
                 f"these labels of {node.name} are not the published ones: the project has changed since, "
                 "or the build failed"
             )
-        return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None else ""))
+        return run.session.table(_select(run, node) + (f" limit {limit}" if limit is not None and limit >= 0 else ""))
 
 
 def _select(run: Executor, node: Node) -> str:

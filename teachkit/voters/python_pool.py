@@ -20,7 +20,15 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from teachkit.errors import LabelingFunctionFailed, LabelingFunctionNotLoaded, RunError, Where, did_you_mean, listing
+from teachkit.errors import (
+    LabelingFunctionFailed,
+    LabelingFunctionNotLoaded,
+    RunError,
+    Where,
+    did_you_mean,
+    listing,
+    shown_key,
+)
 from teachkit.voters.python_child import Child, Progress, PythonJob, Question, Shared, Unit, is_wide
 from teachkit.votes.values import NotAnAnswer
 
@@ -276,7 +284,7 @@ class _Run:
         key = self._question.table.column(self._question.key)[self._shared.starts[unit.batch] + row].as_py()
         where = Where(job.path, line or job.line)
         name = job.id.rpartition(".")[2]
-        return LabelingFunctionFailed(where, name=name, problem=problem, key=repr(key), advice=advice)
+        return LabelingFunctionFailed(where, name=name, problem=problem, key=shown_key(key), advice=advice)
 
     def _not_loaded(self, job: PythonJob, problem: str, line: int | None = None) -> RunError:
         name, advice = job.id.rpartition(".")[2], f"'python {job.path}' shows the same problem"

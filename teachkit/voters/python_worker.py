@@ -170,7 +170,7 @@ class Worker:
             columns = [batch.column(name) for name in request["columns"]]
             self.progress[0] = 0
             if request["valued"]:
-                values = columns if request["arrow"] else [column.to_pylist() for column in columns]
+                values = columns if request["arrow"] else [_python_values(column) for column in columns]
                 answers = self._answers_of(function, values, batch.num_rows, arrow=request["arrow"])
                 self._answer({"state": "done", "codes": [-1]}, json.dumps(answers).encode())
                 return
@@ -178,7 +178,7 @@ class Worker:
                 values = columns
                 votes = list(_votes_of_batch(function(*columns), batch.num_rows, request))
             else:
-                values = [column.to_pylist() for column in columns]
+                values = [_python_values(column) for column in columns]
                 votes = self._votes_of_rows(function, values, batch.num_rows, request)
         except Mistake as mistake:
             row = mistake.facts.pop("row", self.progress[0])
@@ -342,6 +342,14 @@ def _sequence(result: Any) -> list[Any]:
     raise Mistake("type", f"returned {_a(result)}, which is not one answer for each row", row=0)
 
 
+def _python_values(column: Any) -> list[Any]:
+    """The values of an Arrow column for Python: whole numbers are ints, also where DuckDB counts with 128 bits."""
+    values: list[Any] = column.to_pylist()
+    if getattr(column.type, "scale", None) == 0:
+        return [None if value is None else int(value) for value in values]
+    return values
+
+
 def _jsonable(value: Any, row: int) -> Any:
     """An answer that is a value as JSON takes it."""
     value = _plain(value)
@@ -392,7 +400,7 @@ def _line(trace: TracebackType | None, file: Path) -> int | None:
 def _texts(columns: list[Any], row: int, *, arrow: bool) -> Iterator[str]:
     """The strings that the function saw in the row, or in the batch."""
     for column in columns:
-        values = column.to_pylist() if arrow else column[row : row + 1]
+        values = _python_values(column) if arrow else column[row : row + 1]
         yield from (str(value) for value in values if value is not None and not isinstance(value, bool))
 
 

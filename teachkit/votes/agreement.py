@@ -126,7 +126,7 @@ def cohen_kappa(
     Raises:
         ValueError: a code is no label, ``n_labels`` or more.
     """
-    first, second = np.asarray(first), np.asarray(second)
+    first, second = _codes(first), _codes(second)
     most = int(max(first.max(initial=-1), second.max(initial=-1)))
     if most >= n_labels:
         raise ValueError(f"code {most} is none of {n_labels} labels")
@@ -134,6 +134,12 @@ def cohen_kappa(
     cells = first[both].astype(np.int64) * n_labels + second[both]
     table = np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)
     return kappa_of_table(table, weights=weights, bootstrap=bootstrap, seed=seed)
+
+
+def _codes(said: Any) -> Any:
+    """Codes of any integer type, or none at all, as signed ones."""
+    found = np.asarray(said)
+    return found.astype(np.int64) if found.dtype.kind in "iub" or not found.size else found
 
 
 def kappa_of_table(table: Any, *, weights: str | None = None, bootstrap: int = 0, seed: int | None = None) -> Agreement:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from teachkit.votes.values import value_kind
+from teachkit.votes.values.number import GREATEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +78,8 @@ class Answers:
             key = items[order] * max(1, len(voters)) + who[order]
             order = order[np.append(key[1:] != key[:-1], True)]
         found = value[order]
-        if about.name == "number" and not np.isfinite(found).all():
-            raise ValueError("answers are finite numbers")
+        if about.name == "number" and not (np.abs(found) <= GREATEST).all():
+            raise ValueError(f"answers are finite numbers, none beyond {GREATEST:g}")
         return cls(kind, tuple(voters), items[order], who[order], found, n_items)
 
     @classmethod

@@ -399,3 +399,79 @@ def test_a_label_model_of_ones_own_decides_values(tmp_path: Path) -> None:
     sandbox("docs", "generate")
     sandbox.replace("label_models/own.py", "return Predicted(label,", "return (label,")
     assert "predict must give a Predicted" in sandbox("build", code=1).all
+
+
+@pytest.mark.parametrize("number", ["1e160", "-1.7976931348623157e308"])
+def test_a_number_that_has_no_square_is_no_answer(tmp_path: Path, number: str) -> None:
+    files = {**HOUSES, "labeling_functions/price/far.sql": f"case when code = 'h1' then {number} end\n"}
+    found = Sandbox(tmp_path / "far", files)("build", code=1).out
+    assert "which is beyond 1e+150" in found
+    assert "key 'h1'" in found
+    assert "give a number, or NULL to abstain" in found
+
+
+def test_protected_numbers_have_a_tolerance(houses_built: Sandbox, tmp_path: Path) -> None:
+    sandbox = houses_built.copy(tmp_path / "houses")
+    config = """
+        tests:
+          - node: prices
+            tests:
+              - protected_labels: {from: [gold], name: exact, severity: warn}
+              - protected_labels: {from: [gold], tolerance: 1000, name: near}
+        """
+    sandbox.write({"tests/protected.yml": config})
+    shown = sandbox("build", "--select", "exact near").out
+    assert "warned test.exact" in shown
+    assert "passed  test.near" in shown
+
+
+def test_a_tolerance_is_for_numbers(towns_built: Sandbox, tmp_path: Path) -> None:
+    sandbox = towns_built.copy(tmp_path / "towns")
+    name = next(n for n in sandbox("ls", "--select", "type:label_set", "--output", "name").out.split())
+    sandbox.write(
+        {"tests/p.yml": f"tests: [{{node: {name}, tests: [{{protected_labels: {{from: [gold], tolerance: 1}}}}]}}]\n"}
+    )
+    assert "a tolerance is for numbers" in sandbox("parse", code=2).err
+
+
+def test_whole_numbers_are_ints_for_python(tmp_path: Path) -> None:
+    """DuckDB reads whole numbers below 0 from JSON with 128 bits, and sums with as many."""
+    sandbox = Sandbox(
+        tmp_path / "ints",
+        {
+            "teachkit.yml": "name: ints\n",
+            "data/i.jsonl": '{"id": 1, "score": -2}\n{"id": -2, "score": 3}\n{"id": 3, "score": null}\n',
+            "sources/s.yml": "sources: [{name: s, tables: [{name: i, path: data/i.jsonl, key: id}]}]\n",
+            "transforms/items.sql": "select id, sum(score) as score from {{ source('s', 'i') }} group by id\n",
+            "tasks/t.yml": "tasks: [{name: t, labels: [neg, pos], dataset: ref('items'), key: id}]\n",
+            "labeling_functions/t/f.py": """
+                from teachkit import labeling_function
+
+
+                @labeling_function
+                def half(score: int):
+                    return None if score is None else "neg" if score * 0.5 < 0 else ["pos"][id_of(score)]
+
+
+                def id_of(score):
+                    assert type(score) is int
+                    return score % 3
+
+
+                @labeling_function
+                def fails(id: int):
+                    return {1: "neg", 3: "pos"}[id]
+                """,
+            "label_models/m.yml": "label_models: [{name: m, task: t, type: majority}]\n",
+        },
+    )
+    shown = sandbox("build", code=1).out
+    assert {str(row["id"]): row["label"] for row in sandbox.rows("half")} == {"1": "neg", "-2": "pos"}
+    assert "at the item with key -2" in shown
+    sandbox.replace("labeling_functions/t/f.py", "{1:", "{-2: None, 1:")
+    sandbox("build")
+    assert '"-2"' not in sandbox("lineage", "m", "-2").out
+    assert sandbox("lineage", "m", "-2", "--format", "json").json["label"] == "pos"
+    assert sandbox("lineage", "--format", "json", "m", "-2", "--what-if", "half").json["what_if"]["voter"] == "half"
+    assert "No such option" in sandbox("lineage", "m", "-x", code=2).err
+    assert sandbox("show", "m", "--limit", "-1", "--format", "json").json["rows"]

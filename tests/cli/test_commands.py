@@ -340,7 +340,7 @@ PART = record({"voter": TEXT, "kind": MAYBE_TEXT, "items": COUNT, "votes": COUNT
 ERRORS = record(
     {
         **dict.fromkeys(("task", "label_set", "gold_splits"), TEXT),
-        **dict.fromkeys(("gold_items", "right", "wrong", "unlabeled", "listed_of"), COUNT),
+        **dict.fromkeys(("gold_items", "right", "wrong", "unlabeled", "undecided", "listed_of"), COUNT),
         "faults": by_name(COUNT),
         "cells": several(
             record(

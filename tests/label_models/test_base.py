@@ -156,3 +156,18 @@ def test_a_model_that_is_restored_reads_tables_as_the_fitted_one_does() -> None:
         again.label_table({**table, "label": ["spam", "eggs", "ham", "ham", "spam"]})
     dated = Votes.from_table({**table, "label": [(1, 2), "ham", "ham", "ham", (1, 2)]})
     assert "labels" not in DawidSkene().fit(dated).parameters()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64])
+def test_codes_may_be_of_any_integer_type(dtype: Any) -> None:
+    votes = np.array([[0, 1], [1, 1], [2, 2]], dtype=dtype)
+    gold = np.array([0, 1, 2], dtype=dtype)
+    found = DawidSkene().fit(votes, gold).predict_proba(votes)
+    expected = DawidSkene().fit(votes.astype(np.int8), gold.astype(np.int8)).predict_proba(votes.astype(np.int8))
+    assert found.tolist() == expected.tolist()
+
+
+def test_a_class_prior_by_name_is_refused() -> None:
+    model = DawidSkene(class_prior={0: 0.3, 1: 0.7})
+    with pytest.raises(ValueError, match="2 numbers in the order of the codes, not a mapping"):
+        model.fit([[0, 1], [1, 1]])

@@ -149,3 +149,16 @@ def test_a_broken_label_model_is_named(broken: Any, problem: str) -> None:
 
 def test_the_public_name_is_the_class_that_is_checked() -> None:
     assert LabelModel is Base
+
+
+@pytest.mark.parametrize(
+    "name", ["Gaussian", "Mean", "Median", "Medoid", "NormalisedMajority", "CandidateSpans", "Hmm"]
+)
+def test_value_models_say_that_they_are_not_fitted(name: str) -> None:
+    from teachkit import label_models
+    from teachkit.votes import Answers
+
+    model = getattr(label_models, name)()
+    none = Answers.from_long(model.kinds[0], [], [], [], voters=("a",), n_items=0)
+    with pytest.raises(ValueError, match=f"{name} is not fitted yet: call fit first"):
+        model.predict(none)

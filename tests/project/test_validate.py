@@ -252,6 +252,13 @@ MISTAKES = [
     ),
     ("TasksFile", TASK + "splits: ^split}]", "bad-value", "splits: found 'split', not keys with values", ""),
     ("TasksFile", TASK + "splits: {hash: {test: ^0.1}}}]", "bad-value", "test: found a number, not text", ""),
+    (
+        "TasksFile",
+        TASK + "splits: {hash: ^{tune: 60%, test: 60 %}}}]",
+        "bad-value",
+        "tune and test together are 120%, and there are no more than 100%",
+        "",
+    ),
     ("TasksFile", TASK + "gold: ^class}]", "bad-value", "gold: found text, not keys with values", ""),
     (
         "TasksFile",

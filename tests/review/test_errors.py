@@ -339,7 +339,13 @@ def test_multichoice_counts_what_was_missed_and_what_was_wrongly_given(tmp_path:
     cells = faults(found)
     assert cells["ok:missed"] == {"uncovered": 3}
     assert cells["größe:given"]["wrong"] == 1
-    assert found["right"] + found["wrong"] == 4 * len(LABELS)
+    assert found["right"] + found["wrong"] + found["undecided"] == 4 * len(LABELS)
+    nobody = [row["schlüssel"] for row in sandbox.rows("sorted") if row["model_label"] is None]
+    assert (nobody, found["undecided"]) == (["d"], len(LABELS) - 1)  # the one that holds is missed
+    assert f", {len(LABELS) - 1} undecided" in sandbox("errors", "sort").out
+    marginal = sandbox("analyze", "sort", "--marginal", "--format", "json").json["marginal"]
+    assert marginal["accuracy"] == pytest.approx(found["right"] / (4 * len(LABELS)))
+    assert marginal["coverage"] == 3 / 4
     given = {row["schlüssel"]: row["label"] or () for row in sandbox.rows("sorted")}
     gold = {"a": "日本|größe", "b": "ok", "c": "ok|it's", "d": "ok"}
     wrongly = [k for k, labels in given.items() if "größe" in labels and "größe" not in gold[k]]

@@ -113,6 +113,8 @@ def test_undefined_agreement_says_why() -> None:
     assert percent_agreement(same).value == 1.0
     assert cohen_kappa(np.array([0, -1]), np.array([-1, 0]), 2).reason == "no unit has a vote of both"
     assert cohen_kappa(np.array([0, 0]), np.array([0, 0]), 2).reason.startswith("no variation")
+    assert cohen_kappa([], [], 2).reason == "no unit has a vote of both"
+    assert cohen_kappa(np.array([0, 1], np.uint8), np.array([0, 1], np.uint8), 2).value == 1.0
 
 
 def test_a_bootstrap_holds_the_value_and_repeats() -> None:

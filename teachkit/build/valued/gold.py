@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.gold import splits_of
 from teachkit.build.stored_votes import standing_rows
 from teachkit.build.valued.offsets import lengths_of
-from teachkit.errors import NodeFailed
+from teachkit.errors import NodeFailed, shown_key
 from teachkit.graph import quote
 from teachkit.votes import SPLITS
 from teachkit.votes.values import NotAnAnswer
@@ -76,5 +76,7 @@ def _of_column(run: Executor, task: TaskInfo, relation: str) -> Any:
         return found
     except NotAnAnswer as error:
         key = table.column("key")[error.row or 0].as_py()
-        problem = f"gold of task '{task.name}' (column '{task.gold.column}') of the item {key!r} {error.problem}"
+        problem = (
+            f"gold of task '{task.name}' (column '{task.gold.column}') of the item {shown_key(key)} {error.problem}"
+        )
         raise NodeFailed(task.where, problem=problem, advice=error.advice) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadAnnotation, LabelingFunctionFailed, ProjectErrors, Where
+from teachkit.errors import BadAnnotation, LabelingFunctionFailed, ProjectErrors, Where, shown_key
 from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def misplaced(run: Executor, node: Node, part: ObjectMeta, values: pa.Array, tas
     except NotAnAnswer as error:
         relation = parquet([run.store.path(part.key)], row_number=True)
         sql = f"select {quote(task.key)} from {relation} where file_row_number = {error.row or 0}"
-        key, problem = repr(run.session.rows(sql)[0][0]), f"gives an answer that {error.problem},"
+        key, problem = shown_key(run.session.rows(sql)[0][0]), f"gives an answer that {error.problem},"
         return LabelingFunctionFailed(node.where, name=node.name, problem=problem, key=key, advice=error.advice)
     return None
 

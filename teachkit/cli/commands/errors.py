@@ -59,10 +59,11 @@ def command(
 
 def _summary(found: ErrorReport) -> None:
     click.echo(f"task {found.task}, {found.label_set}: {count(found.gold_items, 'item')} with gold ", nl=False)
-    judged = found.right + found.wrong
+    judged = found.right + found.wrong + found.undecided
     share = f" ({percent(found.right / judged)})" if judged else ""
     without = f", {found.unlabeled:,} of these without a label" if found.unlabeled else ""
-    click.echo(f"({found.gold_splits}): {found.right:,} right{share}, {found.wrong:,} wrong{without}")
+    more = f", {found.undecided:,} undecided" if found.undecided else ""
+    click.echo(f"({found.gold_splits}): {found.right:,} right{share}, {found.wrong:,} wrong{without}{more}")
 
 
 def _cells(found: ErrorReport, settings: Settings) -> None:

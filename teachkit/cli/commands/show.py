@@ -24,6 +24,6 @@ def command(settings: Settings, node: str, limit: int, form: str) -> int:
     NODE is a name, such as spam_labels, or a whole id, such as lf.spam.short_link.
     """
     with progress(settings, stderr=True) as report:
-        rows = settings.project().show(node, limit=None if limit < 0 else limit, report=report)
+        rows = settings.project().show(node, limit=limit, report=report)
     print_arrow(rows, form, settings)
     return 0

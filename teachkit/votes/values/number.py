@@ -23,6 +23,14 @@ SAME = 1e-9
 in their last bits where nothing that matters has changed."""
 
 
+GREATEST = 1e150
+"""So great a number may be: greater ones have no square, and nothing is known of how far apart they are."""
+
+
+def _why(value: float) -> str:
+    return f"which is beyond {GREATEST:g}" if math.isfinite(value) else "which is not a finite number"
+
+
 class Number(ValueKind):
     """Finite numbers."""
 
@@ -60,8 +68,8 @@ class Number(ValueKind):
             hint = "; a decimal point, not a comma" if isinstance(value, str) and "," in value else ""
             advice = f"write a number, such as 4 or 2.5{hint}"
             raise NotAnAnswer(f"is '{shown}', which is not a number", advice) from None
-        if not math.isfinite(found):
-            raise NotAnAnswer(f"is {found}, which is not a finite number", "write a number, or null to abstain")
+        if not math.isfinite(found) or abs(found) > GREATEST:
+            raise NotAnAnswer(f"is {found}, {_why(found)}", "write a number, or null to abstain")
         return found + 0.0  # no -0.0: its bits are others
 
     def takes(self, sql_type: str) -> bool:
@@ -69,19 +77,19 @@ class Number(ValueKind):
         return sql_type in _TYPES or sql_type.startswith("DECIMAL") or sql_type == '"NULL"'
 
     def column(self, found: Any, labels: Sequence[str] = ()) -> pa.Array:
-        """Doubles, all of them finite."""
+        """Doubles, all of them finite, and none beyond ``GREATEST``."""
         import pyarrow as pa
 
         if not pa.types.is_float64(found.type):
             return super().column(found, labels)
         values = self.values(found)
-        bad = np.flatnonzero(~np.isfinite(values) & found.is_valid().to_numpy(zero_copy_only=False))
+        bad = np.flatnonzero(~(np.abs(values) <= GREATEST) & found.is_valid().to_numpy(zero_copy_only=False))
         if len(bad):
             self._refuse(float(found[int(bad[0])].as_py()), int(bad[0]))
         return self.array(values)
 
     def _refuse(self, value: float, row: int) -> None:
-        raise NotAnAnswer(f"is {value}, which is not a finite number", "give a number, or NULL to abstain", row)
+        raise NotAnAnswer(f"is {value}, {_why(value)}", "give a number, or NULL to abstain", row)
 
     def schema(self, labels: Sequence[str] = ()) -> dict[str, Any]:
         """A number."""
