@@ -222,7 +222,6 @@ def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.T
     """
     import duckdb
 
-    from teachkit.engine.session import failure
     from teachkit.graph import quote
     from teachkit.graph.names import fold
 
@@ -235,7 +234,7 @@ def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.T
         columns = "".join(f", {sql} as {quote(c)}" for c, sql in expressions.items())
         return run.session.table(f"select cast({quote(task.key)} as varchar) as __key{columns} from {relation}")
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise run.session.failure(error, node) from error
 
 
 def budget_of(run: Executor, node: Node, mode: LlmMode | Kept) -> Budget | None:
