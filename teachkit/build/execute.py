@@ -334,14 +334,13 @@ class Executor:
         session = self.session
         if node_id in self._views:
             return
-        from teachkit.engine.sources import open_source
         from teachkit.engine.tables import relation
 
         node, output = self.graph[node_id], self.outputs[node_id]
         if output.parts:
             session.view(node_id, relation(self.store, output.parts))
         else:
-            session.view(node_id, open_source(session.connection, node.spec, self.files.root, node.name, node.where))
+            session.source(node, self.files.root)
         self._views.add(node_id)
 
     def forget_view(self, node_id: str) -> None:

@@ -63,15 +63,13 @@ def _make(run: Executor, node: Node, path: Path) -> None:
     import duckdb
     import pyarrow as pa
 
-    from teachkit.engine.session import failure
-
     task = run.graph.tasks[run.graph[node.spec.label_set].task or ""]
     try:
         for name in node.inputs:
             run.view(name)
         table = run.session.table(select_sql(run, node, task))
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise run.session.failure(error, node) from error
     try:
         _write(table, path, node.spec.config.format)
     except pa.ArrowException as error:

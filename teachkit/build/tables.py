@@ -74,8 +74,6 @@ def make_transform(run: Executor, node: Node) -> Output:
     """Run a transform's SELECT and store its rows."""
     import duckdb
 
-    from teachkit.engine.session import failure
-
     spec = node.spec
     try:
         for parent in node.inputs:
@@ -84,7 +82,7 @@ def make_transform(run: Executor, node: Node) -> Output:
         how = {"split_by": spec.key, "keeps_order": spec.keeps_order, "serial": spec.aggregates}
         parts = _materialise(run, node, spec.sql, key, check=lambda: run.check_sources(node), **how)
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise run.session.failure(error, node) from error
     return output_of(parts)
 
 

@@ -102,7 +102,6 @@ def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
     import duckdb
 
     from teachkit.checks import SqlCheck, verdict
-    from teachkit.engine.session import failure
 
     around = CheckSurroundings(run, node)
     spec: TestSpec = node.spec
@@ -113,7 +112,7 @@ def _data_test(run: Executor, node: Node) -> tuple[Outcome, pa.Table | None]:
             check = registry.load("check", spec.check)()
             finding = check.look(check.Arguments.model_validate(spec.arguments), around)
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise run.session.failure(error, node) from error
     if finding.test_gold:
         note_look(run, around.target)
     kept = finding.rows if _keeps_rows(run, node) else None

@@ -53,12 +53,12 @@ def vote_keys(run: Executor, node: Node) -> list[str]:
     if node.spec.mode == "select":
         whole = node_key(node, run.outputs)
         return [digest(["votes", whole, i]) for i in range(len(parts))]
-    more = []
+    more, read = [], node.spec.columns
     if node.kind == "prompt":
         from teachkit.build.asking.prompts import what_it_reads
 
-        more = what_it_reads(run, node)
-    columns = [*node.spec.columns, *([task.text] if task.text else [])]
+        more, read = what_it_reads(run, node), node.reads[task.dataset] or ()  # what its redaction reads, too
+    columns = [*read, *([task.text] if task.text else [])]
     return [digest(["votes", node.own, part_content(part, columns), *more]) for part in parts]
 
 

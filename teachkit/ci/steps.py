@@ -135,7 +135,7 @@ def _compare(
     if trouble is not None:
         return _stopped("diff", trouble, started), None
     if base is None:
-        return Step("diff", "skipped", "a first commit: there is nothing to compare with"), None
+        return Step("diff", "skipped", "a first commit, or none yet: there is nothing to compare with"), None
     if parsed.exit_code:
         return Step("diff", "skipped", "the project does not compile"), None
     try:

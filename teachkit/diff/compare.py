@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from teachkit.build.keys import output_of
 from teachkit.build.revisions.base import base_of
+from teachkit.build.revisions.git import commit_of
 from teachkit.build.revisions.revision import WORKING_TREE
 from teachkit.build.run import quiet
 from teachkit.diff.changes import changed_nodes
@@ -72,6 +73,7 @@ def diff(
 def _base(root: Path) -> str:
     found = base_of(root)
     if found is None:
+        commit_of(root, "HEAD")  # which says if nothing is committed yet
         advice = "commit a change, or name what to compare: --base REF"
         raise UnknownRevision(None, revision="HEAD^1", source=" (this is the first commit)", advice=advice)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from teachkit.engine.scan_values import scan_values, select_values
-from teachkit.engine.session import Session, failure, parquet
+from teachkit.engine.session import Session, parquet
 from teachkit.engine.voted import Voted
 from teachkit.errors import LabelingFunctionFailed, TeachkitError, listing, shown_key
 from teachkit.graph.sql import literal, quote
@@ -66,7 +66,7 @@ def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) 
         table = session.table(fused_sql(voters, parquet([part]), len(task.labels)))
     except duckdb.Error as error:
         if len(voters) == 1:
-            yield Voted(voters[0], error=failure(error, voters[0]))
+            yield Voted(voters[0], error=session.failure(error, voters[0]))
             return
         for voter in voters:
             yield from _scan(session, [voter], part, task)
@@ -117,7 +117,7 @@ def select_votes(session: Session, node: Node, part: Path, task: TaskInfo) -> Co
         found = session.table(f"select distinct d.file_row_number as row, v.label from {rows}")
         total = session.rows(f"select count(*) from {parquet([part])}")[0][0]
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise session.failure(error, node) from error
     row = _numpy(found.column("row")) if found.num_rows else np.zeros(0, np.int64)
     code = np.array([task.labels.index(v) for v in found.column("label").to_pylist()], dtype=np.int16)
     return as_codes(row, code, total, task)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from teachkit.engine.session import Session, failure, parquet
+from teachkit.engine.session import Session, parquet
 from teachkit.engine.voted import Voted
 from teachkit.errors import BadSql, LabelingFunctionFailed, TeachkitError, shown_key
 from teachkit.graph.sql import quote
@@ -39,7 +39,7 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
         )
     except duckdb.Error as error:
         if len(voters) == 1:
-            yield Voted(voters[0], error=failure(error, voters[0]))
+            yield Voted(voters[0], error=session.failure(error, voters[0]))
             return
         for voter in voters:
             yield from scan_values(session, [voter], part, task)
@@ -136,7 +136,7 @@ def select_values(session: Session, node: Node, part: Path, task: TaskInfo) -> M
             "order by d.file_row_number"
         )
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise session.failure(error, node) from error
     try:
         return {VALUE: task.answers.column(found.column("value").combine_chunks(), task.labels)}
     except NotAnAnswer as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from teachkit.engine.sources import local_files, names_file, open_source, unreadable
 from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError, Where
 from teachkit.graph.sql import literal, quote
 
@@ -35,6 +36,7 @@ class Session:
         )
         self.rows("set preserve_insertion_order = true")
         self.threads = threads
+        self._read_by: dict[str, Node] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +57,17 @@ class Session:
     def view(self, name: str, relation: str) -> None:
         """Make a relation known under a node's id."""
         self.rows(f"create or replace temp view {quote(name)} as select * from {relation}")
+
+    def source(self, node: Node, root: Path) -> None:
+        """Make the rows of a source known under its id, as they lie in its files; relative paths start at ``root``."""
+        relation = open_source(self.connection, node.spec, root, node.name, node.where)
+        self._read_by |= dict.fromkeys([*map(str, local_files(node.spec, root)), *node.spec.paths], node)
+        self.view(node.id, relation)
+
+    def failure(self, error: duckdb.Error, node: Node) -> TeachkitError:
+        """A DuckDB error while a node ran, in our words; what is wrong with a source's file is said of the source."""
+        source = self._read_by.get(names_file(error) or "")
+        return _failure(error, node) if source is None else unreadable(error, source.name, source.where)
 
     def serially(self, sql: str) -> None:
         """Run a statement with one thread: sums of floating-point numbers come out the same each time."""
@@ -83,7 +96,7 @@ def parquet(paths: Sequence[Path], *, row_number: bool = False, union_by_name: b
     return f"read_parquet({files}{numbers}, union_by_name = {str(union_by_name).lower()})"
 
 
-def failure(error: duckdb.Error, node: Node) -> TeachkitError:
+def _failure(error: duckdb.Error, node: Node) -> TeachkitError:
     """A DuckDB error while a node ran, in our words: its place and first line, without the data."""
     text = str(error)
     if "No space left" in text or ("Disk" in text and "full" in text):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teachkit.engine.broken_csv import UNKNOWN_FORM, misfit, mixed_ends
 from teachkit.errors import (
     MissingExtension,
     SourceChanged,
@@ -139,8 +140,26 @@ class SourceReader:
                 if spec.database_kind == "duckdb" and table.version is None:
                     _check_views(connection, relation, spec, name, where)
             except duckdb.Error as error:
-                raise unreadable(error, name, where) from error
+                raise self._explained(connection, spec, error, name, where) from error
+            if spec.format == "csv":
+                found = misfit(connection, spec, local_files(spec, self._root), [row[0] for row in rows])
+                if found is not None:
+                    raise unreadable(found, name, where) from found
         return {row[0]: row[1] for row in rows}
+
+    def _explained(
+        self, connection: duckdb.DuckDBPyConnection, spec: SourceSpec, error: duckdb.Error, name: str, where: Where
+    ) -> TeachkitError:
+        """Why DuckDB cannot read a source; of a CSV file that it cannot make out, what is the matter with it."""
+        if spec.format != "csv" or UNKNOWN_FORM not in str(error):
+            return unreadable(error, name, where)
+        files = local_files(spec, self._root)
+        mixed = mixed_ends(files)
+        if mixed is not None:
+            problem = f"its lines end in two ways, \\n and \\r\\n (line {mixed[1]} of {mixed[0].name})"
+            advice = "write all ends of lines alike, or 'options: {strict_mode: false}'"
+            return SourceUnreadable(where, source=name, problem=problem, advice=advice)
+        return unreadable(misfit(connection, spec, files) or error, name, where)
 
 
 def _check_views(
@@ -309,11 +328,22 @@ def _option(value: Any) -> str:
     return literal(str(value))
 
 
+def names_file(error: BaseException) -> str | None:
+    """The file that a reader of CSV or JSON could not read; None of an error of SQL."""
+    found = re.search(r'^\s*file = (.*)$|(?:JSON.*?|sniffing )(?:in )?file "([^"]*)"', str(error), re.MULTILINE)
+    return found and (found[1] or found[2])
+
+
 def unreadable(error: BaseException, name: str, where: Where) -> TeachkitError:
     """A DuckDB error while reading a source, in our words, without row text."""
     text = str(error)
+    first = text.splitlines()[0]
     advice = "check the file, 'format:' and 'options:'"
-    if re.search(r"utf-?8|unicode|encod", text, re.IGNORECASE):
+    if UNKNOWN_FORM in first:
+        advice = "say what parts its columns, and what quotes: options: {delim: ';', quote: '\"'}"
+    elif "Expected Number of Columns" in text:
+        advice = "mend this line, or say what parts the columns: options: {delim: ';'}"
+    elif "not utf-8 encoded" in text or re.search(r"utf-?8|unicode|encod", first, re.IGNORECASE):
         advice = "save the file as UTF-8, or name its encoding: options: {encoding: latin-1}"
     elif "onver" in text or "cast" in text.lower():
         column = re.search(r'column (?:name )?"?(\w+)"?', text, re.IGNORECASE)
@@ -338,6 +368,9 @@ def _problem(text: str) -> str:
         file = re.search(r"^\s*file = (.*)$", text, re.MULTILINE)
         return f"{told} (line {line[1]} of {file[1].rpartition('/')[2] if file else 'the file'})"
     first = re.sub(r"\s+", " ", text.splitlines()[0].removeprefix("Invalid Input Error: ")).strip()
+    if UNKNOWN_FORM in first:
+        first = f"DuckDB cannot make out {first.partition(UNKNOWN_FORM)[2].strip(' .')}: its lines are of no one form"
+    first = re.sub(r'(JSON transform error.*?): ".*', r"\1", first)  # a value of the row
     first = re.sub(r"(?<=[\"'\s])/(?:[^\"'\s/]+/)+(?=[^\"'\s/]+)", "", first)
     return re.sub(r"(://)[^/@\s]+@|(password=)\S+", r"\1\2…", first)
 

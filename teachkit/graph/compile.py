@@ -15,6 +15,7 @@ from teachkit.errors import (
     TeachkitError,
     UnknownNode,
     UnknownTask,
+    UnknownVoter,
     Where,
     did_you_mean,
     listing,
@@ -65,6 +66,7 @@ class _Compiler:
         self.tasks: dict[str, TaskInfo] = {}
         self.schemas: dict[str, Columns] = {}
         self.names: dict[str, str] = {}
+        self.broken: set[str] = set()  # tasks that lack voters, as these have errors of their own
         self.renderer = Renderer(files.templates, self.names, self.remember)
 
     def run(self) -> Graph:
@@ -99,9 +101,14 @@ class _Compiler:
         try:
             work()
         except ProjectErrors as error:
-            self.errors.extend(error.errors)
+            self._keep(error.errors)
         except TeachkitError as error:
-            self.errors.append(error)
+            self._keep([error])
+
+    def _keep(self, errors: Sequence[TeachkitError]) -> None:
+        """Several prompts may meet with one mistake of their task."""
+        known = set(map(str, self.errors))
+        self.errors += [error for error in errors if str(error) not in known]
 
     def add(self, node: Node) -> None:
         other = self.nodes.get(node.id)
@@ -366,7 +373,10 @@ class _Compiler:
         modules = project_modules(self.files.root)
         for kind in ("lf_sql", "lf_yaml", "lf_python", "prompt", "annotations"):
             for definition in self.files.of(kind):
+                before = len(self.errors)
                 self.attempt(lambda d=definition, k=kind: self._voter(k, d, modules))  # type: ignore[misc]
+                if len(self.errors) > before:
+                    self.broken.add(definition.task or "")
 
     def _voter(self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
         task = self.task(definition.task or "", definition.where)
@@ -463,7 +473,11 @@ class _Compiler:
     def _label_set(self, definition: Definition) -> None:
         task = self.task(definition.config.task, definition.at("task"))
         of_task = [n for n in self.nodes.values() if n.task == task.name]
-        self.add(label_set_node(definition, task, of_task, self.files.root))
+        try:
+            self.add(label_set_node(definition, task, of_task, self.files.root))
+        except UnknownVoter:
+            if task.name not in self.broken:
+                raise
 
     # -- gold
 

@@ -68,7 +68,7 @@ class Compiler(Protocol):
 class Common(BaseModel):
     """What every test may say of itself."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     name: str | None = None
     description: str = ""

@@ -9,6 +9,7 @@ of them, so a dataset may be filtered on gold (``where class is not null``).
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from teachkit.errors import ReadsGold
@@ -27,7 +28,7 @@ def check_voter(voter: Node, task: TaskInfo, nodes: Mapping[str, Node]) -> None:
     """Raise ``ReadsGold`` if a labeling function can see the gold of its task."""
     seen = list(_seen(voter.reads, task.dataset))
     noun = "prompt" if voter.kind == "prompt" else "labeling function"
-    _check(f"{noun} '{voter.name}'", seen, task, nodes, voter.where)
+    _check(f"{noun} '{voter.name}'", seen, task, nodes, voter.where, getattr(voter.spec, "places", {}))
 
 
 def check_shown(column: str, task: TaskInfo, nodes: Mapping[str, Node], where: Where) -> None:
@@ -42,7 +43,14 @@ def _seen(reads: Reads, dataset: str) -> Iterator[Pair]:
             yield relation, ROWS
 
 
-def _check(voter: str, seen: Iterable[Pair], task: TaskInfo, nodes: Mapping[str, Node], where: Where) -> None:
+def _check(
+    voter: str,
+    seen: Iterable[Pair],
+    task: TaskInfo,
+    nodes: Mapping[str, Node],
+    where: Where,
+    places: Mapping[str, Where] = MappingProxyType({}),
+) -> None:
     secret = _secret(task, nodes)
     if not secret:
         return
@@ -51,7 +59,8 @@ def _check(voter: str, seen: Iterable[Pair], task: TaskInfo, nodes: Mapping[str,
         if way is not None:
             via = " <- ".join(_shown(pair) for pair in way)
             column = start[1] if start[1] not in (ROWS, ALL) else start[0].partition(".")[2]
-            raise ReadsGold(where, voter=voter, column=column, task=task.name, via=via)
+            place = places.get(start[1], where) if start[0] == task.dataset else where
+            raise ReadsGold(place, voter=voter, column=column, task=task.name, via=via)
 
 
 def _secret(task: TaskInfo, nodes: Mapping[str, Node]) -> set[Pair]:

@@ -171,7 +171,8 @@ class PromptSpec:
 
     ``asks`` is the property of the answer that the vote is read from, ``means`` what each of its values votes for (an
     empty label: of a multichoice task, that the other one does not hold; no ``means``: the labels themselves).
-    ``shares``: so many nodes read the same answers. ``vectors``: the model whose vectors choose examples.
+    ``shares``: so many nodes read the same answers. ``vectors``: the model whose vectors choose examples. ``places``:
+    where each column is shown first.
     """
 
     config: PromptConfig
@@ -191,6 +192,7 @@ class PromptSpec:
     strong: OtherModel | None = None
     vectors: OtherModel | None = None
     shares: int = 1
+    places: Mapping[str, Where] = field(default_factory=dict)
 
     def reading(self, asks: str, means: Mapping[str, str] | None = None) -> PromptSpec:
         """The same request, read for one property of its answer."""

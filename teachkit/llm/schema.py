@@ -47,6 +47,19 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value == int(value),
 }
+_SIZES: Final = ("minItems", "maxItems", "minLength", "maxLength")
+_KEYWORDS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "type": (lambda value: isinstance(value, str) or _is_texts(value), "a type, or a list of types"),
+    "enum": (lambda value: isinstance(value, list) and bool(value), "a list of values"),
+    "properties": (lambda value: isinstance(value, dict), "a mapping from names to schemas"),
+    "required": (lambda value: value == [] or _is_texts(value), "a list of names"),
+    "additionalProperties": (lambda value: isinstance(value, bool), "true or false"),
+    "anyOf": (lambda value: isinstance(value, list) and bool(value), "a list of schemas"),
+    "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(_SIZES, (lambda value: type(value) is int and value >= 0, "a whole number from 0 on")),
+    **dict.fromkeys(("minimum", "maximum"), (_TYPES["number"], "a number")),
+}
+"""Keyword -> whether it can have a value, and what it can have."""
 
 
 def label_schema(labels: Sequence[str], *, abstain: bool = True, reason: bool = False, several: bool = False) -> Schema:
@@ -84,16 +97,32 @@ def check_schema(schema: Schema) -> None:
     Raises:
         BadSchema: an unknown keyword, or a value that a keyword cannot have.
     """
-    for part in _parts(schema):
+    for part in schema_parts(schema):
         if not isinstance(part, dict):
             raise BadSchema(problem="a schema must be an object", advice="write {} for anything")
         if unknown := sorted(set(part) - _CHECKED - _NOTES):
             known = ", ".join(sorted(_CHECKED))
             raise BadSchema(problem=f"'{unknown[0]}' is not checked by teachkit", advice=f"use only: {known}")
-        if bad := [name for name in _types(part) if name not in _TYPES]:
+        for name, (can_be, wanted) in _KEYWORDS.items():
+            if name in part and not can_be(part[name]):
+                raise BadSchema(problem=f"{name} must be {wanted}", advice=_written(part[name]))
+        kinds = _types(part)
+        if bad := [name for name in kinds if name not in _TYPES]:
             raise BadSchema(problem=f"'{bad[0]}' is not a type", advice=f"write one of: {', '.join(_TYPES)}")
-        if not isinstance(part.get("additionalProperties", False), bool):
-            raise BadSchema(problem="additionalProperties must be true or false", advice="write false")
+        for value in (*part.get("enum", ()), *([part["const"]] if "const" in part else [])):
+            if kinds and not any(_TYPES[kind](value) for kind in kinds):
+                problem = f"{value!r} is allowed, and is not of type {' or '.join(kinds)}"
+                raise BadSchema(problem=problem, advice="write values of that type in enum and const, or another type")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+
+
+def _written(value: Any) -> str:
+    """What to do about a value that a keyword cannot have."""
+    is_quoted = isinstance(value, str) and value.strip().lstrip("-").replace(".", "", 1).isdigit()
+    return f"write {value.strip()}, without quotes" if is_quoted else f"found {value!r}"
 
 
 def problem(value: Any, schema: Schema) -> str | None:
@@ -101,13 +130,14 @@ def problem(value: Any, schema: Schema) -> str | None:
     return next(_problems(value, schema, "the answer"), None)
 
 
-def _parts(schema: Any) -> Iterator[Any]:
+def schema_parts(schema: Any) -> Iterator[Any]:
+    """A schema and all within it, whether or not each is one."""
     yield schema
     if isinstance(schema, dict):
-        for below in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
-            yield from _parts(below)
-        if "items" in schema:
-            yield from _parts(schema["items"])
+        named, forms = schema.get("properties"), schema.get("anyOf")
+        within = (*(named.values() if isinstance(named, dict) else ()), *(forms if isinstance(forms, list) else ()))
+        for below in (*within, *([schema["items"]] if "items" in schema else [])):
+            yield from schema_parts(below)
 
 
 def _types(schema: Schema) -> list[str]:

@@ -6,20 +6,28 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from teachkit.errors import BadValue, Where
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
 
 _COMMENT = re.compile(r"\s*<!--.*-->\s*")
 
 
-def split_front_matter(text: str) -> tuple[str, str, int]:
-    """Front matter (its lines keep their numbers), body, and the body's first line."""
+def split_front_matter(path: str, text: str) -> tuple[str, str, int]:
+    """Front matter (its lines keep their numbers), body, and the body's first line.
+
+    Raises:
+        BadValue: nothing ends the front matter.
+    """
     lines = text.split("\n")
     start = next((i for i, line in enumerate(lines) if not _COMMENT.fullmatch(line)), 0)
     if lines[start].rstrip() != "---":
         return "{}", "\n".join(lines[start:]), start + 1
-    end = next((i for i, line in enumerate(lines[start + 1 :], start + 1) if line.rstrip() == "---"), len(lines))
+    end = next((i for i, line in enumerate(lines[start + 1 :], start + 1) if line.rstrip() == "---"), None)
+    if end is None:
+        problem, advice = "it begins here and has no end", "write a second line of --- between it and the text"
+        raise BadValue(Where(path, start + 1), key="front matter", problem=problem, advice=advice)
     return "\n" * (start + 1) + "\n".join(lines[start + 1 : end]), "\n".join(lines[end + 1 :]), end + 2
 
 

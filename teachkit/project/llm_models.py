@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from teachkit.project.model import Abstain, Count, Model, Name, Strings
+from teachkit.project.model import Abstain, Count, Json, Model, Name, Said, Strings
 
 Positive = Annotated[Count, Field(gt=0)]
 StructuredOutput = Literal["json_schema", "json_object", "tool", "none"]
@@ -76,7 +76,7 @@ class PromptOutput(Model):
     abstain: bool = Field(default=True, description="Whether the model may decline.")
     reason: bool = Field(default=False, description="Whether it gives a reason first; kept for lineage.")
     questions: dict[Name, Question] = Field(default={}, description="More questions, in the same request.")
-    columns: dict[Name, dict[str, Any]] = Field(
+    columns: dict[Name, dict[str, Json]] = Field(
         default={},
         description="Typed columns, each a JSON Schema; ref() of the prompt's name gives them, with the key.",
     )
@@ -94,8 +94,8 @@ class PromptOutput(Model):
 class PromptModel(Model):
     """One of several models that a prompt is asked of; each is a voter of its own."""
 
-    model: str
-    provider: str | None = Field(default=None, description="Default: the prompt's.")
+    model: Said
+    provider: Said | None = Field(default=None, description="Default: the prompt's.")
     name: Name | None = Field(default=None, description="Ends the voter's name; default: made of the model's name.")
 
 
@@ -130,8 +130,8 @@ class PromptConfidence(Model):
 class PromptCascade(Model):
     """Ask a strong model where the prompt's own is not sure enough; how sure that is, gold of the tune split says."""
 
-    to: str = Field(description="The strong model.")
-    provider: str | None = Field(default=None, description="Its provider; default: the prompt's.")
+    to: Said = Field(description="The strong model.")
+    provider: Said | None = Field(default=None, description="Its provider; default: the prompt's.")
     target: float = Field(gt=0, lt=1, description="The share that must be right.")
     of: Literal["accuracy", "precision"] = Field(
         default="accuracy", description="Of all answers, or of those that the prompt's own model keeps."
@@ -150,8 +150,8 @@ class PromptExamples(Model):
     by: Literal["words", "embedding"] = Field(
         default="words", description="What makes the nearest alike: their words (TF-IDF), or vectors of a model."
     )
-    embedding_model: str | None = Field(default=None, description="The model that gives the vectors.")
-    embedding_provider: str | None = Field(default=None, description="Its provider; default: the prompt's.")
+    embedding_model: Said | None = Field(default=None, description="The model that gives the vectors.")
+    embedding_provider: Said | None = Field(default=None, description="Its provider; default: the prompt's.")
 
     @model_validator(mode="after")
     def _fits(self) -> PromptExamples:
@@ -167,14 +167,14 @@ class PromptExamples(Model):
 class PromptConfig(Model):
     """Front matter of ``prompts/<task>/*.md``."""
 
-    model: str | None = Field(default=None, description="Default: the provider's.")
-    provider: str | None = Field(default=None, description="A provider of profiles.yml. Default: the profile's.")
-    models: list[str | PromptModel] = Field(default=[], description="Several models, in place of 'model'.")
+    model: Said | None = Field(default=None, description="Default: the provider's.")
+    provider: Said | None = Field(default=None, description="A provider of profiles.yml. Default: the profile's.")
+    models: list[Said | PromptModel] = Field(default=[], description="Several models, in place of 'model'.")
     temperature: float | int | None = Field(default=None, ge=0, description="Passed on if given.")
     max_tokens: Annotated[Count, Field(ge=1)] = Field(default=256, description="Most tokens of an answer.")
-    parameters: dict[str, Any] = Field(default={}, description="More parameters of the request, passed on as they are.")
+    parameters: dict[str, Json] = Field(default={}, description="More of the request, passed on as it is.")
     output: PromptOutput = PromptOutput()
-    examples: list[dict[str, Any]] | PromptExamples = Field(
+    examples: list[dict[str, Json]] | PromptExamples = Field(
         default=[], description="For the template to show, {{ examples }}: items with their 'label', or how to choose."
     )
     confidence: PromptConfidence | None = Field(default=None, description="A score beside each vote, and how.")
@@ -200,9 +200,16 @@ class PromptConfig(Model):
     tags: Strings = []
     description: str = ""
 
+    @field_validator("models")
+    @classmethod
+    def _some(cls, models: list[str | PromptModel]) -> list[str | PromptModel]:
+        if not models:
+            raise ValueError("no model is named: write one or more, or leave the key out")
+        return models
+
     @field_validator("examples")
     @classmethod
-    def _labeled(cls, examples: list[dict[str, Any]] | PromptExamples) -> list[dict[str, Any]] | PromptExamples:
+    def _labeled(cls, examples: list[dict[str, Json]] | PromptExamples) -> list[dict[str, Json]] | PromptExamples:
         if isinstance(examples, list) and any("label" not in example for example in examples):
             raise ValueError("each example needs its 'label'")
         return examples

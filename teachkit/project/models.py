@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from teachkit.project.llm_models import LlmConfig, PricesFile
-from teachkit.project.model import Abstain, Count, Model, Name, Severity, Strings, TestSpec, Words
+from teachkit.project.model import Abstain, Count, Json, Model, Name, Severity, Strings, TestSpec, Words
 from teachkit.votes.values import VALUED, WITH_LABELS
 
 # ---------------------------------------------------------------------------- teachkit.yml, profiles.yml
@@ -111,7 +111,7 @@ class SourceTable(Model):
     format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = Field(
         default=None, description="Only if the ending does not tell."
     )
-    options: dict[str, Any] = Field(default={}, description="Options of DuckDB's reader, such as delim or header.")
+    options: dict[str, Json] = Field(default={}, description="Options of DuckDB's reader, such as delim or header.")
     database: str | None = Field(default=None, description="A DuckDB or SQLite file, or a Postgres connection string.")
     type: Literal["duckdb", "sqlite", "postgres"] | None = None
     table: str | None = None
@@ -393,7 +393,7 @@ class LabelModelConfig(Model):
         description="'auto': what fits the task's kind; an algorithm by its name, or 'label_models/file.py:Class'.",
     )
     voters: Strings = Field(default=["*"], description="Names, globs, 'tag:…'; '-' in front leaves out.")
-    parameters: dict[str, Any] = Field(default={}, description="Parameters of the algorithm.")
+    parameters: dict[str, Json] = Field(default={}, description="Parameters of the algorithm.")
     class_prior: Literal["learned", "uniform"] | dict[str, float] | None = None
     tie_policy: Literal["abstain", "prior", "first"] = "abstain"
     abstain: dict[str, Abstain] = Field(default={}, description="From voter (or glob) to how its silence counts.")

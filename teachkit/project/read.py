@@ -196,7 +196,7 @@ def read_prompt(name: str, text: str, task: str) -> Definition:
     Raises:
         TeachkitError: its front matter cannot be read; ``ProjectErrors`` if several things are wrong with it.
     """
-    front, body, line = split_front_matter(text)
+    front, body, line = split_front_matter(name, text)
     file = read_yaml(name, front)
     config = validate(PromptConfig, file)
     return Definition("prompt", PurePosixPath(name).stem, Where(name, line), config, body, task, "", file, ())

@@ -75,7 +75,7 @@ class Templates:
             try:
                 return template.render({**context, **macros, **more})
             except Exception as error:
-                raise self._explained(error, where, context) from error
+                raise self._explained(error, where, {**context, **more}) from error
 
         return render
 
@@ -85,6 +85,16 @@ class Templates:
             return self._sandbox().parse(text)
         except Exception as error:
             raise self._explained(error, where, {}) from error
+
+    def without_comments(self, text: str) -> str:
+        """A template (that can be parsed) without its comments: it renders to the same.
+
+        White space that the marks of a comment take away (``{#- … -#}``) is gone with it.
+        """
+        if "{#" not in text:
+            return text
+        tokens = self._sandbox().lex(text)
+        return "".join(value for _, kind, value in tokens if not kind.startswith("comment"))
 
     def macros_used(self, text: str) -> str:
         """The text of the macros that ``text`` may reach: part of the key under which a rendering is cached."""

@@ -44,11 +44,15 @@ def _without_echoes(errors: Sequence[TeachkitError]) -> Iterator[TeachkitError]:
 
 @dataclass(frozen=True, slots=True)
 class _Issue:
-    """One of pydantic's errors. ``steps`` leads to its place; a step that is true is the name of a union's member."""
+    """One of pydantic's errors. ``steps`` leads to its place; a step that is true is the name of a union's member.
+
+    ``is_key``: what is wrong is the last step itself, not what stands there.
+    """
 
     details: Any
     steps: tuple[tuple[Step, bool], ...]
     expected: tuple[str, ...] = ()
+    is_key: bool = False
 
     @property
     def path(self) -> tuple[Step, ...]:
@@ -61,8 +65,10 @@ def _issue(details: Any, value: Any) -> _Issue:
     steps: list[tuple[Step, bool]] = []
     loc = details["loc"]
     words: tuple[str, ...] = ()
-    if loc and loc[-1] == "[key]":  # a key that is not among those allowed
-        loc, words, details = loc[:-1], tuple(_words(details)), {**details, "type": "extra_forbidden"}
+    is_key = bool(loc) and loc[-1] == "[key]"
+    loc = (*loc[:-2], details["input"]) if is_key else loc  # pydantic writes the key itself as a text
+    if is_key and details["type"] == "literal_error":  # a key that is not among those allowed
+        words, details = tuple(_words(details)), {**details, "type": "extra_forbidden"}
     for index, step in enumerate(loc):
         names_missing_key = index == len(loc) - 1 and details["type"] == "missing"
         if isinstance(value, dict) and (step in value or names_missing_key):
@@ -73,7 +79,7 @@ def _issue(details: Any, value: Any) -> _Issue:
             steps.append((step, True))
             continue
         steps.append((step, False))
-    return _Issue(details, tuple(steps), words)
+    return _Issue(details, tuple(steps), words, is_key)
 
 
 def _of_best_branches(issues: Sequence[_Issue]) -> Iterator[_Issue]:
@@ -123,7 +129,9 @@ class _Reporter:
         if path and isinstance(path[-1], int):
             key = f"{self._noun(path)}[{path[-1]}]"
         problem, advice = _sentence(details, issue.expected)
-        return BadValue(self.file.where(path), key=key, problem=problem, advice=advice)
+        if issue.is_key:
+            key = f"a key of {owner}"
+        return BadValue(self.file.where(path, key=issue.is_key), key=key, problem=problem, advice=advice)
 
     def _noun(self, path: Sequence[Step]) -> str:
         return next((str(step) for step in reversed(path) if isinstance(step, str)), "entry")
@@ -169,6 +177,8 @@ def _sentence(details: Any, expected: Sequence[str]) -> tuple[str, str]:
         case "int_type" | "int_from_float" | "float_type":
             kind = "a number" if details["type"] == "float_type" else "a whole number"
             return f"found {_shown(value)}, not {kind}", f"write {kind}, without quotes"
+        case "finite_number":
+            return f"{value} is no finite number", "write a number; without a limit, leave the key out"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             bound = next(v for k, v in details["ctx"].items() if k in ("gt", "ge", "lt", "le"))
             side = "small" if details["type"].startswith("greater") else "large"
@@ -193,6 +203,7 @@ _BOUNDS = {
     "less_than_equal": "a number not above",
 }
 _PATTERNS = {
+    r"\S": "write what is meant, or leave the key out",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "write a name of letters (a-z), digits and _, that does not start with a digit",
     r"^\d+(\.\d+)?\s*%$": "write a share such as 10%",
     r"^\d+ (minute|hour|day|week)s?$": "write a time such as 7 days",

@@ -17,18 +17,18 @@ from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.known import known_column, known_label
 from teachkit.graph.names import fold
 from teachkit.graph.node import OtherModel, PromptSpec
-from teachkit.graph.prompts import models_asked, table_columns
+from teachkit.graph.prompts import ANSWER_STATUS, models_asked, table_columns
 from teachkit.graph.sql import ROWS
 from teachkit.hashing import canonical_json
 from teachkit.llm.capabilities import capabilities_of
 from teachkit.llm.chat import chat_body
 from teachkit.llm.decisions import ChoiceQuestion, decision_body
-from teachkit.llm.errors import LlmSetupError
+from teachkit.llm.errors import BadSchema, LlmSetupError
 from teachkit.llm.request import Endpoint
 from teachkit.llm.schema import ABSTAIN
 from teachkit.project.llm_models import PromptExamples
-from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns
-from teachkit.voters.prompt_template import columns_shown, read_messages
+from teachkit.voters.prompt_answer import answer_schema, check_column, quoted_columns, quotes_in_forms, refuse_alike
+from teachkit.voters.prompt_template import columns_shown, names_used, read_messages
 from teachkit.voters.redaction import Redaction, compile_redaction
 from teachkit.votes.values import NotAnAnswer
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from teachkit.voters.prompt_template import Message
 
 VERSION = 1  # of how a request is made of a prompt
+QUOTES_IN_FORMS_VERSION = 1  # without it, quotations below anyOf were not looked at
 _VAR = re.compile(r"\bvar\s*\(\s*(?:'([^']*)'|\"([^\"]*)\")?")
 
 
@@ -55,19 +56,23 @@ def compile_prompt(definition: Definition, context: VoterContext) -> Sequence[Vo
     if re.search(r"\benv_var\b", f"{text}\n{context.templates.macros_used(text)}"):
         problem = "a prompt leaves this machine, and the environment may hold secrets: env_var() has no place in it"
         raise BadTemplate(definition.where, problem=problem, advice="use var(), with a value in teachkit.yml or --vars")
-    columns = tuple(sorted({c for message in messages.values() for c in columns_shown(message, context)}))
-    _check_examples(definition, context.task, columns)
+    places: dict[str, Where] = {}
+    for message in messages.values():
+        for column, place in columns_shown(message, context):
+            places.setdefault(column, place)
+    columns = tuple(sorted(places))
+    _check_parameters(definition)
+    _check_examples(definition, context, columns, messages)
     _check_output(definition, context, columns)
     redaction = compile_redaction(definition, context, columns)
     if redaction and context.task.text and config.output.labels == "task":
         problem = "places in a text that was redacted are other places in the text itself"
-        raise BadValue(
-            definition.where, key="redact", problem=problem, advice="do not redact where spans are asked for"
-        )
+        place, advice = definition.at("redact", key=True), "do not redact where spans are asked for"
+        raise BadValue(place, key="redact", problem=problem, advice=advice)
     _try_out(messages, columns, config, context)
     found: list[Voter] = []
     for asked in models_asked(definition.name, config):
-        found += _voters(definition, context, asked, messages, columns, redaction)
+        found += _voters(definition, context, asked, messages, places, redaction)
     names = [voter.name for voter in found if voter.kind == "prompt"]
     if twice := next((name for name in names if names.count(name) > 1), None):
         problem = f"two of its voters are called '{twice}'"
@@ -80,10 +85,10 @@ def _voters(
     context: VoterContext,
     asked: ModelAsked,
     messages: Mapping[str, Message],
-    columns: tuple[str, ...],
+    places: Mapping[str, Where],
     redaction: Redaction,
 ) -> Iterator[Voter]:
-    """The voters of one model, and its table."""
+    """The voters of one model, and its table; ``places``: the columns that it shows, with where."""
     config: PromptConfig = definition.config
     name, provider = _provider(definition, context, asked.provider, asked.place)
     model = asked.model or provider.model
@@ -102,6 +107,10 @@ def _voters(
         vectors = OtherModel(config.examples.embedding_model, other, of)
     try:
         schema = answer_schema(config, context.task)
+    except BadSchema as error:  # columns are checked by now: it is the labels
+        problem, advice = str(error.facts["problem"]), error.advice
+        raise BadValue(context.task.where, key="labels", problem=problem, advice=advice) from error
+    try:
         if config.confidence and config.confidence.by == "decisions":
             asks = [decision_question(config, context.task)]
             decision_body(model=model, input="", questions=asks, parameters=config.parameters)
@@ -110,6 +119,8 @@ def _voters(
     except LlmSetupError as error:
         place = definition.at("parameters")
         raise BadValue(place, key="parameters", problem=error.message, advice=error.advice) from error
+    columns = tuple(sorted(places))
+    reads = {context.task.dataset: tuple(sorted({*columns, *redaction.reads}))}
     whole = PromptSpec(
         config,
         provider,
@@ -125,6 +136,7 @@ def _voters(
         strong=strong,
         vectors=vectors,
         shares=(config.output.labels == "task") + len(config.output.questions) + bool(config.output.columns),
+        places=places,
     )
     canonical = _canonical(definition, context, whole, schema, messages)
     voter = Voter(
@@ -132,7 +144,7 @@ def _voters(
         Where(definition.where.path, 1),
         whole,
         canonical,
-        {context.task.dataset: columns},
+        reads,
         tuple(config.tags),
         config.description,
         _text(config, definition),
@@ -158,7 +170,7 @@ def _voters(
 
 def _table(voter: Voter, offered: tuple[str, ...], task: TaskInfo) -> Voter:
     """The columns of a prompt's answers, beside the key of each item."""
-    columns = (task.key, *voter.spec.columns)
+    columns = (task.key, *(voter.reads[task.dataset] or ()))
     seen = tuple((task.dataset, column) for column in columns)
     lineage = dict.fromkeys(offered, seen) | {task.key: ((task.dataset, task.key),)}
     return replace(
@@ -193,7 +205,7 @@ def _canonical(
         "limit_parameter": provider.limit_parameter,
         "output": config.output.model_dump(),
         "schema": schema,
-        "templates": {section: _without_comments(message.text) for section, message in messages.items()},
+        "templates": {section: context.templates.without_comments(m.text) for section, m in messages.items()},
         "sees": _seen("\n".join(message.text for message in messages.values()), context),
         "examples": _examples(spec),
         "max_error_rate": config.max_error_rate,
@@ -207,6 +219,8 @@ def _canonical(
         of = spec.strong.provider
         shape = [of.structured_output, of.limit_parameter, str(Endpoint.parse(of.base_url))]
         found["cascade"] = [config.cascade.model_dump(), shape]
+    if quotes_in_forms(config):
+        found["quotes_in_forms"] = QUOTES_IN_FORMS_VERSION
     return found
 
 
@@ -288,10 +302,8 @@ def _try_out(
     task, questions = shown_task(context.task), shown_questions(config)
     for message in messages.values():
         try:
-            render = context.templates.prepared(
-                message.text, message.where, task=task, examples=examples, questions=questions
-            )
-            render(item=shown(dict.fromkeys(columns, "")))
+            render = context.templates.prepared(message.text, message.where, task=task, questions=questions)
+            render(item=shown(dict.fromkeys(columns, "")), examples=examples)
         except ProjectError as error:
             raise message.placed(error) from error
 
@@ -315,9 +327,15 @@ def _check_output(definition: Definition, context: VoterContext, columns: Sequen
             check_column(schema)
         except LlmSetupError as error:
             raise BadValue(place, key=name, problem=error.message, advice=error.advice) from error
-        if fold(name) == task.key:
-            problem, advice = f"'{name}' is the key of task '{task.name}'", "call it otherwise"
+        taken = {task.key: f"the key of task '{task.name}'", ANSWER_STATUS: "what became of the request"}
+        if fold(name) in taken:
+            problem, advice = f"'{name}' is {taken[fold(name)]}", "call it otherwise"
             raise BadValue(place, key=name, problem=problem, advice=advice)
+    try:
+        refuse_alike(config.output.columns)
+    except BadSchema as error:
+        place, problem = definition.at("output", "columns"), str(error.facts["problem"])
+        raise BadValue(place, key="columns", problem=problem, advice=error.advice) from error
     for column, name in quoted_columns(config):
         place = definition.at("output", "columns", name)
         known_column(column, context.columns or [column], f"the dataset of task '{task.name}'", place)
@@ -360,8 +378,26 @@ def _read_example(example: Mapping[str, Any], task: TaskInfo) -> None:
     task.answers.read_reply(label, task.labels, text)
 
 
-def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[str]) -> None:
-    given = definition.config.examples
+def _check_parameters(definition: Definition) -> None:
+    """Refuse parameters that the front matter has keys of its own for, where those would take their place."""
+    config: PromptConfig = definition.config
+    by = config.confidence.by if config.confidence else None
+    ours = {} if by == "decisions" else dict.fromkeys(("max_completion_tokens", "max_tokens"), "max_tokens")
+    if config.temperature is not None:
+        ours["temperature"] = "temperature"
+    if by == "logprobs":
+        ours |= dict.fromkeys(("logprobs", "top_logprobs"), "confidence")
+    for name in config.parameters:
+        if name in ours:
+            problem = f"'{ours[name]}' of the front matter says what this is"
+            advice = f"leave it out, and write '{ours[name]}: …' beside 'parameters'"
+            raise BadValue(definition.at("parameters", name, key=True), key=name, problem=problem, advice=advice)
+
+
+def _check_examples(
+    definition: Definition, context: VoterContext, columns: Sequence[str], messages: Mapping[str, Message]
+) -> None:
+    task, given = context.task, definition.config.examples
     for index, example in enumerate(given if isinstance(given, list) else ()):
         label = example["label"]
         if not task.coded:
@@ -380,6 +416,9 @@ def _check_examples(definition: Definition, task: TaskInfo, columns: Sequence[st
         if missing:
             problem = f"the example lacks '{missing[0]}', which the prompt shows of an item"
             raise BadValue(definition.at("examples", index), key="examples", problem=problem, advice="add it")
+    if given and not any("examples" in names_used(message, context) for message in messages.values()):
+        problem, advice = "the prompt does not show them", "write {% for example in examples %} …, or leave them out"
+        raise BadValue(definition.at("examples", key=True), key="examples", problem=problem, advice=advice)
 
 
 def _seen(text: str, context: VoterContext) -> Any:
@@ -396,12 +435,6 @@ def _seen(text: str, context: VoterContext) -> Any:
         name, variables = single or double, context.templates.variables
         found[f"var:{name}"] = repr(variables.get(name)) if name else repr(sorted(variables.items()))
     return found
-
-
-def _without_comments(text: str) -> str:
-    if "raw" in text:  # within {% raw %} a comment is text
-        return text
-    return re.sub(r"\{#.*?#\}", "", text, flags=re.DOTALL)
 
 
 def _text(config: PromptConfig, definition: Definition) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from teachkit.graph.names import fold
 from teachkit.llm.errors import BadSchema
-from teachkit.llm.schema import ABSTAIN, check_schema, label_schema
+from teachkit.llm.schema import ABSTAIN, check_schema, label_schema, problem, schema_parts
 from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -67,20 +68,22 @@ def _question_schema(question: Question, config: PromptConfig, task: TaskInfo) -
 
 
 def strict(schema: Any) -> Any:
-    """A column's schema as providers take it: every property required, no others, without our own keys."""
+    """A column's schema as providers take it: every property required, no others, without our own keys.
+
+    What is no schema stays as it is, for ``check_schema`` to refuse.
+    """
     if not isinstance(schema, dict):
-        raise BadSchema(problem="a column is no mapping", advice="write a JSON Schema, as {type: string}")
+        return schema
     found: dict[str, Any] = {key: value for key, value in schema.items() if key != QUOTED}
-    for key in ("properties", "items", "anyOf"):
-        if key == "properties" and isinstance(found.get(key), dict):
-            found[key] = {name: strict(below) for name, below in found[key].items()}
-        elif key == "anyOf" and isinstance(found.get(key), list):
-            found[key] = [strict(below) for below in found[key]]
-        elif key == "items" and key in found:
-            found[key] = strict(found[key])
-    if "properties" in found:
-        found = {"type": "object", **found, "required": [*found["properties"]], "additionalProperties": False}
-    if "enum" in found and "type" not in found and all(isinstance(value, str) for value in found["enum"]):
+    named, forms, allowed = found.get("properties"), found.get("anyOf"), found.get("enum")
+    if isinstance(named, dict):
+        found["properties"] = {name: strict(below) for name, below in named.items()}
+        found = {"type": "object", **found, "required": [*named], "additionalProperties": False}
+    if isinstance(forms, list):
+        found["anyOf"] = [strict(below) for below in forms]
+    if "items" in found:
+        found["items"] = strict(found["items"])
+    if "type" not in found and isinstance(allowed, list) and all(isinstance(value, str) for value in allowed):
         found = {"type": "string", **found}
     return found
 
@@ -92,6 +95,9 @@ def check_column(schema: Any) -> None:
         BadSchema: what is wrong with it.
     """
     check_schema(strict(schema))
+    for part in schema_parts(schema):
+        if not isinstance(part.get(QUOTED, ""), str):
+            raise BadSchema(problem=f"{QUOTED} must be a column's name", advice=f"found {part[QUOTED]!r}")
     column_type(schema)
 
 
@@ -113,42 +119,62 @@ def column_type(schema: Any) -> pa.DataType:
         case ["array"] if "items" in found:
             return pa.list_(column_type(found["items"]))
         case ["object"] if found.get("properties"):
+            refuse_alike(found["properties"])
             return pa.struct([(name, column_type(below)) for name, below in found["properties"].items()])
     advice = "write type: string, integer, number or boolean; array with items; object with properties"
     raise BadSchema(problem="its values have no one type", advice=advice)
 
 
+def refuse_alike(names: Iterable[str]) -> None:
+    """Refuse names of columns that are one name in a table.
+
+    Raises:
+        BadSchema: two names that differ in nothing but case.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(fold(name), name)
+        if other != name:
+            problem = f"'{other}' and '{name}' are one name in a table, which knows no case"
+            raise BadSchema(problem=problem, advice="call one otherwise")
+
+
 def quoted_columns(config: PromptConfig) -> Iterator[tuple[str, str]]:
     """The columns of the item that strings are quoted from, each with the answer's column that does."""
     for name, schema in config.output.columns.items():
-        for part in _parts(schema):
+        for part in schema_parts(schema):
             if QUOTED in part:
-                yield str(part[QUOTED]).lower(), name
+                yield str(part[QUOTED]), name
+
+
+def quotes_in_forms(config: PromptConfig) -> bool:
+    """Whether some form of an ``anyOf`` is a quotation."""
+    parts = [part for schema in config.output.columns.values() for part in schema_parts(schema)]
+    forms = [form for part in parts for form in part.get("anyOf", ())]
+    return any(QUOTED in part for form in forms for part in schema_parts(form))
 
 
 def misquoted(data: Any, config: PromptConfig, item: Mapping[str, Any]) -> str | None:
     """Say which column of an answer holds a string that does not stand in the item, or return ``None``."""
     for name, schema in config.output.columns.items():
-        for text, column in _quotations(data.get(name), schema):
-            if text not in str(item.get(column.lower()) or ""):
-                return f"the answer's '{name}' is no quotation: it does not stand in '{column}'"
+        column = next(_misquotations(data.get(name), schema, item), None)
+        if column is not None:
+            return f"the answer's '{name}' is no quotation: it does not stand in '{column}'"
     return None
 
 
-def _quotations(value: Any, schema: Any, column: str | None = None) -> Iterator[tuple[str, str]]:
+def _misquotations(value: Any, schema: Any, item: Mapping[str, Any], column: str | None = None) -> Iterator[str]:
+    """The columns in which strings of a value should stand and do not."""
     column = schema.get(QUOTED, column)
-    if isinstance(value, str) and column is not None:
-        yield value, str(column)
+    if isinstance(value, str) and column is not None and value not in str(item.get(fold(column)) or ""):
+        yield column
     elif isinstance(value, list):
         for each in value:
-            yield from _quotations(each, schema.get("items", {}), column)
+            yield from _misquotations(each, schema.get("items", {}), item, column)
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from _quotations(each, schema.get("properties", {}).get(name, {}), column)
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(schema, dict):
-        yield schema
-        for below in (*schema.get("properties", {}).values(), schema.get("items")):
-            yield from _parts(below)
+            yield from _misquotations(each, schema.get("properties", {}).get(name, {}), item, column)
+    forms = [form for form in schema.get("anyOf", ()) if problem(value, strict(form)) is None]
+    missed = [list(_misquotations(value, form, item, column)) for form in forms]
+    if missed and all(missed):
+        yield from missed[0]

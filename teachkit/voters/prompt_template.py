@@ -123,8 +123,8 @@ def _file(name: str, place: Where, folder: Path, within: tuple[str, ...]) -> Ite
     yield from _included(text, inside, folder, (*within, name))
 
 
-def columns_shown(message: Message, context: VoterContext) -> Iterator[str]:
-    """The columns of ``item`` that a template shows.
+def columns_shown(message: Message, context: VoterContext) -> Iterator[tuple[str, Where]]:
+    """The columns of ``item`` that a template shows, and where.
 
     Raises:
         BadTemplate: it uses ``item`` as a whole, or a column whose name is not written out.
@@ -132,10 +132,7 @@ def columns_shown(message: Message, context: VoterContext) -> Iterator[str]:
     """
     from jinja2 import nodes
 
-    try:
-        tree = context.templates.parsed(message.text, message.where)
-    except TeachkitError as error:
-        raise message.placed(error) from error
+    tree = _tree(message, context)
     named = list(items_named(tree))
     known_uses = {id(node.node) for node, _ in named}
     for node in tree.find_all(nodes.Name):
@@ -147,7 +144,21 @@ def columns_shown(message: Message, context: VoterContext) -> Iterator[str]:
             owner, hint = f"the dataset of task '{context.task.name}'", did_you_mean(name, context.columns)
             known = listing(context.columns, 30)
             raise UnknownColumn(message.place(node.lineno), column=name, owner=owner, known=known, hint=hint)
-        yield fold(name)
+        yield fold(name), message.place(node.lineno)
+
+
+def names_used(message: Message, context: VoterContext) -> set[str]:
+    """The names that a template uses, those of its own among them."""
+    from jinja2 import nodes
+
+    return {node.name for node in _tree(message, context).find_all(nodes.Name)}
+
+
+def _tree(message: Message, context: VoterContext) -> Any:
+    try:
+        return context.templates.parsed(message.text, message.where)
+    except TeachkitError as error:
+        raise message.placed(error) from error
 
 
 def items_named(tree: Any) -> Iterator[tuple[Any, str]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from teachkit.errors import BadValue, did_you_mean, listing
+from teachkit.errors import BadSql, BadValue, did_you_mean, listing
 from teachkit.graph import literal, quote
 from teachkit.graph.known import known_column
 from teachkit.graph.names import fold
+from teachkit.graph.render import in_template
+from teachkit.graph.sql import understand_expression
 from teachkit.voters.python_file import load_file
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Redaction:
     file: str = ""
     function: str = ""
     code: str = ""
+    reads: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.patterns or self.columns or self.function)
@@ -80,7 +83,8 @@ def compile_redaction(definition: Definition, context: VoterContext, columns: Se
 
     Raises:
         BadValue: a pattern that is not known, a Python function that is not there.
-        UnknownColumn: SQL for a column that the dataset does not have.
+        BadSql: SQL that is no expression over one row.
+        UnknownColumn: SQL for or with a column that the dataset does not have.
     """
     written = definition.config.redact
     if isinstance(written, dict):
@@ -90,10 +94,9 @@ def compile_redaction(definition: Definition, context: VoterContext, columns: Se
             if fold(name) not in columns:
                 problem, advice = f"the prompt does not show '{name}'", f"it shows: {listing(columns)}"
                 raise BadValue(definition.at("redact", name, key=True), key="redact", problem=problem, advice=advice)
-        sql = {
-            fold(name): context.render(text, definition.text_at("redact", name)).text for name, text in written.items()
-        }
-        return Redaction(columns=sql)
+        made = {fold(name): _expression(name, definition, context) for name in written}
+        reads = sorted({column for _, read in made.values() for column in read})
+        return Redaction(columns={name: sql for name, (sql, _) in made.items()}, reads=tuple(reads))
     found = Redaction(tuple(name for name in PATTERNS if name in written))
     for index, name in enumerate(written):
         if ".py:" in name:
@@ -105,6 +108,18 @@ def compile_redaction(definition: Definition, context: VoterContext, columns: Se
             problem = f"there is no pattern '{name}'"
             raise BadValue(definition.at("redact", index), key="redact", problem=problem, advice=advice)
     return found
+
+
+def _expression(name: str, definition: Definition, context: VoterContext) -> tuple[str, tuple[str, ...]]:
+    """The SQL for a column, and the columns that it reads."""
+    text, place = definition.config.redact[name], definition.text_at("redact", name)
+    sql, dataset, columns = context.render(text, place).text, context.task.dataset, context.columns
+    try:
+        with in_template(text, sql, place):
+            return sql, understand_expression(sql, dataset, columns, place).columns
+    except BadSql as error:
+        problem = f"redact.{name}: {error.facts['problem']}"
+        raise BadSql(error.where, problem=problem, advice=error.facts["advice"]) from error
 
 
 def _with_function(

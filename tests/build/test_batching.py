@@ -538,7 +538,8 @@ def test_what_is_bought_is_what_compile_shows(tmp_path: Path, server: BatchServe
 def test_what_no_batch_takes_is_refused(front: str, what: str, tmp_path: Path) -> None:
     with BatchServer() as server:
         sandbox = project(tmp_path, server)
-        sandbox.write({"prompts/mood/ask.md": f"---\nunvalidated: allow\n{front}---\nReview: {{{{ item.text }}}}\n"})
+        body = "{% for e in examples %}{{ e.text }}{% endfor %}{{ item.text }}\n"
+        sandbox.write({"prompts/mood/ask.md": f"---\nunvalidated: allow\n{front}---\n{body}"})
         sandbox.write({"profiles.yml": profiles(server.url, more=", decisions: true")})
         sandbox("build", "--select", "+reviews")
         shown = sandbox("llm", "batch", "submit", "ask", code=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,43 @@ def test_questions_of_a_task_with_several_labels(tmp_path: Path) -> None:
             "output: {columns: {who: {type: string, quoted_from: mood}}}\n",
             "it quotes from 'mood', which the prompt does not",
         ),
+        ("output: {columns: {topic: {type: string, minLength: x}}}\n", "minLength must be a whole number"),
+        (
+            "output: {columns: {topic: {type: array, items: {type: string}, minItems: '2'}}}\n",
+            "write 2, without quotes",
+        ),
+        ("output: {columns: {topic: {type: integer, maximum: '5'}}}\n", "maximum must be a number"),
+        ("output: {columns: {topic: {type: array, items: [string]}}}\n", "a schema must be an object"),
+        ("output: {columns: {topic: {type: object, properties: [a]}}}\n", "properties must be a mapping"),
+        ("output: {columns: {topic: {type: string, anyOf: {const: a}}}}\n", "anyOf must be a list of schemas"),
+        ("output: {columns: {topic: {type: 5}}}\n", "type must be a type"),
+        ("output: {columns: {topic: {enum: a}}}\n", "enum must be a list"),
+        ("output: {columns: {topic: {type: string, enum: [a, 5]}}}\n", "5 is allowed, and is not of type string"),
+        ("output: {columns: {topic: {type: integer, const: a}}}\n", "'a' is allowed, and is not of type integer"),
+        ("output: {columns: {topic: {type: string, quoted_from: 5}}}\n", "quoted_from must be a column's name"),
+        (
+            "output: {columns: {topic: {type: string, anyOf: [{quoted_from: mood}, {const: a}]}}}\n",
+            "it quotes from 'mood', which the prompt does not",
+        ),
+        ("output: {columns: {a: {type: string}, A: {type: string}}}\n", "'a' and 'A' are one name in a table"),
+        (
+            "output: {columns: {a: {properties: {b: {type: string}, B: {type: string}}}}}\n",
+            "'b' and 'B' are one name in a table",
+        ),
+        ("output: {columns: {Answer_Status: {type: string}}}\n", "'Answer_Status' is what became of the request"),
+        ("parameters: {max_completion_tokens: 5}\n", "'max_tokens' of the front matter says what this is"),
+        ("parameters: {max_tokens: 5}\n", "'max_tokens' of the front matter says what this is"),
+        ("temperature: 0\nparameters: {temperature: 1}\n", "'temperature' of the front matter says what this is"),
+        (
+            "confidence: {by: logprobs}\nparameters: {logprobs: false}\n",
+            "'confidence' of the front matter says what this is",
+        ),
+        ("examples: {select: random, k: 1}\n", "examples: the prompt does not show them"),
+        ("examples: [{text: a, label: good}]\n", "examples: the prompt does not show them"),
+        ("redact: {text: 'left(text'}\n", "redact.text: "),
+        ("redact: {text: 'max(text)'}\n", "redact.text: an expression sees one row"),
+        ("redact: {text: 'left(txt, 5)'}\n", "no column 'txt'"),
+        ("redact: {text: 'text || mood'}\n", "reads 'mood', which holds the gold"),
         ("redact: [emails]\n", "there is no pattern 'emails'"),
         ("redact: ['pii.py:clean']\n", "there is no file 'pii.py'"),
         ("redact: {stars: 'stars + 1'}\n", "the prompt does not show 'stars'"),
@@ -155,9 +193,15 @@ def test_what_cannot_be_is_refused(front: str, problem: str, tmp_path: Path, ser
 def test_labels_that_a_model_reads_as_one_are_refused(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox.replace("tasks/mood.yml", "labels: [good, bad]", 'labels: [good, bad, "Good "]')
-    assert "'good' and 'Good ' differ in case, white space" in sandbox("parse", code=2).err
+    sandbox.write({"prompts/mood/other.md": PROMPT})
+    shown = sandbox("parse", code=2).err
+    assert "'good' and 'Good ' differ in case, white space" in shown
+    assert "prompts/" not in shown  # nothing is wrong there
+    assert shown.count("error: tasks/mood.yml:2:") == 1
     sandbox.replace("tasks/mood.yml", '"Good "', "Abstain")
     assert "'ABSTAIN' and 'Abstain' differ in case" in sandbox("parse", code=2).err
+    sandbox.replace("tasks/mood.yml", "Abstain", "ABSTAIN")
+    assert "error: tasks/mood.yml:2:" in sandbox("parse", code=2).err
 
 
 # ---------------------------------------------------------------------------- columns
@@ -244,6 +288,29 @@ def test_a_quotation_must_stand_in_the_item(tmp_path: Path) -> None:
         assert server.total == 3 * texts(sandbox)  # the same request, read anew
 
 
+def test_a_form_of_a_value_may_be_a_quotation(tmp_path: Path) -> None:
+    front = """
+output:
+  labels: none
+  columns:
+    who: {type: array, items: {type: string, anyOf: [{quoted_from: text}, {enum: [nobody]}]}}
+"""
+    said = ["nobody"]
+
+    def answer(body: dict[str, Any]) -> Any:
+        text = json.loads(body["messages"][-1]["content"].removeprefix("Review: "))
+        return {"who": [text.split()[0], *said]}
+
+    with Server(answer=answer) as server:
+        sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": None, "prompts/mood/facts.md": prompt(front)})
+        sandbox("build", "--select", "+facts")
+        assert server.total == texts(sandbox)
+        said[0] = "somebody"
+        sandbox.replace("prompts/mood/facts.md", "Good or bad", "Bad or good")
+        shown = sandbox("build", "--select", "+facts", code=1).out
+        assert "the answer's 'who' is no quotation: it does not stand in 'text'" in shown
+
+
 def test_a_table_that_is_switched_off_cannot_be_referred_to(tmp_path: Path, server: Server) -> None:
     front = COLUMNS + "enabled: false\n"
     sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": None, "prompts/mood/facts.md": prompt(front)})
@@ -317,6 +384,26 @@ def test_a_redaction_that_fails_sends_nothing(
     assert server.total == 0
 
 
+def test_a_redaction_depends_on_all_columns_that_it_reads(tmp_path: Path, server: Server) -> None:
+    front = 'redact: {text: "text || stars"}\n'
+    sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": prompt(front)})
+    sandbox("build", "--select", "+ask")
+    before = server.total
+    assert results(sandbox, "--select", "+ask")["prompt.mood.ask"]["status"] == "reused"
+    sandbox.write({"data/reviews.csv": sandbox.read("data/reviews.csv").replace(",5,", ",4,").encode()})
+    assert results(sandbox, "--select", "+ask")["prompt.mood.ask"]["status"] == "built"
+    assert server.total > before
+
+
+def test_patterns_are_taken_out_of_columns_of_any_name(tmp_path: Path, server: Server) -> None:
+    body = "# user\nReview: {{ item['Überschrift'] }}\n"
+    sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": prompt("redact: [email]\n", body)})
+    sql = "select *, 'a@example.org' as \"Überschrift\" from {{ source('shop', 'reviews') }}\n"
+    sandbox.write({"transforms/reviews.sql": sql})
+    sandbox("build", "--select", "+ask", "--exclude", "test_type:data")
+    assert {seen.body["messages"][-1]["content"] for seen in server.seen} == {'Review: "<email>"'}
+
+
 def test_redaction_comes_before_examples(tmp_path: Path, server: Server) -> None:
     front = "redact: {text: \"'<' || left(text, 3)\"}\nexamples: {select: random, k: 2}\n"
     body = "# user\n{% for e in examples %}{{ e.text }} is {{ e.label }}\n{% endfor %}{{ item.text }}\n"
@@ -362,6 +449,35 @@ def test_what_is_wrong_in_an_included_file_is_told_where_it_stands(
     sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": prompt("", body)})
     sandbox.write({"prompts/_shared/rules.md": f"One.\n{more}\n"})
     assert f"error: {place}" in sandbox("parse", code=2).err
+
+
+def test_what_is_wrong_is_told_where_it_stands(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"prompts/mood/ask.md": prompt("", "# user\nReview:\n{{ item.text }}\n{{ item.mood }}\n")})
+    assert "error: prompts/mood/ask.md:7: prompt 'ask' reads 'mood'" in sandbox("parse", code=2).err
+    body = "# user\n{% include '_shared/rules.md' %}\n{{ item.text }}\n"
+    sandbox.write({"prompts/mood/ask.md": prompt("", body), "prompts/_shared/rules.md": "One.\n{{ item.mood }}\n"})
+    assert "error: prompts/_shared/rules.md:2: prompt 'ask' reads 'mood'" in sandbox("parse", code=2).err
+    sandbox.write({"prompts/mood/ask.md": prompt("", "# user\n{{ item.text }}\n").replace("---\n#", "#")})
+    assert "error: prompts/mood/ask.md:1: front matter: it begins here and has no end" in sandbox("parse", code=2).err
+    for at in ("'left(text'", "|\n    left(text\n"):
+        sandbox.write({"prompts/mood/ask.md": prompt(f"redact:\n  text: {at}\n")})
+        found = sandbox("parse", code=2).err
+        assert re.search(r"prompts/mood/ask.md:[45]:.*redact\.text: ", found), found
+
+
+def test_a_prompt_that_does_not_compile_is_one_error(tmp_path: Path, server: Server) -> None:
+    """A label set that lacks it, and what needs the label set, say nothing of it."""
+    sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": prompt("", "# user\n{{ item.txt }}\n")})
+    gone = [p for folder in ("labeling_functions", "annotations", "tests") for p in (tmp_path / folder).rglob("*.*")]
+    sandbox.write({str(path.relative_to(tmp_path)): None for path in gone})
+    for voters in ("", "voters: [ask]"):
+        sandbox.write({"label_models/mood.yml": f"label_models:\n  - name: moods\n    task: mood\n    {voters}\n"})
+        shown = sandbox("parse", code=2).err
+        assert shown.count("error: ") == 1, shown
+        assert "no column 'txt'" in shown
+    sandbox.write({"prompts/mood/ask.md": None})
+    assert "selects no voter of task 'mood'" in sandbox("parse", code=2).err
 
 
 def test_an_error_after_an_include_has_its_own_line(tmp_path: Path, server: Server) -> None:

@@ -457,6 +457,7 @@ def test_too_few_examples_are_said_and_nothing_is_asked(rows: str, tmp_path: Pat
     sandbox = project(tmp_path, server, rows=rows)
     shown = sandbox("build", "--select", "+ask", code=None)
     assert "wants 2 examples, and the tune split has" in shown.out
+    assert "label 3 or more" in shown.out
     assert server.total == 0
 
 

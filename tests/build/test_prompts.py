@@ -113,6 +113,7 @@ def test_an_edited_row_is_asked_alone(tmp_path: Path, server: Server) -> None:
         ("temperature: 0", "temperature: 1", True),
         ("max_tokens: 30", "max_tokens: 31", True),
         ("# user\n", "# user\n{# a comment #}", False),
+        ("Review: {{", "Review: {#- what they wrote #}{{", True),
         ("unvalidated: allow", "unvalidated: allow\ntags: [llm]\ndescription: Asks.", False),
     ],
 )
@@ -374,7 +375,9 @@ def test_gold_that_an_example_shows_is_part_of_what_votes_depend_on(tmp_path: Pa
 def test_more_examples_than_there_are_is_said(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox.write({"prompts/mood/ask.md": FEW.replace("k: 2", "k: 9"), "data/reviews.csv": ROWS})
-    assert "wants 9 examples, and the tune split has 4 items" in sandbox("build", "--select", "+ask", code=1).out
+    shown = sandbox("build", "--select", "+ask", code=1).out
+    assert "wants 9 examples, and the tune split has 4 items" in shown
+    assert "ask for at most 3" in shown
     assert server.total == 0
 
 

@@ -239,6 +239,16 @@ def test_a_first_commit_has_nothing_to_be_compared_with(repository: Repository) 
     assert repository.outputs["changed"] == "true"
 
 
+def test_before_the_first_commit_there_is_nothing_to_compare_with(repository: Repository) -> None:
+    shutil.rmtree(repository.top / ".git")
+    repository.git("init", "-q")
+    found = repository.ci("--format", "json")
+    assert steps(found) == {"parse": "passed", "build": "passed", "diff": "skipped"}
+    shown = repository.project("diff", code=2).err
+    assert "git has no revision 'HEAD': nothing is committed yet" in shown
+    assert "git add . && git commit" in shown
+
+
 def test_a_base_without_a_project_is_said_and_the_build_decides(repository: Repository) -> None:
     shutil.rmtree(repository.top / ".git")
     repository.git("init", "-q")

@@ -355,6 +355,24 @@ RUN = {
         "stars",
         None,
     ),
+    "a row too long at the end of a CSV": Bad(
+        {SHOP: b"id,text,stars,mood,split\n" + b"".join(b"r%05d,x,3,,train\n" % i for i in range(30_000)) + b"a,b,3\n"},
+        "source-unreadable",
+        "sources/shop.yml",
+        "a row has another number of columns than the header (line 30002 of reviews.csv)",
+        None,
+    ),
+    "a value at the end of a CSV that is of another type": Bad(
+        {
+            SHOP: b"id,text,stars,mood,split\n"
+            + b"".join(b"r%05d,x,3,,train\n" % i for i in range(30_000))
+            + b"r9,b,many,,train\n"
+        },
+        "source-unreadable",
+        "sources/shop.yml",
+        "a value does not convert to its column's type (line 30002 of reviews.csv)",
+        None,
+    ),
     "bytes that are not UTF-8 in a CSV": Bad(
         {SHOP: b"id,text,stars,mood,split\nr001,caf\xe9,3,,train\n"},
         "source-unreadable",

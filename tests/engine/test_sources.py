@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from teachkit.engine.sources import SourceReader, check_there, content_of, find_records, open_source, unreadable
+from teachkit.engine.sources import (
+    SourceReader,
+    check_there,
+    content_of,
+    find_records,
+    names_file,
+    open_source,
+    unreadable,
+)
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, UnknownColumn, Where
 from teachkit.graph import compile_graph
 from teachkit.graph.node import SourceSpec
@@ -22,7 +30,7 @@ from tests.graph.projects import BASE, read
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 WHERE = Where("sources/raw.yml", 4, 9)
@@ -135,6 +143,75 @@ def test_broken_files_are_told_without_their_text(tmp_path: Path) -> None:
         error = refused(tmp_path, source(path, form=form))
         assert path in error.message
         assert "secret" not in str(error)
+
+
+def described(root: Path, spec: SourceSpec) -> Mapping[str, str]:
+    with Store.open(root / "store") as store:
+        return SourceReader(root, store).describe(spec, "source.raw.t", WHERE)
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"id,text,n\n1,a,2\n2,b,3,9\n3,c,4\n", 3),
+        (b"id,text,n\n1,a,2\n2,b\n3,c,4\n", 3),
+        (b"id;text;n\n1;a, b;2\n2;b;3\n3;c;4;5\n", 4),
+        (b"id\ttext\tn\n1\ta\t2\n2\tb\t3\t4\n", 3),
+        (b"id|text\n1|a\n2|b|secret\n", 3),
+        (b'"id","text","n"\n1,a,2\n2,"b, secret",3,9\n3,c,4\n', 3),
+    ],
+)
+def test_a_row_of_another_width_is_told_by_its_line(data: bytes, line: int, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    (tmp_path / "good.csv").write_bytes(b"id,text,n\n1,a,2\n")
+    for path in ("a.csv", "*.csv"):
+        with pytest.raises(SourceUnreadable) as caught:
+            described(tmp_path, source(path))
+        said = f"a row has another number of columns than the header (line {line} of a.csv)"
+        assert said in caught.value.message
+        assert "options: {delim: ';'}" in caught.value.advice
+        assert "secret" not in str(caught.value)
+
+
+def test_a_delimiter_that_is_declared_is_the_one_that_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id~text\n1~a\n2~b~c\n")
+    with pytest.raises(SourceUnreadable, match=r"line 3 of a.csv"):
+        described(tmp_path, source("a.csv", options={"delim": "~"}))
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        (b"text\nhello\nyou, there; all\n", ["text"]),
+        (b'"a,b"\n1\n2\n', ["a,b"]),
+        (b'id,"a;b;c"\n1,x\n2,y\n', ["id", "a;b;c"]),
+        (b"id,text\n", ["id", "text"]),
+    ],
+)
+def test_columns_may_be_called_anything(data: bytes, columns: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    assert list(described(tmp_path, source("a.csv"))) == columns
+
+
+def test_a_csv_of_no_one_form_has_no_problem_of_encoding(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,text\r\n1,a\r\n2,b\n3,c\r\n")
+    with pytest.raises(SourceUnreadable) as caught:
+        described(tmp_path, source("a.csv"))
+    assert r"its lines end in two ways, \n and \r\n (line 3 of a.csv)" in caught.value.message
+    assert list(described(tmp_path, source("a.csv", options={"strict_mode": False}))) == ["id", "text"]
+    (tmp_path / "b.csv").write_bytes(b"id,text\n1,a\n2,b\n")
+    error = refused(tmp_path, source("b.csv", options={"delim": ",", "columns": {"a": "varchar"}}))
+    assert "b.csv" in error.message
+    assert "UTF-8" not in error.advice
+
+
+def test_a_value_of_another_type_in_json_is_told_without_it(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"id": 1}\n' * 30_000 + b'{"id": "secret"}\n')
+    error = refused(tmp_path, source("a.jsonl", form="jsonl"))
+    assert "line 30001" in error.message
+    assert "secret" not in str(error)
+    assert error.__cause__ is not None
+    assert names_file(error.__cause__) == str(tmp_path / "a.jsonl")
 
 
 def test_a_record_is_found_by_its_key(tmp_path: Path) -> None:

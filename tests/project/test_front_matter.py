@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teachkit.errors import BadValue
 from teachkit.project.front_matter import split_front_matter, with_values
 
 
@@ -62,11 +63,21 @@ def test_what_was_there_is_there_and_what_was_said_is_said(
     assert list(yaml.safe_load(written)) == [name for name in after if name in before]
 
 
+def split(text: str) -> tuple[str, str, int]:
+    return split_front_matter("a.md", text)
+
+
 def test_front_matter_is_split_from_what_follows() -> None:
-    assert split_front_matter("---\na: 1\n---\ntext\n") == ("\na: 1", "text\n", 4)
-    assert split_front_matter("text\n---\n") == ("{}", "text\n---\n", 1)
+    assert split("---\na: 1\n---\ntext\n") == ("\na: 1", "text\n", 4)
+    assert split("text\n---\n") == ("{}", "text\n---\n", 1)
     above = "<!-- prompts/a.md: what it is for -->\n  <!-- and more -->\n"
-    assert split_front_matter(f"{above}---\na: 1\n---\ntext\n") == ("\n\n\na: 1", "text\n", 6)
-    assert split_front_matter(f"{above}text\n") == ("{}", "text\n", 3)
-    assert split_front_matter("<!-- all -->") == ("{}", "<!-- all -->", 1)
-    assert split_front_matter("<!-- two\nlines -->\n---\n") == ("{}", "<!-- two\nlines -->\n---\n", 1)
+    assert split(f"{above}---\na: 1\n---\ntext\n") == ("\n\n\na: 1", "text\n", 6)
+    assert split(f"{above}text\n") == ("{}", "text\n", 3)
+    assert split("<!-- all -->") == ("{}", "<!-- all -->", 1)
+    assert split("<!-- two\nlines -->\n---\n") == ("{}", "<!-- two\nlines -->\n---\n", 1)
+
+
+@pytest.mark.parametrize(("text", "line"), [("---\na: 1\ntext: {{ item.text }}\n", 1), ("<!-- a -->\n---\na: 1\n", 2)])
+def test_front_matter_without_an_end_is_refused_where_it_begins(text: str, line: int) -> None:
+    with pytest.raises(BadValue, match=f"a.md:{line}: front matter: it begins here and has no end"):
+        split(text)

@@ -208,6 +208,21 @@ def test_rendering_twice_gives_the_same(variables: dict[str, Any]) -> None:
     assert found.render(text, WHERE) == found.render(text, WHERE) == render(text, **variables)
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a {# b #} c\n", "a  c\n"),
+        ("a {#- b #} c", "a c"),
+        ("a {# b -#} c", "a c"),
+        ("a\n{#- b\n-#}\nc", "ac"),
+        ("{% raw %}{# b #}{% endraw %}{# c #}", "{% raw %}{# b #}{% endraw %}"),
+        ("{{ '{# b #}' }}{# c #}", "{{ '{# b #}' }}"),
+    ],
+)
+def test_without_its_comments_a_template_is_the_same(text: str, left: str) -> None:
+    assert templates().without_comments(text) == left
+
+
 def test_a_macro_does_not_see_what_the_template_sets() -> None:
     assert render("{% set n = 1 %}{{ seen() }}", "{% macro seen() %}{{ n is defined }}{% endmacro %}") == "False"
 

@@ -7,6 +7,7 @@ import pytest
 
 from teachkit.errors import ProjectErrors
 from teachkit.project import models
+from teachkit.project.llm_models import PromptConfig
 from teachkit.project.validate import validate
 from teachkit.project.yaml_file import read_yaml
 
@@ -478,6 +479,46 @@ MISTAKES = [
         "1 rows, but 2 expected votes",
         "",
     ),
+    # keys that are no names
+    (
+        "PromptConfig",
+        'output: {questions: {^"Käse ist": {ask: x}}}',
+        "bad-value",
+        "a key of 'questions': 'Käse ist' is not allowed",
+        "write a name of letters (a-z), digits and _",
+    ),
+    ("PromptConfig", "output: {columns: {^a b: {type: string}}}", "bad-value", "'a b' is not allowed", "write a name"),
+    ("PromptConfig", "output: {columns: {^1: {type: string}}}", "bad-value", "found a number, not text", "'1'"),
+    ("PromptConfig", "output: {columns: {^null: {type: string}}}", "bad-value", "found nothing, not text", ""),
+    ("AnnotationsFile", "files: {^1: {}}", "bad-value", "a key of 'files': found a number, not text", "in quotes: '1'"),
+    # numbers that are none
+    ("PromptConfig", "budget: ^.inf", "bad-value", "budget: inf is no finite number", "leave the key out"),
+    ("PromptConfig", "temperature: ^.nan", "bad-value", "temperature: nan is no finite number", ""),
+    ("PromptConfig", "parameters: {top_p: ^.inf}", "bad-value", "top_p: inf is no finite number", ""),
+    ("PromptConfig", "output: {columns: {a: {minimum: ^.nan}}}", "bad-value", "minimum: nan is no finite number", ""),
+    ("ProjectConfig", "name: x\npython_timeout: ^.inf", "bad-value", "python_timeout: inf is no finite number", ""),
+    ("LabelModelsFile", MODEL + "class_prior: {a: ^.nan}}]", "bad-value", "a: nan is no finite number", ""),
+    ("LabelModelsFile", MODEL + "parameters: {a: ^.inf}}]", "bad-value", "a: inf is no finite number", ""),
+    ("SourcesFile", TABLE + "options: {a: ^.inf}}]}]", "bad-value", "a: inf is no finite number", ""),
+    ("Profiles", "targets: {dev: {llm: {budget: ^.inf}}}", "bad-value", "budget: inf is no finite number", ""),
+    # values that JSON has not
+    (
+        "PromptConfig",
+        "examples: [{label: a, text: ^2026-11-25}]",
+        "bad-value",
+        "JSON has no date: put it in quotes",
+        "",
+    ),
+    # texts that say nothing
+    (
+        "PromptConfig",
+        'model: ^""',
+        "bad-value",
+        "model: '' is not allowed",
+        "write what is meant, or leave the key out",
+    ),
+    ("PromptConfig", 'models: [^" "]', "bad-value", "models[0]: ' ' is not allowed", "write what is meant"),
+    ("PromptConfig", "models: ^[]", "bad-value", "models: no model is named", ""),
 ]
 
 
@@ -485,8 +526,9 @@ MISTAKES = [
 def test_a_mistake_is_reported_once_at_its_place_with_what_to_write(mistake: tuple[str, str, str, str, str]) -> None:
     model, marked, slug, message, advice = mistake
     before = marked.partition("^")[0]
+    kind = PromptConfig if model == "PromptConfig" else getattr(models, model)
     with pytest.raises(ProjectErrors) as caught:
-        validate(getattr(models, model), read_yaml("a.yml", marked.replace("^", "")))
+        validate(kind, read_yaml("a.yml", marked.replace("^", "")))
     assert [str(e) for e in caught.value.errors[1:]] == []
     error = caught.value.errors[0]
     assert error.slug == slug

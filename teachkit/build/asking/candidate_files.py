@@ -92,7 +92,7 @@ class CandidateFiles:
                 return str(found)
 
     def _text(self, path: str, system: str, user: str) -> str:
-        front, _, _ = split_front_matter(self._original)
+        front, _, _ = split_front_matter(self._node.where.path, self._original)
         front = "" if front == "{}" else front.lstrip("\n")
         lines = [line for line in front.split("\n") if not line.startswith(_NOTE)]
         front = with_values("\n".join(lines), {"description": self._description, "enabled": False}).rstrip("\n")

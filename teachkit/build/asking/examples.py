@@ -64,7 +64,7 @@ def gold_content(run: Executor, node: Node, task: TaskInfo) -> Any:
     if not chooses and not validates:
         return None
     columns = [
-        *(node.spec.columns if chooses else ()),
+        *((node.reads[task.dataset] or ()) if chooses else ()),
         task.key,
         *task.secret_columns,
         *([task.split_column] if task.split_column else []),
@@ -108,11 +108,12 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
         key, values = keys[index], item_of(index)
         label = _label(gold, int(row), task, values)
         rank = md5(f"{node.spec.config.examples.seed}:{key}".encode(), usedforsecurity=False).digest()
-        found.append(Example(key, {**{k.lower(): v for k, v in values.items()}, "label": label}, rank))
+        found.append(Example(key, {**values, "label": label}, rank))
     k = node.spec.config.examples.k
     if len(found) <= k:
         problem = f"prompt '{node.name}' wants {k} examples, and the tune split has {len(found)} items with gold"
-        raise NodeFailed(node.where, problem=problem, advice=f"label more, or ask for at most {max(len(found) - 1, 0)}")
+        advice = f"label more, or ask for at most {len(found) - 1}" if len(found) > 1 else f"label {k + 1} or more"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
     return sorted(found, key=lambda example: example.rank)
 
 

@@ -222,19 +222,19 @@ def shown_rows(run: Executor, node: Node, relation: str, task: TaskInfo) -> pa.T
     """
     import duckdb
 
-    from teachkit.engine.session import failure
     from teachkit.graph import quote
+    from teachkit.graph.names import fold
 
     spec: PromptSpec = node.spec
     expressions = {c: quote(c) for c in spec.columns}
     try:
         if spec.redaction:
-            kinds = {name.lower(): kind for name, kind, *_ in run.session.rows(f"describe select * from {relation}")}
+            kinds = {fold(name): kind for name, kind, *_ in run.session.rows(f"describe select * from {relation}")}
             expressions = {c: spec.redaction.expression(c, is_text=kinds.get(c) == "VARCHAR") for c in spec.columns}
         columns = "".join(f", {sql} as {quote(c)}" for c, sql in expressions.items())
         return run.session.table(f"select cast({quote(task.key)} as varchar) as __key{columns} from {relation}")
     except duckdb.Error as error:
-        raise failure(error, node) from error
+        raise run.session.failure(error, node) from error
 
 
 def budget_of(run: Executor, node: Node, mode: LlmMode | Kept) -> Budget | None:

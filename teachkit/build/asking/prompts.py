@@ -38,7 +38,7 @@ def what_it_reads(run: Executor, node: Node) -> list[Any]:
     gold = gold_content(run, node, task)
     more = [gold] if gold is not None else []
     if node.spec.scored:  # calibration and cascade look at items of all parts
-        more.append(content(run.outputs[task.dataset], [*node.spec.columns, task.key]))
+        more.append(content(run.outputs[task.dataset], [*(node.reads[task.dataset] or ()), task.key]))
     return more
 
 
@@ -164,6 +164,6 @@ def make_enrichment(run: Executor, node: Node) -> Output:
 
 def _enrichment_keys(run: Executor, node: Node) -> list[str]:
     task = run.graph.tasks[node.task or ""]
-    read, more = [task.key, *node.spec.columns], what_it_reads(run, node)
+    read, more = [task.key, *(node.reads[task.dataset] or ())], what_it_reads(run, node)
     parts = run.outputs[task.dataset].parts
     return [digest(["enriched", node.own, part_content(part, read), *more]) for part in parts]

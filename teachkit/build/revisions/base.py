@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from teachkit.build.revisions.git import base_revision, commit_before, commit_of, git_state, merge_base
+from teachkit.build.revisions.git import base_revision, commit_before, commit_of, git_state, has_no_commit, merge_base
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def base_of(root: Path, asked: str | None = None) -> str | None:
-    """The revision to compare with; None for a first commit, which has nothing before it.
+    """The revision to compare with; None for a first commit, or before it: there is nothing earlier.
 
     It is what is asked for, or ``TEACHKIT_BASE``. Else what the target branch had where HEAD left it: what others did
     to the branch since then is none of this change. On the main branch itself it is the commit before; on a laptop,
@@ -25,6 +25,8 @@ def base_of(root: Path, asked: str | None = None) -> str | None:
         found = asked if asked is not None else base_revision(root)
         commit_of(root, found)
         return found
+    if has_no_commit(root):
+        return None
     name = os.environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "").strip() or base_revision(root)
     commit = merge_base(root, name) or commit_of(root, name)
     if commit != commit_of(root, "HEAD"):

@@ -100,8 +100,16 @@ def commit_of(root: Path, revision: str, *, source: str = "") -> str:
     fetched = branch if remote == "origin" else ""
     if _is_shallow(root):
         raise ShallowClone(None, revision=revision, source=source, branch=f" {fetched}" if fetched else "")
+    if has_no_commit(root):
+        advice = "commit the project first: git add . && git commit"
+        raise UnknownRevision(None, revision=revision, source=f"{source}: nothing is committed yet", advice=advice)
     fetch = f"run 'git fetch origin {fetched}'" if fetched else "run 'git fetch origin', or correct the name"
     raise UnknownRevision(None, revision=revision, source=source, advice=f"{fetch} ('git branch -a' lists branches)")
+
+
+def has_no_commit(root: Path) -> bool:
+    """Whether this is a repository in which nothing was ever committed."""
+    return _git(root, "rev-list", "--all", "--max-count=1") == "" and _commit(root, "HEAD") is None
 
 
 def merge_base(root: Path, revision: str) -> str | None:
