@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from teachkit.errors import NodeFailed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -33,13 +36,44 @@ def vote_in_python(
     table = run.session.table(f"select {wanted} from {relation}")
     workers = min(run.files.target.threads, len(nodes))
     with PythonPool(run.files.root, workers=workers, timeout=run.files.config.python_timeout) as pool:
-        yield from _ask(pool, [n for n in nodes if not n.spec.memo], table, task)
+        files = _Files(run.files.root)
+        yield from _ask(pool, files, [n for n in nodes if not n.spec.memo], table, task)
         for node in nodes:
             if node.spec.memo:
-                yield _remembered(run, pool, node, relation, table, task)
+                yield _remembered(run, pool, files, node, relation, table, task)
 
 
-def _ask(pool: PythonPool, nodes: Sequence[Node], table: pa.Table, task: TaskInfo) -> Iterator[Voted]:
+class _Files:
+    """Files that workers have imported: each is looked at when the first of its functions has voted.
+
+    What was imported may not be what was compiled, if the file was written in between.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._found: dict[str, dict[str, str]] = {}
+
+    def problem(self, node: Node) -> TeachkitError | None:
+        """Why the votes of a function are not those of what was compiled."""
+        from teachkit.voters.python_lf import meanings_now
+
+        path = node.spec.python.path
+        if path not in self._found:
+            self._found[path] = meanings_now(self._root, path)
+        if self._found[path].get(node.spec.python.function) == node.compiled:
+            return None
+        problem = f"'{path}', or what it imports, was written after the project was read"
+        return NodeFailed(node.where, problem=problem, advice="run the command again")
+
+
+def _ask(pool: PythonPool, files: _Files, nodes: Sequence[Node], table: pa.Table, task: TaskInfo) -> Iterator[Voted]:
+    """The votes of functions, as they come."""
+    for node, codes, error in _asked(pool, nodes, table, task):
+        changed = files.problem(node)
+        yield (node, codes, error) if changed is None else (node, None, changed)
+
+
+def _asked(pool: PythonPool, nodes: Sequence[Node], table: pa.Table, task: TaskInfo) -> Iterator[Voted]:
     import numpy as np
 
     if not nodes:
@@ -59,7 +93,9 @@ def _ask(pool: PythonPool, nodes: Sequence[Node], table: pa.Table, task: TaskInf
             yield by_id[node_id], {"vote": result.codes}, None
 
 
-def _remembered(run: Executor, pool: PythonPool, node: Node, relation: str, table: pa.Table, task: TaskInfo) -> Voted:
+def _remembered(
+    run: Executor, pool: PythonPool, files: _Files, node: Node, relation: str, table: pa.Table, task: TaskInfo
+) -> Voted:
     """Ask a function about the inputs that it never saw, and look up the others."""
     inputs = _inputs(run, node, relation)
     first: dict[str, int] = {}
@@ -69,7 +105,7 @@ def _remembered(run: Executor, pool: PythonPool, node: Node, relation: str, tabl
     unknown = [name for name in first if name not in known]
     for start in range(0, len(unknown), _KEPT_EVERY):
         asked = unknown[start : start + _KEPT_EVERY]
-        ((_, codes, error),) = _ask(pool, [node], table.take([first[name] for name in asked]), task)
+        ((_, codes, error),) = _ask(pool, files, [node], table.take([first[name] for name in asked]), task)
         if codes is None:
             return node, None, error
         columns = {c: v.tolist() if task.coded else v.to_pylist() for c, v in codes.items()}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from teachkit.errors import UnknownColumn, UnknownLabel, did_you_mean, listing
+from teachkit.errors import TeachkitError, UnknownColumn, UnknownLabel, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
 from teachkit.graph.node import VoterSpec
-from teachkit.graph.python import PythonLF, package_versions, read_python
+from teachkit.graph.python import PythonLF, package_versions, project_modules, python_text, read_python
 from teachkit.voters.python_child import PythonJob
 from teachkit.voters.python_pool import PythonPool, PythonResult
 from teachkit.voters.sql_lf import refuse_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from teachkit.project import Definition
 
-__all__ = ["PythonJob", "PythonPool", "PythonResult", "compile_python"]
+__all__ = ["PythonJob", "PythonPool", "PythonResult", "compile_python", "meanings_now"]
 
 
 def compile_python(definition: Definition, context: VoterContext) -> Sequence[Voter]:
@@ -52,6 +53,18 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
         text=definition.text,
         compiled=lf.canonical,
     )
+
+
+def meanings_now(root: Path, path: str) -> dict[str, str]:
+    """What each labeling function of a file means by what is on disk now, by the function's name.
+
+    Empty if the file cannot be read, or declares something wrong.
+    """
+    try:
+        text = python_text(root / path, root)
+        return {lf.function: lf.canonical for lf in read_python(path, text, modules=project_modules(root))}
+    except (OSError, TeachkitError):
+        return {}
 
 
 def _abstain(context: VoterContext) -> str:

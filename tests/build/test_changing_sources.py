@@ -224,3 +224,49 @@ def test_judgments_that_are_written_while_a_build_runs(tmp_path: Path, monkeypat
     sandbox.write({path: before})
     sandbox("build", "--select", "+annotations.mood.eva")
     assert sandbox.rows("annotations.mood.eva")[0]["label"] == "good"
+
+
+@pytest.mark.parametrize("memo", [False, True])
+def test_a_function_that_is_written_while_a_build_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, memo: bool
+) -> None:
+    from teachkit.build import python_votes
+
+    code = f"""
+        from helpers import WORD
+        from teachkit import labeling_function
+
+
+        @labeling_function(label="good", memo={memo})
+        def has_word(text: str) -> bool:
+            return WORD in text
+
+
+        @labeling_function(label="bad")
+        def never(text: str) -> bool:
+            return False
+        """
+    files = {"labeling_functions/mood/words.py": code, "labeling_functions/mood/helpers.py": "WORD = 'xyzzy'\n"}
+    sandbox = project(tmp_path / "reviews", files)
+    vote = python_votes.vote_in_python
+
+    def meddled(run: Executor, *more: Any) -> Any:
+        sandbox.write({"labeling_functions/mood/helpers.py": "WORD = ''  # everywhere\n"})
+        return vote(run, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(python_votes, "vote_in_python", meddled)
+        found = sandbox("build", "--select", "+has_word", code=1).out
+    assert "'labeling_functions/mood/words.py', or what it imports, was written after the project was read" in found
+    sandbox.write({"labeling_functions/mood/helpers.py": "WORD = 'xyzzy'\n"})
+    sandbox("build", "--select", "+has_word")
+    assert sandbox.rows("has_word") == []
+    with monkeypatch.context() as patch:  # a comment changes nothing
+        meddle = "WORD = 'xyzzy'  # nowhere\n"
+
+        def commented(run: Executor, *more: Any) -> Any:
+            sandbox.write({"labeling_functions/mood/helpers.py": meddle})
+            return vote(run, *more)
+
+        patch.setattr(python_votes, "vote_in_python", commented)
+        sandbox("build", "--full-refresh", "--select", "+has_word")
