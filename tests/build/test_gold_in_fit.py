@@ -48,6 +48,10 @@ MODELS = """
     """
 TOLD = ("told", "classic_told", "metal_told", "own")
 N = 1300
+ITEMS = {
+    "sources/s.yml": "sources: [{name: s, tables: [{name: items, path: data/items.csv, key: id}]}]\n",
+    "transforms/items.sql": "select * from {{ source('s', 'items') }}\n",
+}
 
 
 def items() -> list[list[str]]:
@@ -74,8 +78,7 @@ def project(rows: list[list[str]]) -> dict[str, str | bytes | None]:
     return {
         "teachkit.yml": "name: gold\npart_rows: 1000\n",
         "data/items.csv": csv(rows),
-        "sources/s.yml": "sources: [{name: s, tables: [{name: items, path: data/items.csv, key: id}]}]\n",
-        "transforms/items.sql": "select * from {{ source('s', 'items') }}\n",
+        **ITEMS,
         "tasks/answer.yml": """
             tasks:
               - name: answer
@@ -287,8 +290,7 @@ def test_numbers(tmp_path: Path) -> None:
         {
             "teachkit.yml": "name: numbers\n",
             "data/items.csv": data(),
-            "sources/s.yml": "sources: [{name: s, tables: [{name: items, path: data/items.csv, key: id}]}]\n",
-            "transforms/items.sql": "select * from {{ source('s', 'items') }}\n",
+            **ITEMS,
             "tasks/size.yml": """
                 tasks:
                   - name: size
