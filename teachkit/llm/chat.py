@@ -96,7 +96,7 @@ def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def parse_chat(raw: bytes) -> ModelReply:
     """Read the body of a reply with status 200. Never raises: what is wrong stands in ``problem``."""
-    return read_reply(raw, _parse, "a chat completion")
+    return read_reply(raw, _parse, "a chat completion", holder="choices")
 
 
 def _parse(whole: dict[str, Any]) -> ModelReply:
