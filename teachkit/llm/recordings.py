@@ -185,7 +185,9 @@ def _reply(answer: Response) -> dict[str, Any]:
     except UnicodeDecodeError:
         return {"status": answer.status, "base64": base64.b64encode(answer.body).decode()}
     try:
-        return {"status": answer.status, "json": json.loads(text, parse_constant=_refuse)}
+        found = json.loads(text, parse_constant=_refuse)
+        canonical_json(found).encode()  # with half of a surrogate pair in it, it cannot be written so
+        return {"status": answer.status, "json": found}
     except (ValueError, RecursionError):
         return {"status": answer.status, "text": text}
 

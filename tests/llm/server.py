@@ -45,7 +45,7 @@ TOKENS: Final = 8  # of every answer
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
-    "no-usage", "costly", "misfit", "gateway", "gateway-429", "half-pair",
+    "no-usage", "costly", "misfit", "gateway", "gateway-429",
 )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def test_two_branches_merge_by_union(tmp_path: Path) -> None:
 def test_bytes_of_any_kind_come_back(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "r.jsonl")
     (request,) = requests(NOWHERE, 1)
-    bodies = [b"\xff\x00", b"<html>", b'{"a":1}', b"NaN"]
+    bodies = [b"\xff\x00", b"<html>", b'{"a":1}', b"NaN", b'{"a":"\\ud83d"}']
     recording.add(request, [response(1, attempt=n, body=body) for n, body in enumerate(bodies)])
     recording.save()
     found = Recording(tmp_path / "r.jsonl").get(request)
