@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from teachkit.store import Store
+from tests.dying import run_and_die
 from tests.llm.server import Server
 from tests.sandbox import REVIEWS, Sandbox
 
@@ -195,6 +197,51 @@ def test_costs_stand_in_run_lock_and_lineage(tmp_path: Path, server: Server) -> 
         assert len(vote["request"]) == 64
     again = sandbox("build", "--format", "json").json
     assert again["cost"] == 0
+
+
+def test_what_was_paid_before_a_provider_failed_is_told(tmp_path: Path) -> None:
+    """A run is priced by what left the purse, not by what came of it."""
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}}\n'
+    columns = PROMPT.replace("unvalidated", "output: {labels: none, columns: {topic: {type: string}}}\nunvalidated")
+    for node, prompt in (("prompt.mood.ask", PROMPT), ("enrichment.ask", columns)):
+        with Server(script=lambda body, nth, total: "quota" if total > 3 else "ok") as server:
+            sandbox = project(tmp_path / node, server, **{"prices.yml": prices, "prompts/mood/ask.md": prompt})
+            assert "no quota left" in sandbox("build", "--select", "+ask", code=1).all
+            paid = sandbox.result(node)["cost"]
+            usage = [s.body for s in server.seen[:3]]
+            assert paid == pytest.approx(sum(len(json.dumps(b["messages"])) // 4 + 8 for b in usage) / 10_000)
+
+
+def test_votes_are_never_without_their_answers(tmp_path: Path, server: Server) -> None:
+    """Whenever a build dies between them, the next one brings them together."""
+    sandbox = project(tmp_path / "first", server)
+    sandbox("build", "--select", "+reviews")
+    for number in range(1, 9):
+        dying = sandbox.copy(tmp_path / f"dying-{number}")
+        done = run_and_die(dying, "build", "--select", "ask", number=number, within="objects")
+        dying("build", "--select", "ask")
+        found = dying("sql", "select * from votes.mood_ask", "--format", "json", "--limit", "-1").json["rows"]
+        assert {row["status"] for row in found} == {"ok"}
+        assert all(row["request"] for row in found)
+        if done.returncode == 0:
+            return
+    raise AssertionError("the build writes more files than were tried")
+
+
+def test_answers_that_a_killed_build_lost_come_back(tmp_path: Path, server: Server) -> None:
+    """Votes were stored before their answers once."""
+    sandbox = project(tmp_path, server)
+    sandbox("build", "--select", "+ask")
+    (key,) = sandbox.json_file(".teachkit/refs/dev.json")["nodes"]["prompt.mood.ask"]["objects"]
+    with Store.open(sandbox.root / ".teachkit", create=False) as store:
+        meta = store.meta(key)
+        assert meta is not None
+        store.discard(meta.extra["answers"])
+    total = server.total
+    sandbox("build", "--select", "+ask")
+    found = sandbox("sql", "select * from votes.mood_ask", "--format", "json", "--limit", "-1").json["rows"]
+    assert {row["status"] for row in found} == {"ok"}
+    assert server.total == total
 
 
 def test_a_recording_is_replayed_without_a_socket(

@@ -51,7 +51,13 @@ def finished_parts(run: Executor, keys: Sequence[str]) -> list[ObjectMeta | None
     found = [None if anew else run.store.meta(key) for key in keys]
     if mode_of(run) == "kept":
         return found  # nothing more will be answered
-    return [meta if meta is not None and is_finished(meta) else None for meta in found]
+    return [meta if meta is not None and is_finished(meta) and _has_answers(run, meta) else None for meta in found]
+
+
+def _has_answers(run: Executor, meta: ObjectMeta) -> bool:
+    """Whether the answers beside some votes are there, or are none: a build that was killed may have lost them."""
+    beside = meta.extra.get("answers")
+    return beside is None or run.store.meta(beside) is not None
 
 
 # ---------------------------------------------------------------------------- votes
@@ -94,9 +100,9 @@ def vote(
         if scored is not None:
             extra["scores"] = scored.report
             columns = {**columns, **scored.columns[number]}
-        metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
         run.store.discard(beside)
-        run.put(beside, tally.table(), node, number)
+        run.put(beside, tally.table(), node, number)  # first: votes that are there are never without their answers
+        metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
     return None
 
 
