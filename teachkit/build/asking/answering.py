@@ -58,7 +58,9 @@ def ask_votes(
         TeachkitError: the provider cannot be used, refuses everything, or is down; a recording is missing; a source may
             not be recorded.
     """
-    chosen = table if rows is None else table.take(list(rows))
+    import pyarrow as pa
+
+    chosen = table if rows is None else table.take(pa.array(rows, pa.int64()))  # typed: there may be none
     texts = chosen.column(task.text).to_pylist() if task.text else ()
     tally = tally_of(chosen.num_rows, node.spec, task, texts)
     first, most = node.spec.times
@@ -101,7 +103,6 @@ def ask_rows(
                 if time.monotonic() - said > _SAY_EVERY:
                     said = time.monotonic()
                     run.report(NodeProgress(node.id, done, count, answers.summary.cost / USD))
-    tally.paid += answers.summary.cost / USD
     if rows is None and count > 1 and tally.asks_alike:
         run.note(f"prompt '{node.name}' asks the same about all {count:,} items: does it show any column?")
     return tally

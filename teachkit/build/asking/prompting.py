@@ -305,14 +305,14 @@ def asking(
 ) -> Iterator[Asking]:
     """Ask for a prompt: in the mode of the run, from the store of answers, at the project's prices, in its budgets.
 
-    ``kind`` tells apart files of recordings, see ``recording_of``. Raises as ``teachkit.llm.ask`` does.
+    What is paid is noted for the node, however it ends. ``kind`` tells apart files of recordings, see ``recording_of``.
+    Raises as ``teachkit.llm.ask`` does.
     """
     from teachkit.llm import ask
 
     mode, known = mode_of(run), prices(run)
-    with (
-        response_store(run) as store,
-        ask(
+    with response_store(run) as store:
+        answers = ask(
             asked,
             provider=provider,
             store=store,
@@ -326,9 +326,12 @@ def asking(
             prices=known,
             allow_unpriced=node.spec.config.unpriced == "allow" or known is None,
             validate=validate,
-        ) as answers,
-    ):
-        yield answers
+        )
+        try:
+            with answers:
+                yield answers
+        finally:
+            run.paid[node.id] = run.paid.get(node.id, 0.0) + answers.summary.cost / USD
         if store.recovery is not None:
             run.note(str(store.recovery))
 

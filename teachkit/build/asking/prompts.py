@@ -88,7 +88,6 @@ def vote(
         if node.spec.scored:  # a cascade asks about some of them again
             tables[number] = table
     scored = score_votes(run, node, tables, tallies, task) if node.spec.scored else None
-    _note_paid(run, node, tallies.values())
     known = [meta.extra["statuses"] for number, meta in enumerate(metas) if meta is not None and number not in tallies]
     error = too_many_errors(node, [*tallies.values()], known)
     if error is not None:
@@ -109,10 +108,6 @@ def vote(
 def _extra(tally: Tally) -> dict[str, Any]:
     unfinished = not UNFINISHED.isdisjoint(tally.statuses)
     return {"cost": float(tally.cost.sum()), "statuses": tally.statuses, "unfinished": unfinished}
-
-
-def _note_paid(run: Executor, node: Node, tallies: Any) -> None:
-    run.paid[node.id] = run.paid.get(node.id, 0.0) + sum(tally.paid for tally in tallies)
 
 
 def _replace(run: Executor, key: str, table: pa.Table, node: Node, number: int, extra: dict[str, Any]) -> ObjectMeta:
@@ -159,7 +154,6 @@ def make_enrichment(run: Executor, node: Node) -> Output:
         ids = run.store.read(part.key, [name]).column(0)
         tables[number] = tally, pa.table({task.key: ids, **tally.columns()})
     tallies = [tally for tally, _ in tables.values()]
-    _note_paid(run, node, tallies)
     error = too_many_errors(node, tallies, [m.extra["statuses"] for m in metas if m is not None])
     if error is not None:
         raise error

@@ -99,7 +99,7 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
         for index, (row, label, true) in enumerate(zip(rows, said, truth, strict=True))
     ]
     agreement = {} if task.multi else _agreement(run, node, task, rows, codes)
-    found = _trial(node, items, float(tally.cost.sum()), tally.paid, agreement)
+    found = _trial(node, items, float(tally.cost.sum()), run.paid.get(node.id, 0.0), agreement)
     return found if task.coded else _with_figures(found, codes, gold.values[rows], task)
 
 
