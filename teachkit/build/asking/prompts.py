@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.asking.answering import answers_key, ask_rows, ask_votes, too_many_errors
 from teachkit.build.asking.examples import gold_content
 from teachkit.build.asking.prompting import check_gold, mode_of, part_rows
-from teachkit.build.asking.scoring import score_votes
+from teachkit.build.asking.scoring import check_cascade, score_votes
 from teachkit.build.asking.tally import UNFINISHED, ColumnTally, VoteTally
 from teachkit.build.keys import content, output_of
 from teachkit.graph.names import fold
@@ -80,6 +80,8 @@ def vote(
     if not todo:
         return None
     check_gold(run, node, task)
+    if node.spec.strong is not None:
+        check_cascade(run, node, task)
     tables: dict[int, pa.Table] = {}
     tallies: dict[int, VoteTally] = {}
     for number in todo:
