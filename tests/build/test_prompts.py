@@ -247,11 +247,13 @@ def test_answers_that_a_killed_build_lost_come_back(tmp_path: Path, server: Serv
 def test_a_recording_is_replayed_without_a_socket(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = project(tmp_path, server)
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}}\n'
+    sandbox = project(tmp_path, server, **{"prices.yml": prices})
     assert "does not say that it may" in sandbox("build", "--llm", "record", code=1).out
     sandbox.replace("sources/shop.yml", "key: id", "key: id\n        record: true")
     sandbox("build", "--llm", "record")
     lock = sandbox.read("teachkit.lock")
+    assert "cost: 0." in lock
     lines = sandbox.read("recordings/mood/ask.jsonl").splitlines()
     assert len(lines) == texts(sandbox)
     assert lines == sorted(lines, key=lambda line: str(json.loads(line)["key"]))
@@ -267,7 +269,8 @@ def test_a_recording_is_replayed_without_a_socket(
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     fresh("build", "--llm", "replay", "--locked")
-    assert fresh.read("teachkit.lock") == lock
+    assert fresh.read("teachkit.lock") == lock  # with what the answers cost, whoever paid
+    assert fresh.result("prompt.mood.ask")["cost"] == 0
     fresh.replace("prompts/mood/ask.md", "Is this review", "Is that review")
     missed = fresh("build", "--llm", "replay", code=1)
     assert "messages[0].content" in missed.all
