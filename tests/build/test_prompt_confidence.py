@@ -190,6 +190,10 @@ def test_uncertain_items_are_repeated_by_their_log_probability(tmp_path: Path) -
     with Server(shares=shares) as server:
         front = "confidence: {by: logprobs, repeats: 3, below: 0.7}\n"
         sandbox = made(tmp_path, server, front, rows=200)
+        sandbox.write({"prices.yml": PRICES})
+        sandbox("build", "--select", "+reviews")
+        before = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert before["more"] == 400
         sandbox("build", "--select", "+ask")
         times: dict[int, int] = {}
         for seen in server.seen:
@@ -198,7 +202,12 @@ def test_uncertain_items_are_repeated_by_their_log_probability(tmp_path: Path) -
         assert 0 < len(unsure) < 200
         assert times == {n: 3 if n in unsure else 1 for n in range(200)}
         plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
-        assert plan["more"] == 400
+        assert (plan["more"], plan["high"]) == (0, 0)
+        sandbox.replace("data/reviews.csv", "review number 5 ", "review number 205 ")
+        sandbox("build", "--select", "+reviews")
+        plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert (plan["missing"], plan["more"]) == (1, 400 - 2 * len(unsure - {5}))
+        assert 0 < plan["high"] < before["high"]
 
 
 def test_an_item_without_all_its_answers_has_no_vote(tmp_path: Path) -> None:
@@ -317,6 +326,11 @@ def test_the_plan_counts_the_strong_model(tmp_path: Path) -> None:
         assert plan["high"] > 50 * plan["low"]
         assert "up to 100 requests more, of items that it is not sure of" in sandbox("llm", "plan").out
         assert server.total == 0
+        sandbox.write({"data/reviews.csv": data(400, ["tune"]).encode()})
+        sandbox.replace("prompts/mood/ask.md", "temperature: 0", "temperature: 0\nunvalidated: allow")
+        sandbox("build", "--select", "+ask")
+        plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert (plan["answered"], plan["more"], plan["high"]) == (400, 0, 0)
 
 
 def test_scores_replay(tmp_path: Path) -> None:

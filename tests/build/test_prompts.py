@@ -292,6 +292,17 @@ def test_a_plan_sends_nothing(tmp_path: Path, server: Server) -> None:
     assert (plan["missing"], plan["answered"], plan["high"]) == (0, texts(sandbox), 0)
 
 
+def test_a_plan_leaves_out_what_is_never_asked(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"data/reviews.csv": (sandbox.read("data/reviews.csv") + 'r900,"  ",5,,train\n').encode()})
+    sandbox("build", "--select", "+reviews")
+    (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (plan["rows"], plan["requests"]) == (rows(sandbox), texts(sandbox) - 1)
+    sandbox("build", "--select", "+ask")
+    (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (plan["missing"], plan["answered"], server.total) == (0, texts(sandbox) - 1, texts(sandbox) - 1)
+
+
 BAD = {
     "an unknown column": ("{{ item.text }}", "{{ item.txt }}", "unknown-column", "prompts/mood/ask.md:10"),
     "the item as a whole": ("{{ item.text }}", "{{ item }}", "bad-template", "prompts/mood/ask.md:10"),
