@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.asking.examples import choice_of_examples, gold_of
@@ -269,6 +270,17 @@ def _kept(run: Executor, node: Node, kind: str, store: ResponseStore) -> Recordi
     from teachkit.llm import KeptAnswers
 
     return KeptAnswers(recording_of(run, node, kind).path, store, recorded_first=run.files.target.llm.mode == "replay")
+
+
+def count_missing(run: Executor, node: Node, asked: Iterator[Request]) -> tuple[int, int]:
+    """How many requests of a prompt have no answer that is kept, and how many there are."""
+    keys, found = set[str](), set[str]()
+    with response_store(run) as store:
+        kept = _kept(run, node, "", store)
+        while lot := list(islice(asked, _LOOKED_UP)):
+            keys |= {request.key for request in lot}
+            found |= kept.find(lot).keys()
+    return len(keys - found), len(keys)
 
 
 def file_name(node: Node) -> str:
