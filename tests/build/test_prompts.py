@@ -376,6 +376,18 @@ def test_several_labels_at_once(tmp_path: Path, server: Server) -> None:
     assert len(found) == rows(sandbox)
 
 
+def test_lineage_shows_a_request_about_several_labels_once(tmp_path: Path) -> None:
+    with Server(answer=lambda body: {"labels": ["size"]}) as server:
+        sandbox = project(tmp_path, server)
+        task = "tasks: [{name: about, kind: multichoice, labels: [size, taste], dataset: ref('reviews'), key: id}]\n"
+        sandbox.write({"tasks/about.yml": task, "prompts/about/what.md": PROMPT, "prompts/mood/ask.md": None})
+        sandbox.write({"label_models/about.yml": "label_models: [{name: topics, task: about, type: majority}]\n"})
+        sandbox("build", "--select", "+topics")
+        votes = sandbox("lineage", "topics", "r001", "--format", "json").json["votes"]
+        assert [(v["label"], v["polarity"]) for v in votes] == [("size", 1), ("taste", -1)]
+        assert sandbox("lineage", "topics", "r001").out.count("what is tiny") == 1
+
+
 def asked_of(server: Server, text: str) -> list[str]:
     """The lines of the user's message that asks about a text."""
     wanted = f"Review: {json.dumps(text)}"
