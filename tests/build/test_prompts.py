@@ -471,13 +471,17 @@ def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Serv
 
 
 @pytest.mark.parametrize(
-    "reviews", [ROWS.splitlines()[0] + "\n", ROWS.replace(",tune", ",test").replace(",train", ",test")]
+    ("reviews", "said"),
+    [
+        (ROWS.splitlines()[0] + "\n", "prompt.mood.ask by tiny: 0 items"),
+        (ROWS.replace(",tune", ",test").replace(",train", ",test"), "items of task 'mood' are of the test split"),
+    ],
 )
-def test_a_trial_of_no_items_asks_nothing(reviews: str, tmp_path: Path, server: Server) -> None:
+def test_a_trial_of_no_items_asks_nothing(reviews: str, said: str, tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox.write({"data/reviews.csv": reviews, "annotations/mood/ann.jsonl": None})
     sandbox("build", "--select", "+type:lf", code=None)
-    assert "prompt.mood.ask by tiny: 0 items" in sandbox("try", "--prompt", "ask").out
+    assert said in sandbox("try", "--prompt", "ask", code=None).all
     assert "has no item with id = 'z'" in sandbox("compile", "--select", "ask", "--item", "z", code=2).err
     assert server.total == 0
 
