@@ -655,6 +655,14 @@ class NodeFailed(RunError):
     instead = "{advice}"
 
 
+class NotAnswered(RunError):
+    """A comparison, which asks nothing, needs answers of a prompt that was not asked yet."""
+
+    slug = "not-answered"
+    what = "{count} of {total} requests have no answer yet, and to compare asks nothing"
+    instead = "run 'teachkit build --select {name}' first"
+
+
 class NoCandidate(RunError):
     """`llm improve` came to no other version of a prompt; nothing was written."""
 

@@ -152,11 +152,12 @@ def _known(before: Side, after: Side, name: str, parts: Sequence[Sequence[Object
 
 
 def _cost(side: Side, name: str) -> float | None:
-    """What the answers of all prompts cost that a label set rests on, in USD; else what the lock says."""
+    """What the answers of all prompts cost that a label set rests on, in USD; else what the lock says of it."""
     node = side.label_sets().get(name)
     if side.run is None or node is None or node.id not in side.run.outputs:
         entry = side.revision.lock.label_sets.get(name) if side.revision.lock is not None else None
-        return entry.cost if entry is not None else None
+        other = entry is not None and node is not None and node.fingerprint != entry.fingerprint
+        return entry.cost if entry is not None and not other else None
     return answers_cost(side.run, node)
 
 

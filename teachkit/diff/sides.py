@@ -167,7 +167,9 @@ def _problem(run: Executor, node: Node) -> str:
     for node_id, result in run.results.items():
         if result.status in BAD and node_id in run.graph.upstream(node.id) | {node.id}:
             error = result.error
-            return f"{node_id}: {error.message}" if error is not None else f"{node_id}: {result.message}"
+            if error is None:
+                return f"{node_id}: {result.message}"
+            return f"{node_id}: {error.message}" + (f"; {error.advice}" if error.advice else "")
     return "an input failed"
 
 

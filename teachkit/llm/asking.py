@@ -85,7 +85,7 @@ def ask(
     return Asking(
         iter(requests),
         provider=provider,
-        source=_source(mode, store, recording),
+        source=_source(mode, store, recording, _pricing(prices, None, allow_unpriced=True)),
         mode=mode,
         budget=budget,
         price=_pricing(prices, budget, allow_unpriced=allow_unpriced),
@@ -96,7 +96,9 @@ def ask(
     )
 
 
-def _source(mode: str, store: ResponseStore | None, recording: Recording | None) -> _Source:
+def _source(
+    mode: str, store: ResponseStore | None, recording: Recording | None, price: Callable[[Request], Price | None]
+) -> _Source:
     if mode not in MODES:
         hint = did_you_mean(mode, MODES)
         raise BadMode(problem=f"there is no mode '{mode}'", advice=f"write one of: {', '.join(MODES)}.{hint}")
@@ -104,7 +106,7 @@ def _source(mode: str, store: ResponseStore | None, recording: Recording | None)
         raise BadMode(problem=f"mode '{mode}' needs a recording", advice="name the file of recordings")
     if mode != "replay" and store is None:
         raise BadMode(problem=f"mode '{mode}' needs a store", advice="answers that are paid for are kept: name a store")
-    return _Source(None if mode == "replay" else store, None if mode == "live" else recording)
+    return _Source(None if mode == "replay" else store, None if mode == "live" else recording, price)
 
 
 def _pricing(
@@ -128,10 +130,11 @@ def _deciding(validate: Validate | None, max_asks: int) -> Callable[[Job], Decis
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where known answers are: a store, or a recording alone."""
+    """Where known answers are: a store, or a recording alone, which knows no prices."""
 
     store: ResponseStore | None
     recording: Recording | None
+    price: Callable[[Request], Price | None]
 
     def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
         if self.store is not None:
@@ -139,7 +142,7 @@ class _Source:
         if self.recording is None:
             raise AssertionError("_source sees to it that one of the two is there")
         wanted = list(requests)
-        found = self.recording.find(wanted)
+        found = self.recording.find(wanted, self.price)
         missing = next((request for request in wanted if request.key not in found), None)
         if missing is not None:
             raise self.recording.miss(missing)

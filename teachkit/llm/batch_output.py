@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from teachkit.llm.batch_state import Batch
     from teachkit.llm.money import Price
+    from teachkit.llm.replies import ModelReply
     from teachkit.llm.request import Request
     from teachkit.llm.responses import Response, ResponseStore
 
@@ -46,10 +47,11 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line, read: an answer has a ``body``, anything else an ``error`` and its ``kind``."""
+    """One line, read: an answer has a ``body`` and its ``reply``, anything else an ``error`` and its ``kind``."""
 
     key: str
-    body: bytes | None
+    body: bytes
+    reply: ModelReply | None
     status: int
     request_id: str | None
     kind: str = ""
@@ -81,10 +83,10 @@ def read_outputs(
                 else:
                     done.add(line.key)
                     request = read_request(upload, batch, rows[line.key])
-                    if line.body is None:
+                    if line.reply is None:
                         _count_failure(found, line, request)
                     else:
-                        _keep_answer(found, line, request, batch, there.get(line.key, []), store, price)
+                        _keep_answer(found, line, line.reply, request, batch, there.get(line.key, []), store, price)
     if left := len(rows) - len(done):
         found.failures["no answer" if batch.status == "completed" else batch.status] += left
     return found
@@ -93,14 +95,14 @@ def read_outputs(
 def _keep_answer(
     found: Outputs,
     line: _Line,
+    parsed: ModelReply,
     request: Request,
     batch: Batch,
     there: list[Response],
     store: ResponseStore,
     price: Callable[[Request], Price | None],
 ) -> None:
-    body = line.body or b""
-    parsed, known = parse_chat(body), price(request)
+    body, known = line.body, price(request)
     usage = parsed.usage
     cost = known.in_batch(known.cost(usage)) if known and usage else None
     found.answers += 1
@@ -157,11 +159,14 @@ def _read_line(raw: bytes) -> _Line | None:
     answer: dict[str, Any] = response if isinstance(response, dict) else {}
     status, body = answer.get("status_code"), answer.get("body")
     status = status if isinstance(status, int) else 0
+    other = f"HTTP {status}" if status else "error"
     request_id = read_word(answer.get("request_id")) or read_word(whole.get("id"))
     if 200 <= status < 300 and isinstance(body, dict):
-        return _Line(key, json.dumps(body, separators=(",", ":")).encode(), status, request_id)
+        said = json.dumps(body, separators=(",", ":")).encode()
+        if not (parsed := parse_chat(said)).unusable:
+            return _Line(key, said, parsed, status, request_id)
+        other = "no chat completion"
     if not error and isinstance(body, dict):
         error = body.get("error")
     code = read_word(error.get("code")) or read_word(error.get("type")) if isinstance(error, dict) else None
-    kind = code or (f"HTTP {status}" if status else "error")
-    return _Line(key, None, status, request_id, kind, json.dumps({"error": error}).encode())
+    return _Line(key, b"", None, status, request_id, code or other, json.dumps({"error": error}).encode())

@@ -96,7 +96,7 @@ def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def parse_chat(raw: bytes) -> ModelReply:
     """Read the body of a reply with status 200. Never raises: what is wrong stands in ``problem``."""
-    return read_reply(raw, _parse, "a chat completion")
+    return read_reply(raw, _parse, "a chat completion", holder="choices")
 
 
 def _parse(whole: dict[str, Any]) -> ModelReply:
@@ -132,7 +132,13 @@ def _text(message: Mapping[str, Any]) -> str:
 
 def _answer(text: str) -> tuple[Any, str | None]:
     found = json_in(text)
-    return (found[0], None) if found else (None, "the answer is not JSON")
+    if found is None:
+        return None, "the answer is not JSON"
+    try:
+        json.dumps(found[0], ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):  # JSON can name a half by its number, and no table can hold it
+        return None, "the answer has half of a surrogate pair"
+    return found[0], None
 
 
 def json_in(text: str) -> tuple[Any, int] | None:

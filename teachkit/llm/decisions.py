@@ -131,7 +131,7 @@ def parse_decisions(body: Mapping[str, Any], raw: bytes) -> ModelReply:
             confidence=confidence,
         )
 
-    return read_reply(raw, parse, "a list of decisions")
+    return read_reply(raw, parse, "a list of decisions", holder="answers")
 
 
 def _misfit(question: Mapping[str, Any], answer: Mapping[str, Any]) -> str | None:

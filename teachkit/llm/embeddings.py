@@ -66,7 +66,7 @@ def parse_embedding(body: Mapping[str, Any], raw: bytes) -> ModelReply:
             problem=problem,
         )
 
-    return read_reply(raw, parse, "the embedding of one text")
+    return read_reply(raw, parse, "the embedding of one text", holder="data")
 
 
 def _vector(given: Any, dimensions: object) -> tuple[bytes, str | None]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from teachkit.errors import TeachkitError
-from teachkit.llm.apis import output_limit, parse_reply
+from teachkit.llm.apis import output_limit
 from teachkit.llm.errors import AllRefused, Outage
 from teachkit.llm.limits import Pace, read_retry_after
 from teachkit.llm.outcome import MAX_ASKS, Decision
 from teachkit.llm.responses import Response, response_of
 from teachkit.llm.transport import NoReply
-from teachkit.llm.verdict import judge_reply
+from teachkit.llm.verdict import judge_answer
 
 if TYPE_CHECKING:
     import random
@@ -263,8 +263,11 @@ class Pool:
         cost: int | None = None  # not known: it may have been paid
         try:
             reply = await self._transport.send(job.request)
-            verdict = judge_reply(reply, job.request, self._key_name)
-            cost = self._answer(job, reply, price, started) if verdict.kind == "answered" else 0
+            verdict = judge_answer(reply, job.request, self._key_name)
+            if verdict.reply is not None:
+                cost = self._answer(job, reply, verdict.reply, price, started)
+            elif not verdict.maybe_paid:
+                cost = 0
         except NoReply as error:
             cost = None if error.maybe_paid else 0
             self._failed(job, error.reason, None)
@@ -274,7 +277,7 @@ class Pool:
             raise
         finally:
             self._settle(reservation, cost)
-        if verdict.kind == "answered":
+        if verdict.reply is not None:
             self._judge(job)
         elif verdict.fatal is not None:
             self._abort(verdict.fatal)
@@ -285,10 +288,9 @@ class Pool:
         else:
             self._refuse(job, reply, verdict.said, filtered=verdict.kind == "filtered")
 
-    def _answer(self, job: Job, reply: Reply, price: Price | None, started: float) -> int | None:
+    def _answer(self, job: Job, reply: Reply, parsed: ModelReply, price: Price | None, started: float) -> int | None:
         """Keep an answer; return its cost in picos."""
         request = job.request
-        parsed = parse_reply(request.api, request.body, reply.body)
         usage = parsed.usage
         cost = price.cost(usage) if price and usage else None
         response = response_of(

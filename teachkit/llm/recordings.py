@@ -12,15 +12,18 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from teachkit.hashing import canonical_json
+from teachkit.llm.apis import parse_reply
 from teachkit.llm.errors import BadRecording, ReplayMiss
+from teachkit.llm.money import microdollars
 from teachkit.llm.responses import Response
 from teachkit.llm.safety import OFFICIAL_HOSTS, is_loopback
 from teachkit.store.atomic import write_bytes_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from teachkit.llm.money import Price
     from teachkit.llm.request import Request
     from teachkit.llm.responses import ResponseStore
 
@@ -48,13 +51,17 @@ class Recording:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, request: Request) -> list[Response] | None:
-        """Return the recorded answers to a request, in the order in which they came, or ``None``."""
+    def get(self, request: Request, price: Callable[[Request], Price | None] | None = None) -> list[Response] | None:
+        """Return the recorded answers to a request, in the order in which they came, or ``None``.
+
+        With a ``price`` they cost what they would if they were asked for now.
+        """
         entry = self._entries.get(request.key)
         if entry is None:
             return None
         self._used.add(request.key)
-        return [_response(request, attempt, found) for attempt, found in enumerate(entry["replies"])]
+        known = price(request) if price is not None else None
+        return [_response(request, attempt, found, known) for attempt, found in enumerate(entry["replies"])]
 
     def add(self, request: Request, answers: Sequence[Response]) -> None:
         """Record what was answered to a request; an earlier recording of it is replaced."""
@@ -81,9 +88,11 @@ class Recording:
         ]
         write_bytes_atomic(self.path, "".join(lines).encode())
 
-    def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
-        """Return the answers to those requests that are recorded, by key."""
-        found = ((request.key, self.get(request)) for request in requests)
+    def find(
+        self, requests: Iterable[Request], price: Callable[[Request], Price | None] | None = None
+    ) -> dict[str, list[Response]]:
+        """Return the answers to those requests that are recorded, by key; see ``get``."""
+        found = ((request.key, self.get(request, price)) for request in requests)
         return {key: answers for key, answers in found if answers is not None}
 
     def miss(self, request: Request) -> ReplayMiss:
@@ -151,10 +160,12 @@ class KeptAnswers(Recording):
         self._store = store
         self._recorded_first = recorded_first
 
-    def find(self, requests: Iterable[Request]) -> dict[str, list[Response]]:
-        """Return the answers to those requests that have any, by key."""
+    def find(
+        self, requests: Iterable[Request], price: Callable[[Request], Price | None] | None = None
+    ) -> dict[str, list[Response]]:
+        """Return the answers to those requests that have any, by key; those in the store cost what they did."""
         wanted = list(requests)
-        kept, recorded = self._store.get_many([request.key for request in wanted]), super().find(wanted)
+        kept, recorded = self._store.get_many([request.key for request in wanted]), super().find(wanted, price)
         return {**kept, **recorded} if self._recorded_first else {**recorded, **kept}
 
 
@@ -185,7 +196,9 @@ def _reply(answer: Response) -> dict[str, Any]:
     except UnicodeDecodeError:
         return {"status": answer.status, "base64": base64.b64encode(answer.body).decode()}
     try:
-        return {"status": answer.status, "json": json.loads(text, parse_constant=_refuse)}
+        found = json.loads(text, parse_constant=_refuse)
+        canonical_json(found).encode()  # with half of a surrogate pair in it, it cannot be written so
+        return {"status": answer.status, "json": found}
     except (ValueError, RecursionError):
         return {"status": answer.status, "text": text}
 
@@ -202,16 +215,19 @@ def _body(reply: Mapping[str, Any]) -> bytes:
     return base64.b64decode(reply["base64"], validate=True)
 
 
-def _response(request: Request, attempt: int, reply: Mapping[str, Any]) -> Response:
+def _response(request: Request, attempt: int, reply: Mapping[str, Any], price: Price | None) -> Response:
+    body = _body(reply)
+    usage = parse_reply(request.api, request.body, body).usage if price is not None else None
     return Response(
         key=request.key,
         attempt=attempt,
         status=int(reply["status"]),
-        body=_body(reply),
+        body=body,
         endpoint=str(request.endpoint),
         api=request.api,
         repetition=request.repetition,
         request=request.wire.decode(),
+        cost=microdollars(price.cost(usage)) if price is not None and usage is not None else None,
     )
 
 

@@ -37,6 +37,9 @@ class TokenChoice:
 class ModelReply:
     """A reply, parsed. ``problem`` says why it is none of the kind of API that was asked.
 
+    ``unusable``: not even its envelope is one, so nothing in it is a model's answer (an error of a gateway, the page of
+    a proxy).
+
     Chat: ``data`` is the JSON in the answer, ``not_json`` says why there is none. Decisions, by the name of each
     question: ``data`` is the option that was chosen, ``probabilities`` those of all options, ``confidence`` the
     provider's own word for how sure it is; questions that were declined stand in ``refusal`` and in none of these.
@@ -53,6 +56,7 @@ class ModelReply:
     tokens: tuple[TokenChoice, ...] = ()
     not_json: str | None = None
     problem: str | None = None
+    unusable: bool = False
     vector: bytes = b""
     probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confidence: Mapping[str, float] = field(default_factory=dict)
@@ -67,16 +71,28 @@ class ModelReply:
         return "truncated" if self.finish_reason == "length" else "answered"
 
 
-def read_reply(raw: bytes, parse: Callable[[Any], ModelReply], wanted: str) -> ModelReply:
-    """Parse the body of a reply; whatever is wrong with it stands in ``problem``, and nothing is raised."""
+def read_reply(raw: bytes, parse: Callable[[Any], ModelReply], wanted: str, *, holder: str) -> ModelReply:
+    """Parse the body of a reply; whatever is wrong with it stands in ``problem``, and nothing is raised.
+
+    ``holder`` is the key of the list that holds what a model answered.
+    """
     try:
         whole = loads(raw.decode())
     except (ValueError, RecursionError):
-        return ModelReply(problem="the reply is not JSON")
+        return ModelReply(problem="the reply is not JSON", unusable=True)
+    if not _holds_an_answer(whole, holder):
+        return ModelReply(problem=f"the reply is not {wanted}", unusable=True)
     try:
         return parse(whole)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError):
         return ModelReply(problem=f"the reply is not {wanted}")
+
+
+def _holds_an_answer(whole: Any, holder: str) -> bool:
+    found = whole.get(holder) if isinstance(whole, dict) else None
+    if not isinstance(found, list) or not found or not isinstance(found[0], dict):
+        return False
+    return not (whole.get("error") or found[0].get("error"))  # some gateways put an error beside an empty answer
 
 
 def loads(text: str) -> Any:

@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from teachkit.errors import StoreError, StoreTooNew, StoreUnwritable
+from teachkit.llm.apis import parse_reply
 from teachkit.llm.money import microdollars
 from teachkit.llm.salvage import salvage_rows
 from teachkit.store.atomic import locked, writing
@@ -109,6 +110,13 @@ def response_of(
     )
 
 
+def is_unusable(row: Response) -> bool:
+    """Whether a reply that was kept holds no answer of a model; see ``ModelReply.unusable``."""
+    if row.model is not None and b'"error"' not in row.body:  # most are, and need not be read for it
+        return False
+    return parse_reply(row.api, json.loads(row.request), row.body).unusable
+
+
 _FIELDS: Final = tuple(field.name for field in fields(Response))
 _SELECT: Final = f"select {', '.join(_FIELDS)}, digest from responses"
 _INSERT: Final = (
@@ -166,6 +174,8 @@ class ResponseStore:
     def get_many(self, keys: Collection[str]) -> dict[str, list[Response]]:
         """Return the answers to these keys, each key's in the order of their attempts; one query.
 
+        Replies that earlier versions kept, and that hold no answer of a model, are passed over.
+
         Raises:
             StoreTooNew: a newer teachkit wrote the file.
             StoreUnwritable: the file cannot be opened.
@@ -175,7 +185,8 @@ class ResponseStore:
             wanted = json.dumps(list(keys))
             where = "where key in (select value from json_each(?)) order by key, attempt"
             for row in self._attempt(lambda db: self._checked(db.execute(f"{_SELECT} {where}", [wanted]))):
-                found[row.key, row.attempt] = row
+                if not is_unusable(row):
+                    found[row.key, row.attempt] = row
         wanted_keys = set(keys)
         with self._changed:
             found |= {at: row for at, row in self._pending.items() if row.key in wanted_keys}

@@ -336,7 +336,6 @@ REJECTED = {
     "examples that nobody sees": ({"system": "Broken is bad."}, "examples: the prompt does not show them"),
     "nothing asked": ({"user": "  \n"}, "it does not show the item"),
     "a control character": ({"user": "{{ item.text }}\x00"}, "it holds control characters"),
-    "half of a surrogate pair": ({"user": "{{ item.text }}\ud800"}, "it holds control characters"),
 }
 
 
@@ -357,6 +356,14 @@ def test_what_is_no_prompt_like_this_one_is_asked_for_again(name: str, tmp_path:
         documents = asked(server)
         assert [len(document.get("rejected", [])) for document in documents] == [0, 1, 2]
         assert said in documents[1]["rejected"][0]["problem"]
+
+
+def test_half_of_a_surrogate_pair_is_no_answer(tmp_path: Path) -> None:
+    with Server(answer=answering({**BETTER, "user": "{{ item.text }}\ud800"})) as server:
+        sandbox = project(tmp_path, server)
+        shown = sandbox("llm", "improve", "ask", code=1).err
+        assert "tiny gave no answer, invalid_output: the answer has half of a surrogate pair" in shown
+        assert prompts(sandbox) == {"ask.md"}
 
 
 def test_the_second_try_counts(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from teachkit.store import Store
 from tests.build.test_prompts import profiles, project
 from tests.llm.server import Server
 
@@ -189,6 +190,10 @@ def test_uncertain_items_are_repeated_by_their_log_probability(tmp_path: Path) -
     with Server(shares=shares) as server:
         front = "confidence: {by: logprobs, repeats: 3, below: 0.7}\n"
         sandbox = made(tmp_path, server, front, rows=200)
+        sandbox.write({"prices.yml": PRICES})
+        sandbox("build", "--select", "+reviews")
+        before = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert before["more"] == 400
         sandbox("build", "--select", "+ask")
         times: dict[int, int] = {}
         for seen in server.seen:
@@ -197,7 +202,12 @@ def test_uncertain_items_are_repeated_by_their_log_probability(tmp_path: Path) -
         assert 0 < len(unsure) < 200
         assert times == {n: 3 if n in unsure else 1 for n in range(200)}
         plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
-        assert plan["more"] == 400
+        assert (plan["more"], plan["high"]) == (0, 0)
+        sandbox.replace("data/reviews.csv", "review number 5 ", "review number 205 ")
+        sandbox("build", "--select", "+reviews")
+        plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert (plan["missing"], plan["more"]) == (1, 400 - 2 * len(unsure - {5}))
+        assert 0 < plan["high"] < before["high"]
 
 
 def test_an_item_without_all_its_answers_has_no_vote(tmp_path: Path) -> None:
@@ -225,6 +235,7 @@ def test_a_cascade_keeps_what_it_is_sure_of(of: str, target: float, tmp_path: Pa
         sandbox = made(tmp_path, server, front, rows=1500)
         sandbox.write({"prices.yml": PRICES})
         shown = sandbox("build", "--select", "+ask")
+        paid = sandbox.result("prompt.mood.ask")["cost"]
         found = votes(sandbox)
         by = {"tiny-2026-01-01": 0, "strong-2026-01-01": 0}
         for row in found:
@@ -238,6 +249,7 @@ def test_a_cascade_keeps_what_it_is_sure_of(of: str, target: float, tmp_path: Pa
         assert f"tiny keeps {len(kept):,} of 1,500 answers" in shown.all
         assert f"{of} {target} holds with confidence 0.95 if the 600 items of tune are a fair sample" in shown.all
         assert "by strong alone" in shown.all
+        assert ("for answers that only chose the score" in shown.all) == (of == "accuracy")
         total = server.total
         sandbox("build", "--select", "+ask", "--full-refresh")
         assert server.total == total
@@ -255,7 +267,41 @@ def test_a_cascade_keeps_what_it_is_sure_of(of: str, target: float, tmp_path: Pa
         report = sandbox("llm", "compare", "--format", "json").json["prompts"][0]["scores"]
         assert report["cascade"]["kept"] == len(kept)
         assert report["cascade"]["bound"] >= target
+        assert paid == pytest.approx(report["cascade"]["cost"])  # strong answers that only chose the threshold, too
+        assert (report["cascade"]["cost_fit"] > 0) == (of == "accuracy")
         assert report["cascade"]["cost"] < report["cascade"]["cost_strong_alone"]
+        assert f"cost: {round(paid, 4)}" in sandbox.read("teachkit.lock")
+
+
+@pytest.mark.parametrize("of", ["accuracy", "precision"])
+def test_a_strong_model_may_have_nothing_to_do(of: str, tmp_path: Path) -> None:
+    def sure(body: dict[str, Any]) -> dict[str, float]:
+        truth, other = ("good", "bad") if number(body) % 2 == 0 else ("bad", "good")
+        return {truth: 0.99, other: 0.01}
+
+    with Server(shares=sure) as server:
+        sandbox = made(tmp_path, server, CASCADE.replace("accuracy", of), rows=400)
+        shown = sandbox("build", "--select", "+ask").all
+        assert "tiny keeps 400 of 400 answers" in shown
+        assert {row["model"] for row in votes(sandbox)} == {"tiny-2026-01-01"}
+        asked_strong = sum(seen.body["model"] == "strong" for seen in server.seen)
+        assert asked_strong == (160 if of == "accuracy" else 0)
+
+
+def test_a_part_of_the_items_may_be_without_gold(tmp_path: Path) -> None:
+    with Server(shares=shares) as server:
+        sandbox = made(tmp_path, server, CASCADE + "unvalidated: allow\n", rows=1500, splits=["train"])
+        sandbox.replace("teachkit.yml", "name: reviews", "name: reviews\npart_rows: 1000")
+        sandbox("build", "--select", "+reviews")
+        first, *rest = sandbox.json_file(".teachkit/refs/dev.json")["nodes"]["transform.reviews"]["objects"]
+        assert rest
+        with Store.open(sandbox.root / ".teachkit", create=False) as store:
+            ids = set(store.read(first, ["id"]).column(0).to_pylist())
+        lines = data(1500, ["train"]).splitlines()
+        tune = [line.replace(",train", ",tune") if line.split(",")[0] in ids else line for line in lines]
+        sandbox.write({"data/reviews.csv": ("\n".join(tune) + "\n").encode()})
+        sandbox("build", "--select", "+ask")
+        assert {row["model"] for row in votes(sandbox)} == {"tiny-2026-01-01", "strong-2026-01-01"}
 
 
 def test_a_cascade_is_refused_where_gold_cannot_tell(tmp_path: Path) -> None:
@@ -264,10 +310,10 @@ def test_a_cascade_is_refused_where_gold_cannot_tell(tmp_path: Path) -> None:
         shown = sandbox("build", "--select", "+ask", code=1)
         assert "the cascade of prompt 'ask' cannot promise accuracy 0.99: it takes 299 items at least" in shown.out
         assert "label more items of the tune split, or lower 'target'" in shown.out
-        total = server.total
+        assert server.total == 0
         sandbox.write({"prompts/mood/ask.md": sandbox.read("prompts/mood/ask.md").replace("0.99,", "0.9,")})
         sandbox("build", "--select", "+ask")
-        assert server.total > total  # what was answered is kept, the strong model is asked now
+        assert server.total > 400
 
 
 def test_the_plan_counts_the_strong_model(tmp_path: Path) -> None:
@@ -280,6 +326,11 @@ def test_the_plan_counts_the_strong_model(tmp_path: Path) -> None:
         assert plan["high"] > 50 * plan["low"]
         assert "up to 100 requests more, of items that it is not sure of" in sandbox("llm", "plan").out
         assert server.total == 0
+        sandbox.write({"data/reviews.csv": data(400, ["tune"]).encode()})
+        sandbox.replace("prompts/mood/ask.md", "temperature: 0", "temperature: 0\nunvalidated: allow")
+        sandbox("build", "--select", "+ask")
+        plan = sandbox("llm", "plan", "--format", "json").json["prompts"][0]
+        assert (plan["answered"], plan["more"], plan["high"]) == (400, 0, 0)
 
 
 def test_scores_replay(tmp_path: Path) -> None:

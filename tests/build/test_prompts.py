@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from teachkit.store import Store
+from tests.dying import run_and_die
 from tests.llm.server import Server
 from tests.sandbox import REVIEWS, Sandbox
 
@@ -198,14 +200,61 @@ def test_costs_stand_in_run_lock_and_lineage(tmp_path: Path, server: Server) -> 
     assert again["cost"] == 0
 
 
+def test_what_was_paid_before_a_provider_failed_is_told(tmp_path: Path) -> None:
+    """A run is priced by what left the purse, not by what came of it."""
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}}\n'
+    columns = PROMPT.replace("unvalidated", "output: {labels: none, columns: {topic: {type: string}}}\nunvalidated")
+    for node, prompt in (("prompt.mood.ask", PROMPT), ("enrichment.ask", columns)):
+        with Server(script=lambda body, nth, total: "quota" if total > 3 else "ok") as server:
+            sandbox = project(tmp_path / node, server, **{"prices.yml": prices, "prompts/mood/ask.md": prompt})
+            assert "no quota left" in sandbox("build", "--select", "+ask", code=1).all
+            paid = sandbox.result(node)["cost"]
+            usage = [s.body for s in server.seen[:3]]
+            assert paid == pytest.approx(sum(len(json.dumps(b["messages"])) // 4 + 8 for b in usage) / 10_000)
+
+
+def test_votes_are_never_without_their_answers(tmp_path: Path, server: Server) -> None:
+    """Whenever a build dies between them, the next one brings them together."""
+    sandbox = project(tmp_path / "first", server)
+    sandbox("build", "--select", "+reviews")
+    for number in range(1, 9):
+        dying = sandbox.copy(tmp_path / f"dying-{number}")
+        done = run_and_die(dying, "build", "--select", "ask", number=number, within="objects")
+        dying("build", "--select", "ask")
+        found = dying("sql", "select * from votes.mood_ask", "--format", "json", "--limit", "-1").json["rows"]
+        assert {row["status"] for row in found} == {"ok"}
+        assert all(row["request"] for row in found)
+        if done.returncode == 0:
+            return
+    raise AssertionError("the build writes more files than were tried")
+
+
+def test_answers_that_a_killed_build_lost_come_back(tmp_path: Path, server: Server) -> None:
+    """Votes were stored before their answers once."""
+    sandbox = project(tmp_path, server)
+    sandbox("build", "--select", "+ask")
+    (key,) = sandbox.json_file(".teachkit/refs/dev.json")["nodes"]["prompt.mood.ask"]["objects"]
+    with Store.open(sandbox.root / ".teachkit", create=False) as store:
+        meta = store.meta(key)
+        assert meta is not None
+        store.discard(meta.extra["answers"])
+    total = server.total
+    sandbox("build", "--select", "+ask")
+    found = sandbox("sql", "select * from votes.mood_ask", "--format", "json", "--limit", "-1").json["rows"]
+    assert {row["status"] for row in found} == {"ok"}
+    assert server.total == total
+
+
 def test_a_recording_is_replayed_without_a_socket(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = project(tmp_path, server)
+    prices = 'as_of: "2026-11-25"\nmodels: {tiny: {input: 100, output: 100}}\n'
+    sandbox = project(tmp_path, server, **{"prices.yml": prices})
     assert "does not say that it may" in sandbox("build", "--llm", "record", code=1).out
     sandbox.replace("sources/shop.yml", "key: id", "key: id\n        record: true")
     sandbox("build", "--llm", "record")
     lock = sandbox.read("teachkit.lock")
+    assert "cost: 0." in lock
     lines = sandbox.read("recordings/mood/ask.jsonl").splitlines()
     assert len(lines) == texts(sandbox)
     assert lines == sorted(lines, key=lambda line: str(json.loads(line)["key"]))
@@ -221,7 +270,8 @@ def test_a_recording_is_replayed_without_a_socket(
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
     fresh("build", "--llm", "replay", "--locked")
-    assert fresh.read("teachkit.lock") == lock
+    assert fresh.read("teachkit.lock") == lock  # with what the answers cost, whoever paid
+    assert fresh.result("prompt.mood.ask")["cost"] == 0
     fresh.replace("prompts/mood/ask.md", "Is this review", "Is that review")
     missed = fresh("build", "--llm", "replay", code=1)
     assert "messages[0].content" in missed.all
@@ -241,6 +291,17 @@ def test_a_plan_sends_nothing(tmp_path: Path, server: Server) -> None:
     assert request["body"] in [s.body for s in server.seen]
     (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
     assert (plan["missing"], plan["answered"], plan["high"]) == (0, texts(sandbox), 0)
+
+
+def test_a_plan_leaves_out_what_is_never_asked(tmp_path: Path, server: Server) -> None:
+    sandbox = project(tmp_path, server)
+    sandbox.write({"data/reviews.csv": (sandbox.read("data/reviews.csv") + 'r900,"  ",5,,train\n').encode()})
+    sandbox("build", "--select", "+reviews")
+    (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (plan["rows"], plan["requests"]) == (rows(sandbox), texts(sandbox) - 1)
+    sandbox("build", "--select", "+ask")
+    (plan,) = sandbox("llm", "plan", "--format", "json").json["prompts"]
+    assert (plan["missing"], plan["answered"], server.total) == (0, texts(sandbox) - 1, texts(sandbox) - 1)
 
 
 BAD = {
@@ -314,6 +375,18 @@ def test_several_labels_at_once(tmp_path: Path, server: Server) -> None:
     assert schema["properties"]["labels"]["items"]["enum"] == ["size", "taste", "ABSTAIN"]
     found = sandbox("show", "topics", "--limit", "-1", "--format", "json").json["rows"]
     assert len(found) == rows(sandbox)
+
+
+def test_lineage_shows_a_request_about_several_labels_once(tmp_path: Path) -> None:
+    with Server(answer=lambda body: {"labels": ["size"]}) as server:
+        sandbox = project(tmp_path, server)
+        task = "tasks: [{name: about, kind: multichoice, labels: [size, taste], dataset: ref('reviews'), key: id}]\n"
+        sandbox.write({"tasks/about.yml": task, "prompts/about/what.md": PROMPT, "prompts/mood/ask.md": None})
+        sandbox.write({"label_models/about.yml": "label_models: [{name: topics, task: about, type: majority}]\n"})
+        sandbox("build", "--select", "+topics")
+        votes = sandbox("lineage", "topics", "r001", "--format", "json").json["votes"]
+        assert [(v["label"], v["polarity"]) for v in votes] == [("size", 1), ("taste", -1)]
+        assert sandbox("lineage", "topics", "r001").out.count("what is tiny") == 1
 
 
 def asked_of(server: Server, text: str) -> list[str]:
@@ -401,13 +474,17 @@ def test_a_trial_asks_a_few_and_keeps_their_answers(tmp_path: Path, server: Serv
 
 
 @pytest.mark.parametrize(
-    "reviews", [ROWS.splitlines()[0] + "\n", ROWS.replace(",tune", ",test").replace(",train", ",test")]
+    ("reviews", "said"),
+    [
+        (ROWS.splitlines()[0] + "\n", "prompt.mood.ask by tiny: 0 items"),
+        (ROWS.replace(",tune", ",test").replace(",train", ",test"), "items of task 'mood' are of the test split"),
+    ],
 )
-def test_a_trial_of_no_items_asks_nothing(reviews: str, tmp_path: Path, server: Server) -> None:
+def test_a_trial_of_no_items_asks_nothing(reviews: str, said: str, tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server)
     sandbox.write({"data/reviews.csv": reviews, "annotations/mood/ann.jsonl": None})
     sandbox("build", "--select", "+type:lf", code=None)
-    assert "prompt.mood.ask by tiny: 0 items" in sandbox("try", "--prompt", "ask").out
+    assert said in sandbox("try", "--prompt", "ask", code=None).all
     assert "has no item with id = 'z'" in sandbox("compile", "--select", "ask", "--item", "z", code=2).err
     assert server.total == 0
 

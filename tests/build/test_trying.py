@@ -70,6 +70,26 @@ def test_items_of_the_test_split_are_never_asked_about(tmp_path: Path, server: S
     assert not any("secret" in str(seen.body) for seen in server.seen)
 
 
+def test_without_splits_items_without_gold_are_asked_about(tmp_path: Path, server: Server) -> None:
+    """Gold is for testing then."""
+    task = FILES["tasks/mood.yml"]
+    without = task.replace("splits: {column: split}", "")
+    assert without != task
+    sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": PROMPT, "tasks/mood.yml": without})
+    assert [i["item"] for i in trials(sandbox, "ask")[0]["items"]] == ["f"]
+    line = next(line for line in without.splitlines(keepends=True) if "gold:" in line)
+    with sandbox.changed({"tasks/mood.yml": without.replace(line, "").encode()}):
+        assert len(trials(sandbox, "ask")[0]["items"]) == 6
+    sandbox.replace("data/reviews.csv", "the pump is great,,", "the pump is great,+,")
+    sandbox("build", "--select", "+reviews")
+    said = sandbox("try", "--prompt", "ask", code=1).err
+    assert "prompt 'ask' cannot be tried: all 6 items of task 'mood' have gold, which is for testing where a" in said
+    assert "let 'splits' of task 'mood' leave some items to tune or train" in said
+    sandbox.write({"tasks/mood.yml": task.replace("{column: split}", "{hash: {test: 100%}}")})
+    assert "all 6 items of task 'mood' are of the test split" in sandbox("try", "--prompt", "ask", code=1).err
+    assert server.total == 6
+
+
 def test_a_prompt_is_named_by_its_file_from_here_or_from_the_project(tmp_path: Path, server: Server) -> None:
     sandbox = project(tmp_path, server, **{"prompts/mood/ask.md": PROMPT})
     (by_name,) = trials(sandbox, "ask")

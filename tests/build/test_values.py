@@ -319,6 +319,27 @@ def test_an_answer_that_is_no_number_is_no_vote(tmp_path: Path) -> None:
         assert "30 of 30 items have no answer" in found, found
 
 
+@pytest.mark.parametrize("where", ["label", "reason"])
+def test_half_of_a_surrogate_pair_is_asked_again(tmp_path: Path, where: str) -> None:
+    """JSON can say it, and no table can hold it."""
+    halves = iter([True, True])
+
+    def answer(body: dict[str, Any]) -> Any:
+        return {"reason": "", "label": "Köln"} | ({where: "a\ud83d"} if next(halves, False) else {})
+
+    with Server(answer=answer) as server:
+        sandbox = Sandbox(tmp_path, TOWNS)
+        ask = ASK.replace("item.text", "item.satz").replace("examples: {select: random, k: 1}\n", "")
+        sandbox.write({"profiles.yml": profiles(server.url), "prompts/ort/ask.md": ask})
+        sandbox("build", "--select", "+ask")
+        assert server.total == len(server.nth) + 2
+        halves = iter([True] * 1000)
+        sandbox.replace("prompts/ort/ask.md", "What does it cost?", "Which town?")
+        found = sandbox("build", "--select", "+ask", code=1).all
+        assert "24 invalid_output" in found
+        assert "the answer has half of a surrogate pair" in found
+
+
 # ---------------------------------------------------------------------------- odd data
 
 

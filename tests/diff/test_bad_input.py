@@ -302,7 +302,11 @@ def test_a_prompt_is_never_asked_for_a_diff(tmp_path: Path) -> None:
         repo.replace("prompts/mood/ask.md", "Good or bad?", "Is that good, or bad?")
         labels = repo.labels_diff()
         assert len(server.seen) == asked
-        assert "the head could not be built (prompt.mood.ask: no recording for the request" in labels["notes"][0]
+        assert f"the head could not be built (prompt.mood.ask: {asked} of {asked} requests" in labels["notes"][0]
+        assert "run 'teachkit build --select ask' first" in labels["notes"][0]
+        assert (labels["cost_before"] > 0, labels["cost_after"]) == (True, None)
+        shown = repo("diff").out
+        assert "record" not in shown
         assert labels["notes"][0].endswith("its labels are not known")
         assert labels["status"] == "unknown"
         assert labels["flips"] is None

@@ -232,8 +232,10 @@ class BatchServer(Server):
             said = f"Invalid: {body['messages'][-1]['content']}"
             line["response"] = {"status_code": status, "request_id": f"req_{key[:9]}", "body": error(said, "bad")}
         else:
-            answer = self.reply_to("/v1/chat/completions", body, what)
-            line["response"] = {"status_code": 200, "request_id": f"req_{key[:9]}", "body": answer}
+            status, answer = (
+                ERRORS[what][:2] if what in ERRORS else (200, self.reply_to("/v1/chat/completions", body, what))
+            )
+            line["response"] = {"status_code": status, "request_id": f"req_{key[:9]}", "body": answer}
         return json.dumps(line).encode() + b"\n"
 
     def _problem(self, data: bytes) -> dict[str, Any] | None:

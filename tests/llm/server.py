@@ -45,7 +45,7 @@ TOKENS: Final = 8  # of every answer
 FAULTS: Final = (
     "ok", "429", "429-bare", "429-long", "500", "hang", "slow", "cut", "garbage", "not-chat", "schema", "refusal",
     "length", "content_filter", "filter-400", "quota", "auth", "model", "redirect", "bad-request", "echo-key",
-    "no-usage", "costly", "misfit",
+    "no-usage", "costly", "misfit", "gateway", "gateway-429",
 )  # fmt: skip
 
 
@@ -321,6 +321,8 @@ ERRORS: Final[dict[str, tuple[int, object, dict[str, str]]]] = {
     "bad-request": (400, error("Unsupported parameter: 'top_k'", "invalid_request_error", "unsupported_parameter"), {}),
     "filter-400": (400, error("filtered", "invalid_request_error", "content_filter"), {}),
     "not-chat": (200, {"hello": "world"}, {}),
+    "gateway": (200, {"error": {"code": 502, "message": "Provider returned error"}}, {}),
+    "gateway-429": (200, {"error": {"code": 429, "message": "Provider is busy"}}, {"retry-after-ms": "20"}),
 }
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,9 +26,11 @@ from teachkit.llm import (
     chat_body,
     errors,
     label_schema,
+    parse_chat,
     responses,
 )
 from teachkit.llm.errors import BadMode, QuotaSpent, UnknownPrice
+from teachkit.llm.responses import response_of
 from tests.llm.server import Server
 
 if TYPE_CHECKING:
@@ -118,6 +121,24 @@ def test_a_changed_validate_reads_old_answers_anew(provider: Provider, store: Re
     statuses(requests, provider, store, validate=lambda request, reply: "no" if request.label == "3" else None)
     assert statuses(requests, provider, store)["3"] == "ok"
     assert server.total == 22
+
+
+def test_a_store_that_kept_replies_without_an_answer_recovers(
+    provider: Provider, store: ResponseStore, server: Server
+) -> None:
+    """Earlier versions took such replies for answers, and kept three of them."""
+    requests = [make(provider, n) for n in range(3)]
+    for request, body in zip(requests, (b"<html>", b'{"error": {"code": 502}}', b'{"hello": "world"}'), strict=True):
+        for attempt in range(3):
+            kept = response_of(request, parse_chat(body), body, picos=None, earlier=[], status=200)
+            store.put(replace(kept, attempt=attempt))
+    store.flush()
+    assert store.get_many([request.key for request in requests]) == {}
+    for _ in range(2):
+        assert Counter(statuses(requests, provider, store).values()) == {"ok": 3}
+        store.flush()
+    assert server.total == 3
+    assert len(list(store.all())) == 12
 
 
 def test_all_stops_with_one_message_and_keeps_what_came(

@@ -567,21 +567,23 @@ def test_completed_without_the_file_of_its_answers_is_looked_at_again(desk: Desk
 
 
 def test_what_failed_is_counted_and_missing_again(desk: Desk, server: BatchServer) -> None:
-    outcomes = ["ok", "expired", "HTTP 429", "HTTP 400", "none", "refusal", "garbage-text", "ok"]
-    asked = [desk.make(f"number {n} of the texts") for n in range(8)]
+    outcomes = ["ok", "expired", "HTTP 429", "HTTP 400", "none", "refusal", "garbage-text", "not-chat", "gateway"]
+    asked = [desk.make(f"number {n} of the texts") for n in range(9)]
     desk.submit(asked)
     of = {r.key: outcomes[n] for n, r in enumerate(asked)}
     server.finish(lambda key, body: of[key], status="expired")
     (came,) = desk.collect()
     assert came.batch.status == "expired"
     assert came.outputs is not None
-    assert came.outputs.failures == {"batch_expired": 1, "bad": 2, "expired": 1}
-    assert came.outputs.answers == came.batch.kept == 4  # a refusal is an answer
+    assert came.outputs.failures == {
+        "batch_expired": 1, "bad": 2, "expired": 1, "no chat completion": 2,
+    }  # fmt: skip
+    assert came.outputs.answers == came.batch.kept == 3  # a refusal is an answer
     assert "number" not in came.outputs.first.partition(":")[2]  # the provider's message quotes the text
-    assert desk.submit(asked)[0].requests == 4
+    assert desk.submit(asked)[0].requests == 6
     server.finish()
     desk.collect()
-    assert len(desk.answers(asked)) == 8
+    assert len(desk.answers(asked)) == 9
     assert max(server.bought[r.key] for r in asked if of[r.key] in ("ok", "refusal", "garbage-text")) == 1
 
 

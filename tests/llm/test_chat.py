@@ -81,6 +81,16 @@ def test_json_is_found_where_models_write_it(text: str, data: object) -> None:
     assert parse_chat(raw).data == data
 
 
+@pytest.mark.parametrize("escapes", [1, 2])
+def test_half_of_a_surrogate_pair_is_no_answer(escapes: int) -> None:
+    text = '{"label": "a\ud83d"}' if escapes == 1 else '{"label": "a\\ud83d"}'
+    reply = parse_chat(json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}).encode())
+    assert (reply.data, reply.not_json) == (None, "the answer has half of a surrogate pair")
+    whole = text.replace("d83d", "d83d\\ude00").replace("\ud83d", "\U0001f600")
+    reply = parse_chat(json.dumps({"choices": [{"message": {"content": whole}, "finish_reason": "stop"}]}).encode())
+    assert reply.data == {"label": "a\U0001f600"}
+
+
 _schemas: list[dict[str, Any]] = [
     SCHEMA,  # type: ignore[list-item]
     {"type": "array", "items": {"enum": ["a", 1, True, None]}, "minItems": 1, "maxItems": 2, "uniqueItems": True},

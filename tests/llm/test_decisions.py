@@ -128,7 +128,8 @@ def test_a_question_may_be_declined_while_others_are_answered() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"answers": []}, "2 questions were asked, and 0 answered"),
+        ({"answers": reply()["answers"][:1]}, "2 questions were asked, and 1 answered"),
+        ({"answers": []}, "the reply is not a list of decisions"),
         ({"choice": "other"}, "the answer to 'label' is none of its options"),
         ({"choice": True}, "the answer to 'label' is none of its options"),
         ({"choice": ["ham"]}, "the answer to 'label' is none of its options"),

@@ -133,13 +133,13 @@ def test_every_end_of_a_request_is_told(server: Server, store: ResponseStore, tr
     ends = {
         "ok": [], "429": ["429"], "500": ["500"], "hang": ["hang"], "cut": ["cut"], "garbage": ["garbage"],
         "schema": ["schema", "schema"], "never fits": ["schema"] * 3, "down": ["500"] * 6, "bad-request":
-        ["bad-request"], "not-chat": ["not-chat"] * 3,
+        ["bad-request"], "not-chat": ["not-chat"] * 3, "no reply": ["not-chat"] * 6,
     }  # fmt: skip
     requests = [make(provider, name, *faults) for name, faults in ends.items()]
     with ask(requests, provider=provider, store=store, policy=QUICK) as answers:
         found = {answer.request.label: answer.status for answer in answers}
     assert found == dict.fromkeys(ends, "ok") | {
-        "never fits": "invalid_output", "not-chat": "invalid_output", "down": "transient_exhausted",
+        "never fits": "invalid_output", "no reply": "transient_exhausted", "down": "transient_exhausted",
         "bad-request": "error",
     }  # fmt: skip
     assert {seen.path for seen in server.seen} == {"/v1/embeddings"}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from teachkit.llm import Policy
+from teachkit.llm import Budget, Policy
 from teachkit.llm.errors import AllRefused, AuthRefused, ModelUnknown, Outage, QuotaSpent, RedirectRefused
+from teachkit.llm.money import Price
 from tests.llm.server import Bucket, faulty
 from tests.llm.simulated import Provider, make_request, simulate
 
@@ -25,7 +26,9 @@ def test_workers_are_kept_busy() -> None:
     assert outcome.seconds == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("fault", ["429", "429-bare", "500", "cut", "hang", "garbage", "not-chat", "slow"])
+@pytest.mark.parametrize(
+    "fault", ["429", "429-bare", "500", "cut", "hang", "garbage", "not-chat", "gateway", "gateway-429", "slow"]
+)
 def test_a_fault_costs_no_row(fault: str) -> None:
     outcome = simulate(Provider(), [make_request(n, faults=[fault] if n % 7 == 0 else []) for n in range(300)])
     assert outcome.statuses == {"ok": 300}
@@ -136,13 +139,50 @@ def test_nothing_but_refusals_and_nothing_but_failures_stop() -> None:
 @pytest.mark.parametrize(
     ("faults", "status", "asks"),
     [(["refusal"], "refusal", 1), (["content_filter"], "content_filter", 1), (["length"], "truncated", 1),
-     (["garbage"] * 9, "invalid_output", 3), (["garbage", "not-chat", "ok"], "ok", 3),
-     (["garbage", "500", "429", "refusal"], "refusal", 2)],
+     (["misfit"] * 9, "invalid_output", 3), (["misfit", "misfit", "ok"], "ok", 3),
+     (["misfit", "500", "429", "refusal"], "refusal", 2)],
 )  # fmt: skip
 def test_every_end_has_a_status_and_every_answer_is_kept(faults: list[str], status: str, asks: int) -> None:
-    outcome = simulate(Provider(), [make_request(1, faults=faults)])
+    def validate(request: Request, reply: ModelReply) -> str | None:
+        return "it does not fit" if "mood" in reply.text else None
+
+    outcome = simulate(Provider(), [make_request(1, faults=faults)], validate=validate)
     assert outcome.statuses == {status: 1}
     assert [each.attempt for each in outcome.kept] == list(range(asks))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("garbage", "HTTP 200, but the reply is not JSON, 6 times"),
+     ("not-chat", "HTTP 200, but the reply is not a chat completion, 6 times"),
+     ("gateway", "HTTP 200, but the reply is not a chat completion: Provider returned error (502), 6 times")],
+)  # fmt: skip
+def test_a_reply_that_holds_no_answer_is_a_failure_on_the_way(fault: str, said: str) -> None:
+    provider = Provider(latency=0)
+    outcome = simulate(provider, [make_request(1, faults=[fault] * 9)])
+    assert outcome.statuses == {"transient_exhausted": 1}
+    assert [job.decision.detail for job in outcome.done if job.decision] == [said]
+    assert outcome.kept == []
+    assert outcome.seconds > 1  # not six times within milliseconds
+    outcome = simulate(Provider(script=lambda *_: fault), (make_request(n) for n in range(500)))
+    assert [type(each) for each in outcome.failed] == [Outage]
+    assert outcome.kept == []
+
+
+def test_the_code_in_an_error_is_the_status_that_a_gateway_means() -> None:
+    outcome = simulate(Provider(), [make_request(1, faults=["gateway-429"] * 20)])
+    assert outcome.statuses == {"ok": 1}
+    assert outcome.pool.counts.throttled == 20
+
+
+def test_what_no_model_was_asked_costs_nothing_and_what_may_have_been_asked_is_uncertain() -> None:
+    price = Price(input=1, output=1, cached=1)
+    for fault, uncertain in (("gateway", False), ("garbage", True)):
+        budget = Budget(1_000_000)
+        request = make_request(1, faults=[fault], max_completion_tokens=9)
+        simulate(Provider(), [request], price=lambda request: price, budget=budget)
+        assert (budget.uncertain > 0) == uncertain
+        assert budget.spent > 0
 
 
 def test_validate_decides_and_is_told_of_the_request() -> None:

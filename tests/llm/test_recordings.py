@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from teachkit.llm import Answer, Endpoint, Provider, Recording, Request, ResponseStore, ask, chat_body, label_schema
+from teachkit.llm import (
+    Answer,
+    Endpoint,
+    Prices,
+    Provider,
+    Recording,
+    Request,
+    ResponseStore,
+    ask,
+    chat_body,
+    label_schema,
+)
 from teachkit.llm.errors import BadMode, BadRecording, ReplayMiss
 from tests.llm.server import Server
 from tests.llm.test_responses import response
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
 
 NOWHERE = Provider(name="nowhere", base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY")
 SCHEMA = label_schema(["ham", "spam"])
+PRICES = Prices.from_mapping({"as_of": "2026-11-01", "models": {"m": {"input": 1, "output": 2}}})
 
 
 def requests(provider: Provider, count: int, **parameters: Any) -> list[Request]:
@@ -30,12 +42,12 @@ def requests(provider: Provider, count: int, **parameters: Any) -> list[Request]
     ]
 
 
-def record(folder: Path, server: Server, count: int = 20) -> tuple[Path, dict[str, Answer]]:
+def record(folder: Path, server: Server, count: int = 20, **how: Any) -> tuple[Path, dict[str, Answer]]:
     path = folder / "spam.jsonl"
     provider = Provider(name="local", base_url=server.url)
     with ResponseStore(folder / "r.sqlite") as store:
         wanted = requests(provider, count)
-        with ask(wanted, provider=provider, store=store, mode="record", recording=Recording(path)) as answers:
+        with ask(wanted, provider=provider, store=store, mode="record", recording=Recording(path), **how) as answers:
             return path, {answer.request.label: answer for answer in answers}
 
 
@@ -62,6 +74,22 @@ def test_a_replay_gives_the_same_answers_and_opens_no_socket(tmp_path: Path, req
     for answer in replayed:
         other = live[answer.request.label]
         assert (answer.status, answer.reply) == (other.status, other.reply)
+
+
+def test_replayed_answers_cost_what_they_did_by_the_prices_of_now(tmp_path: Path) -> None:
+    with Server() as server:
+        path, live = record(tmp_path, server, prices=PRICES)
+        url = server.url
+    given: dict[str, Any] = {"provider": Provider(name="local", base_url=url), "mode": "replay"}
+    again = requests(given["provider"], 20)
+    assert all(answer.cost for answer in live.values())
+    with ask(again, recording=Recording(path), prices=PRICES, **given) as answers:
+        assert {answer.request.label: answer.cost for answer in answers} == {n: a.cost for n, a in live.items()}
+    assert answers.summary.cost == 0
+    other = Prices.from_mapping({"as_of": "2026-11-01", "models": {"x": {"input": 1, "output": 2}}})
+    for prices in (None, other):  # a model without a price is told before it is asked, not here
+        with ask(again, recording=Recording(path), prices=prices, **given) as answers:
+            assert {answer.cost for answer in answers} == {None}
 
 
 def test_the_bytes_are_stable_sorted_and_hold_no_more_than_they_must(tmp_path: Path) -> None:
@@ -105,7 +133,7 @@ def test_two_branches_merge_by_union(tmp_path: Path) -> None:
 def test_bytes_of_any_kind_come_back(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "r.jsonl")
     (request,) = requests(NOWHERE, 1)
-    bodies = [b"\xff\x00", b"<html>", b'{"a":1}', b"NaN"]
+    bodies = [b"\xff\x00", b"<html>", b'{"a":1}', b"NaN", b'{"a":"\\ud83d"}']
     recording.add(request, [response(1, attempt=n, body=body) for n, body in enumerate(bodies)])
     recording.save()
     found = Recording(tmp_path / "r.jsonl").get(request)

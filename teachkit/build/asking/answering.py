@@ -13,6 +13,7 @@ from teachkit.build.asking.prompting import (
     asking_alone,
     check_no_batch,
     check_recordable,
+    count_missing,
     is_empty,
     is_offline,
     items,
@@ -21,10 +22,11 @@ from teachkit.build.asking.prompting import (
     requests,
 )
 from teachkit.build.asking.tally import FINE, UNFINISHED, USD, Tally, VoteTally, tally_of
-from teachkit.build.asking.vectors import AskedVectors
+from teachkit.build.asking.vectors import AskedVectors, Forecast
 from teachkit.build.run import NodeProgress
-from teachkit.errors import NodeFailed
+from teachkit.errors import NodeFailed, NotAnswered
 from teachkit.hashing import digest
+from teachkit.llm.errors import ReplayMiss
 from teachkit.llm.schema import problem
 from teachkit.voters.prompt_answer import answer_schema, misquoted, not_an_answer
 
@@ -56,9 +58,11 @@ def ask_votes(
 
     Raises:
         TeachkitError: the provider cannot be used, refuses everything, or is down; a recording is missing; a source may
-            not be recorded.
+            not be recorded; a comparison lacks answers.
     """
-    chosen = table if rows is None else table.take(list(rows))
+    import pyarrow as pa
+
+    chosen = table if rows is None else table.take(pa.array(rows, pa.int64()))  # typed: there may be none
     texts = chosen.column(task.text).to_pylist() if task.text else ()
     tally = tally_of(chosen.num_rows, node.spec, task, texts)
     first, most = node.spec.times
@@ -95,13 +99,19 @@ def ask_rows(
             vectors=AskedVectors(run, node, tally) if spec.vectors is not None else None,
         )
         checking = _checking(spec, task, items(run, node, table))
-        with asking(run, node, asked, provider=provider_of(spec), validate=checking) as answers:
-            for done, answer in enumerate(answers, 1):
-                tally.add(answer)
-                if time.monotonic() - said > _SAY_EVERY:
-                    said = time.monotonic()
-                    run.report(NodeProgress(node.id, done, count, answers.summary.cost / USD))
-    tally.paid += answers.summary.cost / USD
+        try:
+            with asking(run, node, asked, provider=provider_of(spec), validate=checking) as answers:
+                for done, answer in enumerate(answers, 1):
+                    tally.add(answer)
+                    if time.monotonic() - said > _SAY_EVERY:
+                        said = time.monotonic()
+                        run.report(NodeProgress(node.id, done, count, answers.summary.cost / USD))
+        except ReplayMiss as error:
+            if mode != "kept":
+                raise
+            wanted = made(rows=_not_empty(table, spec, tally, rows), vectors=Forecast(run))
+            missing, total = count_missing(run, node, wanted)
+            raise NotAnswered(node.where, name=node.name, count=missing, total=total) from error
     if rows is None and count > 1 and tally.asks_alike:
         run.note(f"prompt '{node.name}' asks the same about all {count:,} items: does it show any column?")
     return tally

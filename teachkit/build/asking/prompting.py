@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.asking.examples import choice_of_examples, gold_of
@@ -271,6 +272,17 @@ def _kept(run: Executor, node: Node, kind: str, store: ResponseStore) -> Recordi
     return KeptAnswers(recording_of(run, node, kind).path, store, recorded_first=run.files.target.llm.mode == "replay")
 
 
+def count_missing(run: Executor, node: Node, asked: Iterator[Request]) -> tuple[int, int]:
+    """How many requests of a prompt have no answer that is kept, and how many there are."""
+    keys, found = set[str](), set[str]()
+    with response_store(run) as store:
+        kept = _kept(run, node, "", store)
+        while lot := list(islice(asked, _LOOKED_UP)):
+            keys |= {request.key for request in lot}
+            found |= kept.find(lot).keys()
+    return len(keys - found), len(keys)
+
+
 def file_name(node: Node) -> str:
     """The name of a prompt's file, without its ending: several nodes may come from it."""
     return node.where.path.rpartition("/")[2].removesuffix(".md")
@@ -305,14 +317,14 @@ def asking(
 ) -> Iterator[Asking]:
     """Ask for a prompt: in the mode of the run, from the store of answers, at the project's prices, in its budgets.
 
-    ``kind`` tells apart files of recordings, see ``recording_of``. Raises as ``teachkit.llm.ask`` does.
+    What is paid is noted for the node, however it ends. ``kind`` tells apart files of recordings, see ``recording_of``.
+    Raises as ``teachkit.llm.ask`` does.
     """
     from teachkit.llm import ask
 
     mode, known = mode_of(run), prices(run)
-    with (
-        response_store(run) as store,
-        ask(
+    with response_store(run) as store:
+        answers = ask(
             asked,
             provider=provider,
             store=store,
@@ -326,9 +338,12 @@ def asking(
             prices=known,
             allow_unpriced=node.spec.config.unpriced == "allow" or known is None,
             validate=validate,
-        ) as answers,
-    ):
-        yield answers
+        )
+        try:
+            with answers:
+                yield answers
+        finally:
+            run.paid[node.id] = run.paid.get(node.id, 0.0) + answers.summary.cost / USD
         if store.recovery is not None:
             run.note(str(store.recovery))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit.build.asking.answering import answers_key, ask_rows, ask_votes, too_many_errors
 from teachkit.build.asking.examples import gold_content
 from teachkit.build.asking.prompting import check_gold, mode_of, part_rows
-from teachkit.build.asking.scoring import score_votes
+from teachkit.build.asking.scoring import check_cascade, score_votes
 from teachkit.build.asking.tally import UNFINISHED, ColumnTally, VoteTally
 from teachkit.build.keys import content, output_of
 from teachkit.graph.names import fold
@@ -51,7 +51,13 @@ def finished_parts(run: Executor, keys: Sequence[str]) -> list[ObjectMeta | None
     found = [None if anew else run.store.meta(key) for key in keys]
     if mode_of(run) == "kept":
         return found  # nothing more will be answered
-    return [meta if meta is not None and is_finished(meta) else None for meta in found]
+    return [meta if meta is not None and is_finished(meta) and _has_answers(run, meta) else None for meta in found]
+
+
+def _has_answers(run: Executor, meta: ObjectMeta) -> bool:
+    """Whether the answers beside some votes are there, or are none: a build that was killed may have lost them."""
+    beside = meta.extra.get("answers")
+    return beside is None or run.store.meta(beside) is not None
 
 
 # ---------------------------------------------------------------------------- votes
@@ -74,6 +80,8 @@ def vote(
     if not todo:
         return None
     check_gold(run, node, task)
+    if node.spec.strong is not None:
+        check_cascade(run, node, task)
     tables: dict[int, pa.Table] = {}
     tallies: dict[int, VoteTally] = {}
     for number in todo:
@@ -82,7 +90,6 @@ def vote(
         if node.spec.scored:  # a cascade asks about some of them again
             tables[number] = table
     scored = score_votes(run, node, tables, tallies, task) if node.spec.scored else None
-    _note_paid(run, node, tallies.values())
     known = [meta.extra["statuses"] for number, meta in enumerate(metas) if meta is not None and number not in tallies]
     error = too_many_errors(node, [*tallies.values()], known)
     if error is not None:
@@ -94,19 +101,15 @@ def vote(
         if scored is not None:
             extra["scores"] = scored.report
             columns = {**columns, **scored.columns[number]}
-        metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
         run.store.discard(beside)
-        run.put(beside, tally.table(), node, number)
+        run.put(beside, tally.table(), node, number)  # first: votes that are there are never without their answers
+        metas[number] = _replace(run, keys[number], votes_table(columns), node, number, extra)
     return None
 
 
 def _extra(tally: Tally) -> dict[str, Any]:
     unfinished = not UNFINISHED.isdisjoint(tally.statuses)
     return {"cost": float(tally.cost.sum()), "statuses": tally.statuses, "unfinished": unfinished}
-
-
-def _note_paid(run: Executor, node: Node, tallies: Any) -> None:
-    run.paid[node.id] = run.paid.get(node.id, 0.0) + sum(tally.paid for tally in tallies)
 
 
 def _replace(run: Executor, key: str, table: pa.Table, node: Node, number: int, extra: dict[str, Any]) -> ObjectMeta:
@@ -153,7 +156,6 @@ def make_enrichment(run: Executor, node: Node) -> Output:
         ids = run.store.read(part.key, [name]).column(0)
         tables[number] = tally, pa.table({task.key: ids, **tally.columns()})
     tallies = [tally for tally, _ in tables.values()]
-    _note_paid(run, node, tallies)
     error = too_many_errors(node, tallies, [m.extra["statuses"] for m in metas if m is not None])
     if error is not None:
         raise error

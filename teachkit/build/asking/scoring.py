@@ -44,6 +44,20 @@ class _Sample:
         return np.array([values[part][row] for part, row in self.places])
 
 
+def check_cascade(run: Executor, node: Node, task: TaskInfo) -> None:
+    """Refuse a cascade before anything is asked where gold of the tune split cannot show its target.
+
+    Raises:
+        NodeFailed: there are too few items.
+    """
+    from teachkit.votes import thresholds
+
+    cascade, count = node.spec.config.cascade, len(_of_tune(gold_of(run, task)))
+    needed = thresholds.items_needed(cascade.target, cascade.delta)
+    if count < needed:
+        raise _refused(node, thresholds.Refusal("too few items", count, needed))
+
+
 def score_votes(
     run: Executor, node: Node, tables: Mapping[int, pa.Table], tallies: dict[int, VoteTally], task: TaskInfo
 ) -> Scored:
@@ -62,13 +76,20 @@ def score_votes(
 def _sample(run: Executor, task: TaskInfo, tables: Mapping[int, pa.Table]) -> _Sample:
     import numpy as np
 
-    from teachkit.votes import SPLITS
-
     gold = gold_of(run, task)
-    chosen = np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
+    chosen = _of_tune(gold)
     starts = np.cumsum([0, *(tables[number].num_rows for number in sorted(tables))])
     part = np.searchsorted(starts, chosen, side="right") - 1
     return _Sample(list(zip(part.tolist(), (chosen - starts[part]).tolist(), strict=True)), gold.codes[chosen])
+
+
+def _of_tune(gold: Any) -> Any:
+    """The items of the tune split that have gold [indices]."""
+    import numpy as np
+
+    from teachkit.votes import SPLITS
+
+    return np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
 
 
 # ---------------------------------------------------------------------------- calibration
@@ -160,34 +181,36 @@ def _cascade(
     population = np.concatenate([*scores.values()])
     tested = thresholds.candidates(population, len(sample.places), **promise)
     right = sample.of({number: tally.vote for number, tally in tallies.items()}) == sample.truth
-    right_strong = None
-    if cascade.of == "accuracy":
-        by_strong = _ask_strong(run, strong, tables, tallies, task, sample.places)
-        right_strong = np.array([by_strong[place] for place in sample.places], dtype=np.int64) == sample.truth
+    right_strong, bought = None, dict[tuple[int, int], float]()
+    if cascade.of == "accuracy" and tested.thresholds:
+        by_strong = _ask_strong(run, strong, tables, task, sample.places)
+        right_strong = np.array([by_strong[at][0] for at in sample.places], dtype=np.int64) == sample.truth
+        bought = {at: cost for at, (_, cost) in by_strong.items()}
     judged = sample.of(scores).astype(float)
     fitted = thresholds.fit_threshold(judged, right, candidates=tested, right_strong=right_strong, **promise)
     if isinstance(fitted, thresholds.Refusal):
-        why = _why_not(fitted)
-        problem = f"the cascade of prompt '{node.name}' cannot promise {cascade.of} {cascade.target:g}: {why}"
-        advice = "label more items of the tune split, or lower 'target'; or leave out 'cascade' and name one model"
-        raise NodeFailed(node.where, problem=problem, advice=advice)
+        raise _refused(node, fitted)
     found = Scored()
-    rows = kept = passed_on = 0
-    strong_cost = 0.0
+    rows, passed_on, strong_cost = 0, set[tuple[int, int]](), 0.0
     for number, tally in tallies.items():
         unsure = np.flatnonzero(scores[number] < fitted.threshold).tolist()
         asked = [row for row in unsure if tally.status_of(row) != EMPTY]
         by = ask_votes(run, strong, tables[number], task, asked)
         strong_cost += float(by.cost.sum())
         tally.take_over(by, asked)
+        passed_on |= {(number, row) for row in asked}
         band = np.zeros(tally.rows, dtype=np.int8)
         band[asked] = 1
         raw = tally.raw_score.copy()
         raw[asked] = np.nan
         found.columns[number] = {"raw_score": raw, "band": band}
-        rows, kept, passed_on = rows + tally.rows, kept + tally.rows - len(asked), passed_on + len(asked)
+        rows += tally.rows
+    for_fit = {at: price for at, price in bought.items() if at not in passed_on}  # the others are counted by now
+    for (number, row), price in for_fit.items():
+        tallies[number].cost[row] += price
     cost = sum(float(tally.cost.sum()) for tally in tallies.values())
-    alone = strong_cost / passed_on * rows if passed_on else None
+    fit_cost, kept, answered = sum(for_fit.values()), rows - len(passed_on), len(passed_on) + len(for_fit)
+    alone = (strong_cost + fit_cost) / answered * rows if answered else None
     found.report = {
         "by": node.spec.config.confidence.by,
         "calibrated": None,
@@ -202,16 +225,26 @@ def _cascade(
             "rows": rows,
             "kept": kept,
             "cost": cost,
+            "cost_fit": fit_cost,
             "cost_strong_alone": alone,
         },
     }
-    saved = f"; {cost:.4f} USD, about {alone:.4f} by {strong.spec.model} alone" if alone and cost else ""
+    fit = f" with {fit_cost:.4f} for answers that only chose the score" if fit_cost else ""
+    saved = f"; {cost:.4f} USD{fit}, about {alone:.4f} by {strong.spec.model} alone" if alone and cost else ""
     run.note(
         f"prompt '{node.name}': {node.spec.model} keeps {kept:,} of {rows:,} answers (score {fitted.threshold:.3g} or "
         f"more), {strong.spec.model} gave the rest{saved}; {cascade.of} {cascade.target:g} holds with confidence "
         f"{1 - cascade.delta:g} if the {len(sample.places):,} items of tune are a fair sample and their gold is right"
     )
     return found
+
+
+def _refused(node: Node, refusal: Refusal) -> NodeFailed:
+    cascade = node.spec.config.cascade
+    why = _why_not(refusal)
+    problem = f"the cascade of prompt '{node.name}' cannot promise {cascade.of} {cascade.target:g}: {why}"
+    advice = "label more items of the tune split, or lower 'target'; or leave out 'cascade' and name one model"
+    return NodeFailed(node.where, problem=problem, advice=advice)
 
 
 def _why_not(refusal: Refusal) -> str:
@@ -225,18 +258,12 @@ def _why_not(refusal: Refusal) -> str:
 
 
 def _ask_strong(
-    run: Executor,
-    strong: Node,
-    tables: Mapping[int, pa.Table],
-    tallies: Mapping[int, VoteTally],
-    task: TaskInfo,
-    places: Sequence[tuple[int, int]],
-) -> dict[tuple[int, int], int]:
-    """What the strong model votes on the items of the sample; what it costs is counted where it is used."""
+    run: Executor, strong: Node, tables: Mapping[int, pa.Table], task: TaskInfo, places: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[int, float]]:
+    """What the strong model votes on the items of the sample, and what that costs."""
     found = {}
     for number, table in tables.items():
         rows = [row for part, row in places if part == number]
         by = ask_votes(run, strong, table, task, rows)
-        tallies[number].paid += by.paid
-        found.update({(number, row): int(by.vote[index]) for index, row in enumerate(rows)})
+        found.update({(number, row): (int(by.vote[i]), float(by.cost[i])) for i, row in enumerate(rows)})
     return found

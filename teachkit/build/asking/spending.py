@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.asking.prompting import prices, prompt_rows, requests, response_store
+from teachkit.build.asking.prompting import is_empty, prices, prompt_rows, requests, response_store, strong_node
 from teachkit.build.asking.vectors import Forecast
 from teachkit.build.execute import Executor, looking_at
 from teachkit.errors import BadOption, NodeFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from teachkit.build.workspace import Workspace
     from teachkit.graph import Node
@@ -27,7 +27,8 @@ class Spending:
 
     ``minutes`` is the least time at the provider's limit of requests, None without one. What an earlier prompt of the
     same plan asks anyway (another question of the same file) is counted as answered. ``more``: with repeats, a second
-    question that every item may need, or a strong model, the most requests that may come on top; ``high`` holds them.
+    question that every item may need, or a strong model, the most requests that may come on top and have no answer;
+    none where a build has finished the votes. ``high`` holds them.
     ``vectors`` and ``vectors_missing``: requests for the vectors that choose examples, all and those to be asked; they
     are among tokens and money. ``unknown`` of the missing requests show examples that are not known before these
     vectors are; those nearest in words stand in for them.
@@ -114,16 +115,20 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
     context = price.context if price is not None else None
     rows, seen, answered, tokens, low, high, long, longest = 0, set[str](), 0, 0, 0, 0, 0, 0
     unknown = 0
+    dear = table.models.get(spec.strong.model) if table is not None and spec.strong is not None else None
+    further = _Further()
     with response_store(run) as store:
         size, count = store.usage(spec.model)
         estimate = TokenEstimate(bytes_seen=size, tokens_seen=count)
         vectors = _vector_spending(spec, table, store)
+        open_ended = (most > first or spec.strong is not None) and not _is_finished(run, node)
         for part in prompt_rows(run, node):
             rows += part.num_rows
             for start in range(0, part.num_rows, _CHUNK):
                 chunk = part.slice(start, _CHUNK)
-                forecast = Forecast(run)
-                made = requests(run, node, chunk, task, repetitions=range(first), vectors=forecast)
+                forecast, empty = Forecast(run), is_empty(chunk, spec)
+                shown = [row for row in range(chunk.num_rows) if not empty(row)]
+                made = requests(run, node, chunk, task, rows=shown, repetitions=range(first), vectors=forecast)
                 asked = {r.key: r for r in made if r.key not in seen}
                 vectors.add(forecast, asked_before)
                 guessed = {key for key, r in asked.items() if r.tag in forecast.unknown} - asked_before
@@ -139,15 +144,15 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
                         tokens += needed
                         low += needed * price.input if price else 0
                         high += price.worst(request) if price else 0
+                if open_ended and most > first:
+                    again = range(first, most)
+                    made = requests(run, node, chunk, task, rows=shown, repetitions=again, vectors=forecast)
+                    further.add(made, store, price)
+                if open_ended and spec.strong is not None:
+                    made = requests(run, strong_node(node), chunk, task, rows=shown, vectors=forecast)
+                    further.add(made, store, dear)
     asked_before |= seen | vectors.asked
     missing = len(seen) - answered
-    items = len(seen) // first
-    more = items * (most - first)
-    high += high // max(missing, 1) * more
-    if spec.strong is not None:
-        more += items
-        dear = table.models.get(spec.strong.model) if table is not None else None
-        high += tokens * (dear.input if dear else 0) + items * spec.config.max_tokens * (dear.output if dear else 0)
     priced = price is not None and (vectors.price is not None or not vectors.missing)
     limit = spec.provider.requests_per_minute
     return Spending(
@@ -159,15 +164,44 @@ def _spending(run: Executor, node: Node, asked_before: set[str]) -> Spending:
         missing,
         tokens + vectors.tokens,
         (low + vectors.low) / 1e12 if priced else None,
-        (high + vectors.high) / 1e12 if priced else None,
+        (high + further.high + vectors.high) / 1e12 if priced else None,
         missing / limit + vectors.minutes if limit else None,
-        more,
+        further.count,
         None if context is None else long,
         None if context is None else longest,
         len(vectors.asked),
         vectors.missing,
         unknown,
     )
+
+
+def _is_finished(run: Executor, node: Node) -> bool:
+    """Whether a build has asked all that there is to ask for votes whose scores decide what is asked further."""
+    from teachkit.build.asking.prompts import is_finished
+    from teachkit.build.voting import vote_keys
+
+    dataset = run.graph.tasks[node.task or ""].dataset
+    run.resolve_upstream(dataset)
+    run.resolve(run.graph[dataset])
+    metas = [run.store.meta(key) for key in vote_keys(run, node)]
+    return all(meta is not None and is_finished(meta) for meta in metas)
+
+
+@dataclass(slots=True)
+class _Further:
+    """Requests that may come on top of those about every item; money in picos."""
+
+    seen: set[str] = field(default_factory=set)
+    count: int = 0
+    high: int = 0
+
+    def add(self, made: Iterable[Request], store: ResponseStore, price: Price | None) -> None:
+        """Count those that were not met before and have no answer."""
+        fresh = {request.key: request for request in made if request.key not in self.seen}
+        self.seen |= fresh.keys()
+        for key in fresh.keys() - store.get_many(list(fresh)).keys():
+            self.count += 1
+            self.high += price.worst(fresh[key]) if price is not None else 0
 
 
 @dataclass(slots=True)

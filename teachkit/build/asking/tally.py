@@ -47,7 +47,6 @@ class Tally:
         self._model = np.full(rows, -1, dtype=np.int16)
         self.cost = np.zeros(rows)
         self.first_bad: Answer | None = None
-        self.paid = 0.0
 
     def add(self, answer: Answer) -> None:
         """Take in the answer about one row."""
@@ -227,7 +226,6 @@ class VoteTally(Tally):
             self.cost[row] += other.cost[index]
             for label, votes in self._votes.items():
                 votes[row] = other._votes[label][index]
-        self.paid += other.paid
         self.first_bad = self.first_bad or other.first_bad
 
     @property

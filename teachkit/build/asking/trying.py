@@ -12,7 +12,7 @@ from teachkit.build.asking.prompting import prompt_rows
 from teachkit.build.execute import Executor, looking_at
 from teachkit.build.stored_votes import votes_column
 from teachkit.build.valued.stored import values_column
-from teachkit.errors import TeachkitError
+from teachkit.errors import NodeFailed, TeachkitError
 from teachkit.graph.node import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -65,10 +65,12 @@ class Trial:
 def try_prompt(work: Workspace, node: Node, limit: int, mode: LlmMode | None) -> Trial:
     """Ask about ``limit`` items: those of the tune split with gold first, else any but those of the test split.
 
-    The answers are kept: a build asks for them no more. Nothing is published.
+    Of a task without splits all gold is for testing, and items without gold are asked about. The answers are kept: a
+    build asks for them no more. Nothing is published.
 
     Raises:
         NotBuilt: the items have not been built.
+        NodeFailed: all items are for testing.
         TeachkitError: the provider cannot be used.
     """
     with looking_at(work, llm=mode) as run:
@@ -76,10 +78,7 @@ def try_prompt(work: Workspace, node: Node, limit: int, mode: LlmMode | None) ->
 
 
 def _try(run: Executor, node: Node, limit: int) -> Trial:
-    import numpy as np
     import pyarrow as pa
-
-    from teachkit.votes import SPLITS
 
     task = run.graph.tasks[node.task or ""]
     table = pa.concat_tables(list(prompt_rows(run, node)))
@@ -87,8 +86,7 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
     known = gold.known
     keys = table.column("__key").to_pylist()
     rank = {row: (not known[row], md5(keys[row].encode(), usedforsecurity=False).digest()) for row in range(len(keys))}
-    allowed = np.flatnonzero(gold.split != SPLITS.index("test"))
-    rows = sorted(allowed.tolist(), key=lambda row: rank[row])[:limit]
+    rows = sorted(_allowed(node, task, gold), key=lambda row: rank[row])[:limit]
     chosen: pa.Table = table.take(pa.array(rows, pa.int64()))  # typed: there may be none
     tally = ask_votes(run, node, chosen, task)
     codes = tally.codes()
@@ -99,8 +97,24 @@ def _try(run: Executor, node: Node, limit: int) -> Trial:
         for index, (row, label, true) in enumerate(zip(rows, said, truth, strict=True))
     ]
     agreement = {} if task.multi else _agreement(run, node, task, rows, codes)
-    found = _trial(node, items, float(tally.cost.sum()), tally.paid, agreement)
+    found = _trial(node, items, float(tally.cost.sum()), run.paid.get(node.id, 0.0), agreement)
     return found if task.coded else _with_figures(found, codes, gold.values[rows], task)
+
+
+def _allowed(node: Node, task: TaskInfo, gold: Any) -> list[int]:
+    """The rows that are not for testing."""
+    import numpy as np
+
+    from teachkit.votes import SPLITS
+
+    splits = task.split_column is not None or task.hash_splits is not None
+    found: list[int] = np.flatnonzero(gold.split != SPLITS.index("test") if splits else ~gold.known).tolist()
+    if not found and len(gold.split):
+        why = "are of the test split" if splits else "have gold, which is for testing where a task has no splits"
+        problem = f"prompt '{node.name}' cannot be tried: all {len(gold.split):,} items of task '{task.name}' {why}"
+        advice = f"let 'splits' of task '{task.name}' leave some items to tune or train"
+        raise NodeFailed(node.where, problem=problem, advice=advice)
+    return found
 
 
 def _with_figures(found: Trial, codes: Mapping[str, Any], truth: Any, task: TaskInfo) -> Trial:

@@ -76,7 +76,6 @@ class AskedVectors:
                 if time.monotonic() - said > _SAY_EVERY:
                     said = time.monotonic()
                     run.report(NodeProgress(node.id, done, self._tally.rows, answers.summary.cost / USD))
-        self._tally.paid += answers.summary.cost / USD
 
     def miss_examples(self) -> None:
         """Another choice of examples would be made without saying so: refuse.

@@ -312,8 +312,10 @@ def _show_votes(why: Explanation, settings: Settings) -> None:
     print_table(["  voter", "kind", "vote", "moved", "file", "commit", "version"], rows, settings, numeric=numeric)
     if not why.votes:
         click.echo("  nobody voted")
+    asked: set[tuple[str, str | None]] = set()
     for vote in strongest:
-        if vote.model is not None:
+        if vote.model is not None and (vote.voter, vote.request) not in asked:
+            asked.add((vote.voter, vote.request))  # of several labels at once there is a vote for each
             cost = f", {vote.cost:.6f} USD" if vote.cost else ""
             reason = f": {cell(vote.reason, _LONG)}" if vote.reason else ""
             sure = "" if vote.raw_score is None else f", score {vote.raw_score:.3f}"
