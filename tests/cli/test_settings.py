@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_what_was_finished(fresh: Sandbox) -> None:
             break
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     assert "interrupted; what was finished is kept" in err
     assert not (fresh.root / "teachkit.lock").exists()
