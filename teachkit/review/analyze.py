@@ -46,7 +46,7 @@ class VoterRow:
     """One voter (of a multichoice task: and one label). Shares are of all items.
 
     ``accuracy`` is over the voter's votes on items with gold, with its Wilson interval; ``learned`` is what the label
-    model believes, without gold.
+    model believes, which knows gold only as far as it was told.
     """
 
     voter: str
