@@ -188,7 +188,8 @@ class Explainer:
         self.parameters = parameters
         self.inputs: Mapping[str, Any] = parameters.extra["inputs"]
         self.labels: Sequence[str] = parameters.extra["labels"]
-        self.record = self._record()
+        self._runs = self._runs_of_these()
+        self.record = self._runs[0] if self._runs else None
         self._commits: dict[tuple[str, str], str | None] = {}
 
     def explain(self, items: Sequence[str]) -> list[Explanation]:
@@ -453,26 +454,33 @@ class Explainer:
         )
 
     def _commit(self, path: str, definition: str) -> str | None:
-        """The commit that last changed a file before the labels were made; None if it was not committed then."""
+        """The commit that last changed a file before the labels were made, or, of a file that was not committed then,
+        before the first later run that found them the same with the file committed; None if there is none.
+        """
         if (path, definition) not in self._commits:
             self._commits[path, definition] = self._find_commit(path, definition)
         return self._commits[path, definition]
 
     def _find_commit(self, path: str, definition: str) -> str | None:
-        record = self.record.record if self.record else {}
-        if record.get("commit") and path not in (record.get("changed") or ()):
-            return last_change(self.run.files.root, path, record["commit"])
+        for run in self._runs:
+            record = run.record
+            if record.get("commit") and path not in (record.get("changed") or ()):
+                found = last_change(self.run.files.root, path, record["commit"])
+                if found is not None:
+                    return found
         known = self.store.definition(definition)
         return known["commit"] if known else None
 
-    def _record(self) -> RunRecord | None:
-        """The first run that made these labels."""
+    def _runs_of_these(self) -> list[RunRecord]:
+        """The run that made these labels, then those that came to the same by the same definitions; oldest first."""
         objects = [p.key for p in self.parts]
-        found = None
+        found: list[RunRecord] = []
         for run in self.store.runs():
             if run.record.get("outputs", {}).get(self.node.id, {}).get("objects") == objects:
-                found = run
-        return found
+                found.append(run)
+        found.reverse()
+        first = found[0].record["outputs"][self.node.id].get("fingerprint") if found else None
+        return [r for r in found if r.record["outputs"][self.node.id].get("fingerprint") == first]
 
     def _run_summary(self) -> dict[str, Any] | None:
         if self.record is None:

@@ -225,6 +225,28 @@ def test_uncommitted_changes_are_seen(built: Sandbox, tmp_path: Path) -> None:
     assert "with uncommitted changes" in copy("lineage", "moods", "r100").out
 
 
+def test_a_file_that_is_committed_with_the_lock_has_its_commit_from_the_next_run_on(
+    built: Sandbox, tmp_path: Path
+) -> None:
+    copy = built.copy(tmp_path / "shop")
+    copy.replace("labeling_functions/mood/words.yml", "wonderful", "lovely")
+    copy("build")
+    git(copy.root, "add", "-A")
+    git(copy.root, "commit", "-q", "-m", "Lovely, not wonderful")
+    commit = git(copy.root, "rev-parse", "HEAD")
+    assert {v["voter"]: v["commit"] for v in explain(copy, "moods", "r100")["votes"]}["praise"] is None
+    copy("build", "--locked")
+    found = explain(copy, "moods", "r100")
+    commits = {v["voter"]: v["commit"] for v in found["votes"]}
+    assert commits["praise"] == commit
+    assert commits["stars"] not in (None, commit)
+    assert found["run"]["dirty"] is True  # the run that made them is the first one
+    words = copy.read("labeling_functions/mood/words.yml")
+    copy.write({"labeling_functions/mood/words.yml": words + "# no rule is another\n"})
+    copy("build")
+    assert explain(copy, "moods", "r100")["votes"] == found["votes"]
+
+
 def test_upstream_lists_all_that_a_node_is_made_of(built: Sandbox) -> None:
     found = json.loads(built("lineage", "moods", "--format", "json").out)
     ids = [entry["id"] for entry in found["upstream"]]
