@@ -363,8 +363,15 @@ def leave_one_out(model: Any, votes: Votes, pattern: int) -> dict[str, Any]:
     return {votes.voters[int(v)]: whole - _single(model, one, [e for e in said if e[0] != v]) for v, _ in said}
 
 
-def entries(votes: Votes, pattern: int) -> Any:
-    """(voter, code) of each vote of a pattern."""
+def entries(votes: Any, pattern: int) -> Any:
+    """(voter, code) of each vote of a pattern.
+
+    Raises:
+        ValueError: a matrix has no patterns.
+    """
+    if not isinstance(votes, Votes):
+        advice = "votes = Votes.from_matrix(matrix), and the pattern of an item is votes.pattern_of[item]"
+        raise ValueError(f"contributions are of a pattern of Votes, not of a {type(votes).__name__}: {advice}")
     part = slice(int(votes.indptr[pattern]), int(votes.indptr[pattern + 1]))
     return zip(votes.voter[part], votes.code[part], strict=True)
 

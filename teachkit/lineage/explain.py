@@ -454,8 +454,9 @@ class Explainer:
         )
 
     def _commit(self, path: str, definition: str) -> str | None:
-        """The commit that last changed a file before the labels were made, or, of a file that was not committed then,
-        before the first later run that found them the same with the file committed; None if there is none.
+        """The commit that last changed a file before the labels were made; None if it was never committed.
+
+        Of a file that was not committed then it is that of the first later run which came to the same labels with it.
         """
         if (path, definition) not in self._commits:
             self._commits[path, definition] = self._find_commit(path, definition)
@@ -474,11 +475,8 @@ class Explainer:
     def _runs_of_these(self) -> list[RunRecord]:
         """The run that made these labels, then those that came to the same by the same definitions; oldest first."""
         objects = [p.key for p in self.parts]
-        found: list[RunRecord] = []
-        for run in self.store.runs():
-            if run.record.get("outputs", {}).get(self.node.id, {}).get("objects") == objects:
-                found.append(run)
-        found.reverse()
+        every = self.store.runs()
+        found = [r for r in every if r.record.get("outputs", {}).get(self.node.id, {}).get("objects") == objects][::-1]
         first = found[0].record["outputs"][self.node.id].get("fingerprint") if found else None
         return [r for r in found if r.record["outputs"][self.node.id].get("fingerprint") == first]
 

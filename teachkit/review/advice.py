@@ -40,6 +40,15 @@ def advice_on(
         heard = ", ".join(share.voter for share in outvoted[:_NAMED])
         if not voters:
             return f"{heard} said '{gold}' and others something else, a tie: add a voter that tells them apart"
+        said = {share.voter for share in outvoted}
+        turned = next((share for share in voters if share.voter in said), None)
+        if turned is voters[0]:
+            wrong = f"wrong in {turned.wrong:,} of {turned.votes:,} votes on gold"
+            other = f"rather for '{label}'" if label in task.labels else "not for that"
+            return (
+                f"{turned.voter} said '{gold}' ({turned.items:,}), and the label model takes that {other} ({wrong}): "
+                f"narrow it, or add a voter that says '{gold}' here"
+            )
         against = "; ".join(_heavy(share) for share in voters[:_NAMED])
         people = all(share.kind == "annotations" for share in voters[:_NAMED])
         first = "let a curator decide" if people else "narrow that"

@@ -224,6 +224,9 @@ class Votes:
 def _check_shape(voters: Sequence[str], n_labels: int, columns: int) -> None:
     if len(voters) != columns:
         raise ValueError(f"{len(voters)} names for {columns} voters")
+    if len(set(voters)) < columns:
+        twice = next(name for name in voters if list(voters).count(name) > 1)
+        raise ValueError(f"two voters are called {twice!r}")
     if not 1 <= n_labels <= MOST_LABELS:
         raise ValueError(f"{n_labels} labels: votes have 1 to {MOST_LABELS:,}")
 
@@ -238,7 +241,9 @@ def as_matrix(given: Any) -> Array:
     if matrix.dtype.kind == "f" and np.isnan(matrix).any():
         item, voter = np.argwhere(np.isnan(matrix))[0]
         raise ValueError(f"votes are integers, -1 for an abstention; item {item} has NaN in column {voter}")
-    raise ValueError(f"votes are integers, -1 for an abstention, not {matrix.dtype}")
+    advice = "a matrix has codes, such as frame.fillna(-1).astype(int); of a table with a row for each vote make "
+    advice += "Votes.from_table(table, item='task', voter='worker', label='label')"
+    raise ValueError(f"votes are integers, -1 for an abstention, not {matrix.dtype}: {advice}")
 
 
 def _check_codes(codes: Array, least: int, size: int, what: str) -> None:

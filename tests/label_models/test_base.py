@@ -171,3 +171,10 @@ def test_a_class_prior_by_name_is_refused() -> None:
     model = DawidSkene(class_prior={0: 0.3, 1: 0.7})
     with pytest.raises(ValueError, match="2 numbers in the order of the codes, not a mapping"):
         model.fit([[0, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("model", [DawidSkene, Majority])
+def test_a_matrix_has_no_patterns_to_explain(model: Any) -> None:
+    fitted = model().fit([[0, 1], [1, 1]])
+    with pytest.raises(ValueError, match=r"the pattern of an item is votes\.pattern_of\[item\]"):
+        fitted.contributions(np.array([[0, 1]]), 0)

@@ -106,6 +106,7 @@ def test_the_labels_of_a_matrix_are_counted_from_its_greatest_code() -> None:
         ([[0, 2]], "codes of voter 'voter_1' are not within -1..1"),
         ([[-2, 0]], "codes of voter 'voter_0' are not within -1..1"),
         ([[0.0, 1.0]], "votes are integers, -1 for an abstention, not float64"),
+        ([["spam", "ham"]], "of a table with a row for each vote make Votes.from_table"),
         ([0, 1], "not of 1 dimensions"),
     ],
 )
@@ -147,3 +148,8 @@ def test_regrouped_votes_have_the_patterns_that_are_asked_for() -> None:
     split = votes.regrouped(np.array([1, 0, 0]), np.array([1, 0, 2]))
     assert split.to_dense().tolist() == votes.to_dense().tolist()
     assert split.counts.tolist() == [1, 1, 1]
+
+
+def test_two_voters_have_two_names() -> None:
+    with pytest.raises(ValueError, match="two voters are called 'a'"):
+        Votes.from_matrix([[0, 1, 0]], 2, ["a", "b", "a"])
