@@ -679,6 +679,14 @@ class SourceChanged(RunError):
     instead = "build again, when nothing writes to it"
 
 
+class FileChanged(RunError):
+    """A file of the project was written while a command ran that had read it before; nothing is kept of it."""
+
+    slug = "file-changed"
+    what = "{file} was written after the project was read"
+    instead = "run the command again"
+
+
 class DuplicateKey(RunError):
     """A key that must be unique is not."""
 

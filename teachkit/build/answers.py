@@ -8,20 +8,31 @@ a voter is worth) is of labels that nobody told.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from teachkit.votes import Votes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Held:
-    """The models of one fold, one for each label of multichoice, and the ``rows`` [M] of the items that they judge."""
+    """The models of one fold, and the ``rows`` [M] of the items that they judge."""
 
     rows: Any
-    models: Sequence[Any]
+    load: Callable[[], Sequence[Any]]
+
+    @cached_property
+    def models(self) -> Sequence[Any]:
+        """One model, for multichoice one for each label; made of stored parameters when they are first asked."""
+        return self.load()
+
+    @classmethod
+    def of(cls, rows: Any, models: Sequence[Any]) -> Self:
+        """A fold whose models are there."""
+        return cls(rows, lambda: models)
 
 
 @dataclass(frozen=True, slots=True)

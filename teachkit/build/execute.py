@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from teachkit.build.python_votes import Files
     from teachkit.build.run import Output, Reporter
     from teachkit.build.workspace import Workspace
     from teachkit.engine.session import Session
@@ -69,6 +70,8 @@ class Executor:
         self.results: dict[str, NodeResult] = {}
         self.published = store.read_environment(files.target_name)
         self._stale: set[str] = set()
+        self._identities: dict[str, tuple[str, str]] = {}
+        self.python_files: Files | None = None
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
         self.budgets: dict[str, Budget] = {}
@@ -261,6 +264,7 @@ class Executor:
                     raise OfOtherItems(None, node=node.id, dataset=dataset, name=node.name)
                 if self.published["nodes"][node.id]["fingerprint"] != node.fingerprint:
                     self._stale.add(node.id)
+                    self._identities.clear()
             self.outputs[node.id] = found
         return self.outputs[node.id]
 
@@ -274,10 +278,7 @@ class Executor:
 
         They are the node's own, unless what was published stands in for it, or for something that it is made of.
         """
-        return self._made_as(node_id, {})
-
-    def _made_as(self, node_id: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
-        node = self.graph[node_id]
+        node, known = self.graph[node_id], self._identities
         if not self._stale:
             return node.own, node.fingerprint
         if node_id not in known:
@@ -285,8 +286,7 @@ class Executor:
             if before is not None and node_id in self._stale:
                 known[node_id] = before["definition"], before["fingerprint"]
             else:
-                of_inputs = [self._made_as(i, known)[1] for i in node.inputs]
-                known[node_id] = node.own, fingerprint_of(node, node.own, of_inputs)
+                known[node_id] = node.own, fingerprint_of(node, node.own, [self.made_as(i)[1] for i in node.inputs])
         return known[node_id]
 
     def of_other_items(self, node: Node) -> bool:

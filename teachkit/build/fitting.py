@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 """So many parts has the gold that a fit is told; a change raises ``graph.label_sets.TAUGHT_VERSION``."""
+SCARCE = 20
+"""Up to so many items with gold each is a part of its own: a fifth of them less would be another fit."""
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def fit_votes(run: Executor, node: Node, cast: Cast, gold: Gold | None) -> Fitte
         model, others = _fit_label(run, node, cast, gold, label, folds)
         whole.append(model)
         held.append(others)
-    return Fitted(whole, [Held(rows, models) for rows, models in zip(folds, zip(*held, strict=True), strict=True)])
+    return Fitted(whole, [Held.of(rows, models) for rows, models in zip(folds, zip(*held, strict=True), strict=True)])
 
 
 def _folds(run: Executor, node: Node, gold: Gold | None) -> list[Any]:
@@ -84,8 +87,8 @@ def _folds(run: Executor, node: Node, gold: Gold | None) -> list[Any]:
     if gold is None or not node.spec.taught:
         return []
     rows = np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
-    if not len(rows):
-        return []
+    if len(rows) <= SCARCE:
+        return [rows[place : place + 1] for place in range(len(rows))]
     fold = (key_hashes(run, task, "fold:") % FOLDS)[rows]
     return [rows[fold == number] for number in np.unique(fold)]
 
@@ -119,7 +122,7 @@ def _fit_label(
         return whole, held
     from teachkit.label_models.calibrated import Calibrated
 
-    judges = Fitted([whole], [Held(rows, [model]) for rows, model in zip(folds, held, strict=True)])
+    judges = Fitted([whole], [Held.of(rows, [model]) for rows, model in zip(folds, held, strict=True)])
     judged, _ = answers_of([votes], judges, "abstain", multi=False)
     calibrated = Calibrated.around(whole, votes, known, lambda items: judged[items], method=config.calibrate)
     return calibrated, [calibrated.over(model) for model in held]
@@ -160,11 +163,13 @@ def parameter_table(fitted: Fitted) -> pa.Table:
     """The object that holds what fitted models have learned; None for those that do not say."""
     import pyarrow as pa
 
-    columns = {"parameters": canonical_json(_parameters_of(fitted.models))}
+    columns = {"parameters": pa.array([canonical_json(_parameters_of(fitted.models))])}
     if fitted.held:
-        held = [{"rows": one.rows.tolist(), "parameters": _parameters_of(one.models)} for one in fitted.held]
-        columns["held"] = canonical_json(held)
-    return pa.table({name: pa.array([text]) for name, text in columns.items()})
+        held = [{"rows": one.rows, "parameters": canonical_json(_parameters_of(one.models))} for one in fitted.held]
+        columns["held"] = pa.array(
+            [held], pa.list_(pa.struct({"rows": pa.list_(pa.int64()), "parameters": pa.string()}))
+        )
+    return pa.table(columns)
 
 
 def _parameters_of(models: Sequence[Any]) -> list[Any]:
@@ -180,11 +185,13 @@ def load_fitted(algorithm: str, table: pa.Table) -> Fitted:
     """The fitted models again, from their stored parameters; None for those that keep none (classes of users)."""
     import numpy as np
 
-    held = json.loads(table.column("held")[0].as_py()) if "held" in table.column_names else []
-    return Fitted(
-        _load_all(algorithm, stored_parameters(table)),
-        [Held(np.array(one["rows"], dtype=np.int64), _load_all(algorithm, one["parameters"])) for one in held],
-    )
+    kept = table.column("held")[0] if "held" in table.column_names else ()
+    held = [Held(np.asarray(one["rows"].values), partial(_load_kept, algorithm, one["parameters"])) for one in kept]
+    return Fitted(_load_all(algorithm, stored_parameters(table)), held)
+
+
+def _load_kept(algorithm: str, parameters: pa.StringScalar) -> list[Any]:
+    return _load_all(algorithm, json.loads(str(parameters.as_py())))
 
 
 def _load_all(algorithm: str, parameters: Sequence[Any]) -> list[Any]:

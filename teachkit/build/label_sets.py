@@ -8,6 +8,8 @@ from teachkit.build.decisions import label_counts, rows
 from teachkit.build.fitting import fit, fitting, parameter_table, stored_parameters
 from teachkit.build.keys import described, node_key, output_of
 from teachkit.build.recipe import recipe_of
+from teachkit.errors import FileChanged, TeachkitError
+from teachkit.graph.label_sets import own_algorithm
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
@@ -48,10 +50,14 @@ def make_label_set(run: Executor, node: Node) -> Output:
         votes, fitted, gold = fit(run, node)
         parameters = parameter_table(fitted)
         tables = rows(run, node, task, votes, fitted, gold)
+    _check_class(run, node)
     _say_uncalibrated(run, node, task, fitted.models)
     doubt = _doubt(stored_parameters(parameters), task)
     if doubt:
         run.note(f"{node.id}: the fit was not believed, and all voters count alike: {doubt}")
+    elif others := [why for held in fitted.held if (why := _doubt(_diagnostics(held.models), task))]:
+        doubt = f"fits that judge gold of tune were not believed, and figures on tune are of other labels: {others[0]}"
+        run.note(f"{node.id}: {len(others)} of {len(fitted.held)} {doubt}")
     metas = []
     for part, (key, table) in enumerate(zip(keys, tables, strict=False)):
         counts = label_counts(table, task.labels if task.coded else (), multi=task.multi)
@@ -68,6 +74,19 @@ def make_label_set(run: Executor, node: Node) -> Output:
     return output_of(metas)
 
 
+def _check_class(run: Executor, node: Node) -> None:
+    """Look again at a class of the project's own: what was fitted is what was compiled only if it is as it was."""
+    written = node.spec.algorithm
+    if ":" not in written:
+        return
+    try:
+        same = own_algorithm(written, node.where, run.files.root) == node.canonical["algorithm"]
+    except (OSError, TeachkitError):
+        same = False
+    if not same:
+        raise FileChanged(node.where, file=f"'{written.partition(':')[0]}', or what it imports,")
+
+
 def _say_uncalibrated(run: Executor, node: Node, task: TaskInfo, models: Sequence[Any]) -> None:
     """Note where calibration was asked for and gold was too little."""
     if node.spec.config.calibrate is None:
@@ -77,6 +96,10 @@ def _say_uncalibrated(run: Executor, node: Node, task: TaskInfo, models: Sequenc
         if problem is not None:
             of_label = f" (label '{label}')" if task.multi else ""
             run.note(f"{node.id}: posteriors are not calibrated{of_label}: in gold.tune {problem}")
+
+
+def _diagnostics(models: Sequence[Any]) -> list[Any]:
+    return [{"diagnostics": getattr(model, "diagnostics_", None)} for model in models]
 
 
 def _doubt(parameters: Sequence[Any], task: TaskInfo) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import NodeFailed
+from teachkit.errors import FileChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -36,37 +36,43 @@ def vote_in_python(
     table = run.session.table(f"select {wanted} from {relation}")
     workers = min(run.files.target.threads, len(nodes))
     with PythonPool(run.files.root, workers=workers, timeout=run.files.config.python_timeout) as pool:
-        files = _Files(run.files.root)
+        files = run.python_files = run.python_files or Files(run.files.root)
         yield from _ask(pool, files, [n for n in nodes if not n.spec.memo], table, task)
         for node in nodes:
             if node.spec.memo:
                 yield _remembered(run, pool, files, node, relation, table, task)
 
 
-class _Files:
-    """Files that workers have imported: each is looked at when the first of its functions has voted.
+class Files:
+    """Files that workers import: what was imported may not be what was compiled, if a file was written in between.
 
-    What was imported may not be what was compiled, if the file was written in between.
+    After a function has voted its file is looked at, and all that this imports; again only where one was written since.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._found: dict[str, dict[str, str]] = {}
+        self._found: dict[str, tuple[dict[str, str], dict[str, str | None]]] = {}
 
     def problem(self, node: Node) -> TeachkitError | None:
         """Why the votes of a function are not those of what was compiled."""
         from teachkit.voters.python_lf import meanings_now
 
         path = node.spec.python.path
-        if path not in self._found:
-            self._found[path] = meanings_now(self._root, path)
-        if self._found[path].get(node.spec.python.function) == node.compiled:
+        if path not in self._found or self._found[path][1] != self._signatures(self._found[path][1]):
+            meanings, reached = meanings_now(self._root, path)
+            self._found[path] = meanings, self._signatures(reached)
+        if self._found[path][0].get(node.spec.python.function) == node.compiled:
             return None
-        problem = f"'{path}', or what it imports, was written after the project was read"
-        return NodeFailed(node.where, problem=problem, advice="run the command again")
+        return FileChanged(node.where, file=f"'{path}', or what it imports,")
+
+    def _signatures(self, paths: Iterable[str]) -> dict[str, str | None]:
+        from teachkit.store.files import signature
+
+        there = {path: self._root / path for path in paths}
+        return {path: signature(file) if file.is_file() else None for path, file in there.items()}
 
 
-def _ask(pool: PythonPool, files: _Files, nodes: Sequence[Node], table: pa.Table, task: TaskInfo) -> Iterator[Voted]:
+def _ask(pool: PythonPool, files: Files, nodes: Sequence[Node], table: pa.Table, task: TaskInfo) -> Iterator[Voted]:
     """The votes of functions, as they come."""
     for node, codes, error in _asked(pool, nodes, table, task):
         changed = files.problem(node)
@@ -94,7 +100,7 @@ def _asked(pool: PythonPool, nodes: Sequence[Node], table: pa.Table, task: TaskI
 
 
 def _remembered(
-    run: Executor, pool: PythonPool, files: _Files, node: Node, relation: str, table: pa.Table, task: TaskInfo
+    run: Executor, pool: PythonPool, files: Files, node: Node, relation: str, table: pa.Table, task: TaskInfo
 ) -> Voted:
     """Ask a function about the inputs that it never saw, and look up the others."""
     inputs = _inputs(run, node, relation)

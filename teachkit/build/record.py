@@ -68,6 +68,7 @@ def run_record(
     """What the chain of runs keeps of an invocation; the definitions of all nodes that ran are kept with it."""
     definitions = dict(_keep_definition(work, node_id, git) for node_id in run.results)
     fresh = {r.id for r in run.results.values() if r.status == "built"} | {n.id for n in run.graph.of("label_set")}
+    read = _read_sources(run)
     outputs = {
         i: {
             **dict(zip(("definition", "fingerprint"), run.made_as(i), strict=True)),
@@ -76,7 +77,7 @@ def run_record(
             "described": described(work.store, o.parts),
         }
         for i, o in sorted(run.outputs.items())
-        if i in fresh or _is_other(run, i)
+        if (i in fresh or _is_other(run, i)) and (i in read or run.graph[i].kind != "source")
     }
     return {
         "command": options.command,
@@ -94,8 +95,15 @@ def run_record(
         "looks": run.looks,
         "outputs": outputs,
         "definitions": {own: kept for own, kept in definitions.items() if kept is not None},
-        "sources": {i: _files_read(work, i, o) for i, o in run.outputs.items() if run.graph[i].kind == "source"},
+        "sources": {i: _files_read(work, i, o) for i, o in run.outputs.items() if i in read},
     }
+
+
+def _read_sources(run: Executor) -> set[str]:
+    """The sources that a run took up, or made something of; what was found as published may be made of other rows."""
+    made = (run.graph[r.id] for r in run.results.values() if r.status not in ("reused", "skipped"))
+    taken = {*run.results, *(parent for node in made for parent in node.inputs)}
+    return {i for i in run.outputs if i in taken and run.graph[i].kind == "source"}
 
 
 def _is_other(run: Executor, node_id: str) -> bool:

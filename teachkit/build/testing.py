@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from teachkit import registry
 from teachkit.build.keys import node_key
 from teachkit.build.looks import note_look
-from teachkit.errors import BadValue, TeachkitError
+from teachkit.errors import BadValue, FileChanged, NotBuilt, TeachkitError
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ def run_test(run: Executor, node: Node) -> Outcome:
 
 def stored_outcome(run: Executor, node: Node) -> Outcome | None:
     """What came of a data test of what is there now; None if it was not run, or has no outcome that is kept."""
-    for name in node.inputs:
-        run.resolve(run.graph[name])
+    try:
+        for name in node.inputs:
+            run.resolve(run.graph[name])
+    except NotBuilt:
+        return None
     found = (_kept(run, test_key(run, node, keep=keep)) for keep in (False, True))
     return next((outcome for outcome in found if outcome is not None), None)
 
@@ -269,6 +272,8 @@ def _unit_test(run: Executor, node: Node) -> tuple[Outcome, None]:
     expected = [_as_set(e) if task.coded else _as_value(e, task) for e in node.spec.test.expect]
     try:
         votes = _votes_on(run, voter, task, node)
+    except FileChanged:
+        raise  # no outcome of the test: what it would be kept under is not what ran
     except TeachkitError as error:
         return Outcome("failed", str(error), len(expected)), None
     wrong = [

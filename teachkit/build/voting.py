@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of
-from teachkit.errors import NodeFailed, NotUtf8, SourceChanged, TeachkitError, Where
+from teachkit.errors import FileChanged, NotUtf8, SourceChanged, TeachkitError, Where
 from teachkit.hashing import digest, digest_bytes
 from teachkit.store.objects import part_content
 
@@ -224,13 +224,12 @@ def annotations_text(run: Executor, node: Node) -> str:
     """What stands in an annotations file: what stood there when the project was read, as its key says.
 
     Raises:
-        NodeFailed: it was written since.
+        FileChanged: it was written since.
         NotUtf8: it is in another encoding.
     """
     data: bytes = (run.files.root / node.spec.path).read_bytes()
     if digest_bytes(data) != node.spec.digest:
-        problem = f"'{node.spec.path}' was written after the project was read"
-        raise NodeFailed(node.where, problem=problem, advice="run the command again")
+        raise FileChanged(node.where, file=f"'{node.spec.path}'")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from teachkit.graph.sql import literal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 UNKNOWN_FORM = "Error when sniffing file"
 """What DuckDB says of a file that it cannot make out."""
 _DELIMITERS = (",", ";", "|", "\t")
+_LOOKED_AT = 1000  # lines
 _ELSEWHERE = frozenset({"skip", "header", "names", "encoding", "columns", "column_names"})
 """Options with which a file does not begin with its header, in UTF-8."""
 
@@ -46,6 +48,8 @@ def misfit(
         if delimiter not in header or len(delimiter) != 1 or len(quote) != 1:
             continue
         names = next(csv.reader([header], delimiter=delimiter, quotechar=quote))
+        if whole is not None and not _is_parted(file, delimiter, quote, len(names)):
+            continue
         made = ", ".join(f"c{index}: 'varchar'" for index in range(len(names)))
         form = f"delim = {literal(delimiter)}, quote = {literal(quote)}, escape = {literal(quote)}"
         relation = f"read_csv({literal(str(file))}, auto_detect = false, header = true, columns = {{{made}}}, {form})"
@@ -55,6 +59,18 @@ def misfit(
             if "Expected Number of Columns" in str(error):
                 return error
     return None
+
+
+def _is_parted(file: Path, delimiter: str, quote: str, width: int) -> bool:
+    """Whether half of the first lines have as many fields as the header; else it is a column that holds delimiters."""
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        first = list(islice(lines, 1, _LOOKED_AT))
+    try:
+        widths = [len(row) for row in csv.reader(first, delimiter=delimiter, quotechar=quote) if row]
+    except csv.Error:
+        return True
+    fit = sum(found == width for found in widths)
+    return fit > 0 and 2 * fit >= len(widths)
 
 
 def mixed_ends(files: Sequence[Path]) -> tuple[Path, int] | None:

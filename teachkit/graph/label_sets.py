@@ -196,7 +196,7 @@ def _algorithm(config: LabelModelConfig, task: TaskInfo, definition: Definition,
     from teachkit.label_models import ALGORITHMS, DEFAULTS
 
     if ":" in config.type:
-        return config.type, _python_algorithm(config.type, definition.at("type"), root)
+        return config.type, own_algorithm(config.type, definition.at("type"), root)
     name = DEFAULTS.get(task.kind, "auto") if config.type == "auto" else config.type
     known = registry.names("label_model")
     fit = [n for n in known if n not in ALGORITHMS or task.kind in ALGORITHMS[n].kinds]
@@ -240,7 +240,7 @@ def _wants_sides(algorithm: str) -> bool:
     return ":" in algorithm or (about is not None and about.sides)
 
 
-def _python_algorithm(written: str, where: Where, root: Path) -> Any:
+def own_algorithm(written: str, where: Where, root: Path) -> Any:
     """A class of the project: its file's code and all that this reaches, and the packages that it imports."""
     path, _, name = written.partition(":")
     file = root / path

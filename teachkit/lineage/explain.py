@@ -305,7 +305,7 @@ class Explainer:
         def asked_again(models: Sequence[Any]) -> list[LeftOut]:
             return [LeftOut(model, cast.voters) for model, cast in zip(models, votes.votes, strict=True)]
 
-        return Fitted(asked_again(again.models), [Held(one.rows, asked_again(one.models)) for one in again.held])
+        return Fitted(asked_again(again.models), [Held.of(one.rows, asked_again(one.models)) for one in again.held])
 
     def _made_as(self) -> str | None:
         """The fingerprint of the label set whose rows these are."""

@@ -189,10 +189,11 @@ def _made(run: Executor, task: TaskInfo, node: Node) -> _Made:
     voters = [i for i in inputs if i.startswith(tuple(f"{kind}." for kind in FUNCTIONS))]
     people = [i for i in inputs if i.startswith("annotations.") and run.graph[i].spec.meta.role == "annotator"]
     cast = cast_votes(run, task, voters, people, dict.fromkeys([*voters, *people], ""))
-    cast = compared(run, task, cast, node.spec.sides)
     parameters = run.store.meta(parts[0].extra["parameters"])
     if parameters is None:
         raise NotBuilt(None, node=node.id, name=node.name, target=run.files.target_name)
+    sides = parameters.extra.get("recipe", {}).get("sides")
+    cast = compared(run, task, cast, tuple(sides) if sides else None)
     table = run.store.read(parameters.key)
     fitted = load_fitted(parameters.extra["algorithm"], table)
     if any(m is not None and m.voters_ != v.voters for m, v in zip(fitted.models, cast.votes, strict=True)):

@@ -55,16 +55,24 @@ def _voter(lf: PythonLF, definition: Definition, context: VoterContext, versions
     )
 
 
-def meanings_now(root: Path, path: str) -> dict[str, str]:
-    """What each labeling function of a file means by what is on disk now, by the function's name.
+def meanings_now(root: Path, path: str) -> tuple[dict[str, str], list[str]]:
+    """What each labeling function of a file means by what is on disk now, by its name; which files that was read from.
 
-    Empty if the file cannot be read, or declares something wrong.
+    There is none if the file cannot be read, or declares something wrong.
     """
+    known, reached = project_modules(root), {path: None}
+
+    def modules(name: str) -> tuple[str, str] | None:
+        found = known(name)
+        if found is not None:
+            reached[found[0]] = None
+        return found
+
     try:
         text = python_text(root / path, root)
-        return {lf.function: lf.canonical for lf in read_python(path, text, modules=project_modules(root))}
+        return {lf.function: lf.canonical for lf in read_python(path, text, modules=modules)}, list(reached)
     except (OSError, TeachkitError):
-        return {}
+        return {}, list(reached)
 
 
 def _abstain(context: VoterContext) -> str:

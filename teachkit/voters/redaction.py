@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from teachkit.errors import BadSql, BadValue, did_you_mean, listing
+from teachkit.errors import BadSql, BadValue, TeachkitError, did_you_mean, listing
 from teachkit.graph import literal, quote
 from teachkit.graph.known import known_column
 from teachkit.graph.names import fold
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from teachkit.graph.kinds import VoterContext
+    from teachkit.graph.python.modules import Modules
     from teachkit.project import Definition
 
 PATTERNS: Final[Mapping[str, str]] = {
@@ -60,6 +61,17 @@ class Redaction:
             for name in self.patterns:
                 sql = f"regexp_replace({sql}, {literal(PATTERNS[name])}, {literal(f'<{name}>')}, 'g')"
         return sql
+
+    def is_as_compiled(self, root: Path) -> bool:
+        """Whether the file of the Python function still means what it did."""
+        if not self.function:
+            return True
+        from teachkit.graph.python import project_modules
+
+        try:
+            return _code(root, self.file, project_modules(root)) == self.code
+        except (OSError, TeachkitError):
+            return False
 
     def cleaner(self, root: Path) -> Callable[[Any], Any]:
         """The Python function, for texts; all else is as it was."""
@@ -127,7 +139,7 @@ def _with_function(
 ) -> Redaction:
     import ast
 
-    from teachkit.graph.python import PythonFile, package_versions, parse_python, python_text
+    from teachkit.graph.python import parse_python, python_text
 
     file, _, function = written.partition(":")
     place, advice = definition.at("redact", index), "write 'folder/file.py:function', a function from text to text"
@@ -137,6 +149,12 @@ def _with_function(
     text = python_text(context.root / file, context.root)
     if not any(isinstance(n, ast.FunctionDef) and n.name == function for n in parse_python(file, text).body):
         raise BadValue(place, key="redact", problem=f"'{file}' has no function '{function}'", advice=advice)
-    meaning = PythonFile(file, text, modules=context.modules).meaning_of_all()
-    versions = package_versions(meaning.packages)
-    return Redaction(found.patterns, {}, file, function, f"{meaning.text}\n{sorted(versions.items())}")
+    return Redaction(found.patterns, {}, file, function, _code(context.root, file, context.modules))
+
+
+def _code(root: Path, file: str, modules: Modules) -> str:
+    """What a file means, with all that it imports and the versions of packages."""
+    from teachkit.graph.python import PythonFile, package_versions, python_text
+
+    meaning = PythonFile(file, python_text(root / file, root), modules=modules).meaning_of_all()
+    return f"{meaning.text}\n{sorted(package_versions(meaning.packages).items())}"

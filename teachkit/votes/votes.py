@@ -190,7 +190,8 @@ class Votes:
     def of_items(self, rows: Array) -> Votes:
         """The votes on some items [M], in any order."""
         patterns, pattern_of = np.unique(self.pattern_of[rows], return_inverse=True)
-        return self.regrouped(patterns, pattern_of)
+        items = None if self.items is None else tuple(self.items[row] for row in np.asarray(rows).tolist())
+        return replace(self.regrouped(patterns, pattern_of), items=items)
 
     def keeping(self, entries: Array) -> Self:
         """The same patterns with some of their votes alone: ``entries`` is a mask [nnz]."""

@@ -7,6 +7,7 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from teachkit.build import execute, tables
@@ -270,3 +271,143 @@ def test_a_function_that_is_written_while_a_build_runs(
 
         patch.setattr(python_votes, "vote_in_python", commented)
         sandbox("build", "--full-refresh", "--select", "+has_word")
+
+
+def test_a_unit_test_of_a_function_that_is_written_meanwhile_has_no_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from teachkit.build import python_votes
+
+    path = "labeling_functions/mood/words.py"
+    code = """
+        from teachkit import labeling_function
+
+
+        @labeling_function(label="good")
+        def has_word(text: str) -> bool:
+            return "xyzzy" in text
+        """
+    test = "unit_tests: [{name: u, voter: has_word, rows: [{text: xyzzy}], expect: [good]}]\n"
+    sandbox = project(tmp_path / "reviews", {path: code, "tests/u.yml": test})
+    vote = python_votes.vote_in_python
+
+    def meddled(run: Executor, *more: Any) -> Any:
+        sandbox.replace(path, "xyzzy", "plugh")
+        return vote(run, *more)
+
+    sandbox("build", "--select", "+has_word", "--exclude", "u")
+    with monkeypatch.context() as patch:
+        patch.setattr(python_votes, "vote_in_python", meddled)
+        assert "was written after the project was read" in sandbox("build", "--select", "u", code=1).out
+    sandbox.replace(path, "plugh", "xyzzy")
+    assert "passed  unit_test.u" in sandbox("build", "--select", "u").out
+
+
+def test_a_file_that_one_of_its_functions_writes_fails_the_others(tmp_path: Path) -> None:
+    helpers = tmp_path / "reviews/labeling_functions/mood/helpers.py"
+    code = f"""
+        from pathlib import Path
+
+        from helpers import WORD
+        from teachkit import labeling_function
+
+
+        @labeling_function(label="good", memo=True)
+        def first(text: str) -> bool:
+            return WORD in text
+
+
+        @labeling_function(label="good", memo=True)
+        def second(text: str) -> bool:
+            Path({str(helpers)!r}).write_text("WORD = 'plugh'")
+            return False
+
+
+        @labeling_function(label="good", memo=True)
+        def third(text: str) -> bool:
+            return WORD not in text
+        """
+    files = {"labeling_functions/mood/words.py": code, "labeling_functions/mood/helpers.py": "WORD = 'xyzzy'\n"}
+    sandbox = project(tmp_path / "reviews", files)
+    shown = sandbox("build", "--select", "+first +second +third", code=1).out
+    assert "built   lf.mood.first" in shown
+    assert "built   lf.mood.second" in shown  # which does without the helper
+    assert "error   lf.mood.third" in shown
+
+
+def test_a_class_of_a_label_model_that_is_written_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = """
+        import numpy as np
+
+        class Sure:
+            def fit(self, votes, *, gold=None, abstain=None):
+                return self
+
+            def predict_proba(self, votes):
+                return np.tile([SURE, 1 - SURE], (votes.n_items, 1))
+
+
+        SURE = 0.9
+        """
+    model = "label_models: [{name: sure, task: mood, type: 'label_models/own.py:Sure'}]\n"
+    sandbox = project(tmp_path / "reviews", {"label_models/own.py": own, "label_models/sure.yml": model})
+    make = execute.MAKE["label_set"]
+
+    def meddled(run: Executor, node: Any) -> Any:
+        if node.name == "sure":
+            sandbox.replace("label_models/own.py", "SURE = 0.9", "SURE = 0.1")
+        return make(run, node)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(execute.MAKE, "label_set", meddled)
+        found = sandbox("build", "--select", "+sure", code=1).out
+    assert "'label_models/own.py', or what it imports, was written after the project was read" in found
+    sandbox.replace("label_models/own.py", "SURE = 0.1", "SURE = 0.9")
+    sandbox("build", "--select", "+sure")
+    assert {row["confidence"] for row in sandbox.rows("sure") if row["label"]} == {0.9}
+
+
+def test_a_sqlite_database_with_a_log_is_read_and_read_again(tmp_path: Path) -> None:
+    """Who reads as root changes the owner of the log, and with it the time of its last change."""
+    source = "sources: [{name: desk, tables: [{name: notes, database: data/notes.db, table: notes, key: id}]}]\n"
+    sandbox = project(tmp_path, {"sources/desk.yml": source, **CONSUMERS["a transform"][1]})
+    writer = sqlite3.connect(tmp_path / "data/notes.db")
+    with contextlib.closing(writer):
+        writer.execute("pragma journal_mode = wal")
+        writer.execute("create table notes (id text, note text)")
+        writer.execute("insert into notes values ('r001', 'fine')")
+        writer.commit()
+        assert (tmp_path / "data/notes.db-wal").stat().st_size
+        sandbox.build()
+        assert len(sandbox.rows("transform.noted")) == 1
+        writer.execute("insert into notes values ('r002', 'sad')")
+        writer.commit()
+        sandbox.build()
+        assert len(sandbox.rows("transform.noted")) == 2
+
+
+def test_a_source_whose_version_is_the_clock_is_read_with_each_build(tmp_path: Path) -> None:
+    source = """
+        sources:
+          - name: desk
+            tables:
+              - {name: notes, database: data/notes.duckdb, table: notes, version: "select now()"}
+        """
+    sandbox = project(tmp_path, {"sources/desk.yml": source, **CONSUMERS["a transform"][1]})
+    with duckdb.connect(str(tmp_path / "data/notes.duckdb")) as writer:
+        writer.execute(f"create view notes as select * from read_csv('{tmp_path}/data/notes.csv')")
+    sandbox.build()
+    (tmp_path / "data/notes.csv").write_text(OTHER)
+    sandbox.build()
+    assert len(sandbox.rows("transform.noted")) == 3
+
+
+def test_a_build_of_a_part_names_no_files_that_it_did_not_read(tmp_path: Path) -> None:
+    sandbox = project(tmp_path, CONSUMERS["a transform"][1])
+    sandbox.build()
+    (tmp_path / "data/notes.csv").write_text(OTHER)
+    sandbox("build", "--select", "moods")
+    records = sorted((tmp_path / ".teachkit/runs").glob("*.json"))
+    newest = sandbox.json_file(records[-1].relative_to(tmp_path).as_posix())["record"]
+    assert NODE not in newest["sources"]
+    assert NODE not in newest["outputs"]

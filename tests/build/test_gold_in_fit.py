@@ -319,3 +319,56 @@ def test_numbers(tmp_path: Path) -> None:
     assert after["i9"] != before["i9"]
     assert sandbox("lineage", "told", "i7", "--format", "json").json["held_out"]
     assert sandbox("audit", "verify", "--format", "json").json["holds"]
+
+
+DOUBTER = """
+    class Doubter(Told):
+        def fit(self, votes, *, gold=None, abstain=None):
+            super().fit(votes, gold=gold, abstain=abstain)
+            few = gold is None or (gold >= 0).sum() < NEEDED
+            self.diagnostics_ = {"fallback": "too little gold" if few else None}
+            return self
+    """
+
+
+@pytest.mark.parametrize("kept", [20, 21])
+def test_of_little_gold_each_item_is_a_fold_and_folds_that_are_not_believed_are_said(tmp_path: Path, kept: int) -> None:
+    rows = items()[:200]
+    left = kept
+    for row in rows:
+        if row[8] == "tune":
+            row[7], left = (row[7], left - 1) if left > 0 else ("", 0)
+    files = project(rows)
+    files["label_models/doubter.py"] = OWN + DOUBTER.replace("NEEDED", str(kept))
+    files["label_models/models.yml"] = """
+        label_models:
+          - {name: told, task: answer}
+          - {name: doubted, task: answer, type: "label_models/doubter.py:Doubter", gold: tune}
+        """
+    sandbox = Sandbox(tmp_path / "few", files)
+    shown = sandbox("build").out
+    folds = kept if kept <= 20 else 5
+    why = "fits that judge gold of tune were not believed, and figures on tune are of other labels: too little gold"
+    assert f"label_set.doubted: {folds} of {folds} {why}" in shown
+    assert f'doubt: "{why}"' in sandbox.read("teachkit.lock")
+    assert sandbox("audit", "verify", "--format", "json").json["holds"]
+
+
+def test_labels_of_an_earlier_release_that_told_all_gold_are_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from teachkit.build.recipe import recipe_of
+
+    def old(*of: Any) -> dict[str, Any]:
+        return {name: said for name, said in recipe_of(*of).items() if name != "taught"}
+
+    model = "label_models: [{name: classic_told, task: answer, type: dawid_skene, gold: tune}]\n"
+    sandbox = Sandbox(tmp_path / "old", {**project(items()[:60]), "label_models/models.yml": model})
+    with monkeypatch.context() as patch:
+        patch.setattr("teachkit.build.label_sets.recipe_of", old)
+        sandbox("build")
+    found = sandbox("audit", "verify", "--format", "json").json
+    assert found["holds"]
+    assert any(
+        "classic_told: not derived again, as an earlier release told its fit all gold" in n for n in found["notes"]
+    )

@@ -420,3 +420,13 @@ def test_errors_weigh_what_the_scores_say_as_lineage_does(duels: Sandbox) -> Non
         assert moved[item["strongest"]] == pytest.approx(best)
         checked += 1
     assert checked
+
+
+def test_errors_of_a_label_set_that_is_another_by_now(duels: Sandbox) -> None:
+    before = duels("errors", "winners", "--format", "json").json
+    duels.write({"exports/out.yml": None})
+    path = next(p for p in duels.root.glob("label_models/*.yml") if "winners" in p.read_text())
+    path.write_text(path.read_text().replace("name: winners", "name: winners\n    type: majority"))
+    after = duels("errors", "winners", "--format", "json").json
+    assert after["cells"] == before["cells"]
+    assert "not up to date" in after["notes"][0]

@@ -584,3 +584,31 @@ def test_a_context_that_is_too_small_is_found_by_the_plan(tmp_path: Path, server
     sandbox.replace("prices.yml", "context: 100", "context: 100000")
     assert "too long" not in sandbox("llm", "plan").all
     assert server.total == 0
+
+
+def test_a_redaction_that_is_written_while_a_build_runs_sends_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from teachkit.voters.redaction import Redaction
+
+    sandbox = project(tmp_path, server)
+    sandbox.write(
+        {
+            "redaction/names.py": "def mask(text):\n    return '***'\n",
+            "prompts/mood/ask.md": prompt("redact: ['redaction/names.py:mask']\n"),
+        }
+    )
+    load = Redaction.cleaner
+
+    def meddled(self: Redaction, root: Path) -> Any:
+        sandbox.replace("redaction/names.py", "'***'", "text")
+        return load(self, root)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Redaction, "cleaner", meddled)
+        shown = sandbox("build", "--select", "+ask", code=1).out
+    assert "'redaction/names.py', or what it imports, was written after the project was read" in shown
+    assert server.total == 0
+    sandbox.replace("redaction/names.py", "return text", "return '***'")
+    sandbox("build", "--select", "+ask")
+    assert server.total

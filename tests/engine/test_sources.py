@@ -173,6 +173,12 @@ def test_a_row_of_another_width_is_told_by_its_line(data: bytes, line: int, tmp_
         assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("header", ["Kommentar (kurz|lang)", "Frage, was denkst du?", "a;b"])
+def test_one_column_may_have_a_delimiter_in_its_name(header: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{header}\ngut\nsehr gut\nnichts\n")
+    assert list(described(tmp_path, source("a.csv"))) == [header]
+
+
 def test_a_delimiter_that_is_declared_is_the_one_that_is_tried(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id~text\n1~a\n2~b~c\n")
     with pytest.raises(SourceUnreadable, match=r"line 3 of a.csv"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.asking.examples import choice_of_examples, gold_of
 from teachkit.build.asking.tally import USD
-from teachkit.errors import NodeFailed
+from teachkit.errors import FileChanged, NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,6 +97,7 @@ def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[st
 
     Raises (when called):
         NodeFailed: the project's own function for redaction fails.
+        FileChanged: it is not the one that was compiled.
     """
     spec: PromptSpec = node.spec
     columns = [table.column(name) for name in spec.columns]
@@ -110,6 +111,8 @@ def items(run: Executor, node: Node, table: pa.Table) -> Callable[[int], dict[st
         clean = run.once("redaction", node, lambda: redaction.cleaner(run.files.root)) if redaction else None
     except Exception as error:
         raise failed(error, "") from error
+    if redaction and not run.once("redaction checked", node, lambda: redaction.is_as_compiled(run.files.root)):
+        raise FileChanged(node.where, file=f"'{redaction.file}', or what it imports,")
 
     def item(row: int) -> dict[str, Any]:
         values = {name: column[row].as_py() for name, column in zip(spec.columns, columns, strict=True)}

@@ -51,6 +51,10 @@ def check_labels(origins: Origins, labels: StoredLabels, sample: int | None, not
             return 0
         graph = origins.now()
         notes.append(f"{labels.name}: its label model is a class of the project: fitted again, not loaded")
+    if _was_told_all(labels):
+        why = "an earlier release told its fit all gold of tune, the gold of the items that it judged as well"
+        notes.append(f"{labels.name}: not derived again, as {why}; it is when it is built anew")
+        return 0
     if graph is None:
         why = origins.problem or "the project defines it otherwise by now"
         notes.append(f"{labels.name}: not derived again, as how it was made is not recorded ({why})")
@@ -69,6 +73,11 @@ def check_labels(origins: Origins, labels: StoredLabels, sample: int | None, not
             Broken(step="labels", label_set=labels.name, node=labels.id, object=key, path=path, problem=problem)
         )
     return compared
+
+
+def _was_told_all(labels: StoredLabels) -> bool:
+    recipe = labels.parameters.extra.get("recipe") or {}
+    return "taught" not in recipe and recipe.get("config", {}).get("gold") == "tune"
 
 
 def _derived(run: Executor, graph: Graph, labels: StoredLabels) -> tuple[list[pa.Table], bool]:
@@ -94,7 +103,7 @@ def _stored_or(loaded: Fitted, fitted: Fitted) -> Fitted:
     def each(stored: Sequence[Any], again: Sequence[Any]) -> list[Any]:
         return [new if old is None else old for old, new in zip(stored, again, strict=True)]
 
-    held = [Held(one.rows, each(one.models, two.models)) for one, two in zip(loaded.held, fitted.held, strict=True)]
+    held = [Held.of(one.rows, each(one.models, two.models)) for one, two in zip(loaded.held, fitted.held, strict=True)]
     return Fitted(each(loaded.models, fitted.models), held)
 
 
