@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar
@@ -281,7 +283,15 @@ class NotUtf8(ProjectError):
 
     slug = "not-utf8"
     what = "byte {byte} at offset {offset} is not UTF-8"
-    instead = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 {name} > fixed && mv fixed {name}"
+    instead = "save the file as UTF-8, for example: iconv -f {encoding} -t UTF-8 {name} > fixed && mv fixed {name}"
+
+    @classmethod
+    def of(cls, path: str, data: bytes, error: UnicodeDecodeError) -> NotUtf8:
+        """The error about a file with this content; without a mark of UTF-16 it is most likely of Windows."""
+        offset = len(data) - len(error.object) + error.start  # the decoder leaves out a byte order mark
+        encoding = "UTF-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "CP1252"
+        where = Where(path, data[:offset].count(b"\n") + 1)
+        return cls(where, byte=f"0x{data[offset]:02x}", offset=offset, encoding=encoding, name=shlex.quote(path))
 
 
 class UnreadableFile(ProjectError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of
-from teachkit.errors import NodeFailed, NotUtf8, SourceChanged, TeachkitError, Where
+from teachkit.errors import NodeFailed, NotUtf8, SourceChanged, TeachkitError
 from teachkit.hashing import digest, digest_bytes
 from teachkit.store.objects import part_content
 
@@ -234,9 +234,7 @@ def annotations_text(run: Executor, node: Node) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        where = Where(node.spec.path, data[: error.start].count(b"\n") + 1)
-        byte, name = f"0x{data[error.start]:02x}", node.spec.path
-        raise NotUtf8(where, byte=byte, offset=error.start, name=name) from error
+        raise NotUtf8.of(node.spec.path, data, error) from error
 
 
 def _annotations_key(run: Executor, node: Node) -> str:

@@ -252,10 +252,7 @@ class _Reader:
         except OSError as error:
             self.errors.append(UnreadableFile(Where(name), problem=error.strerror or str(error)))
         except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            self.errors.append(
-                NotUtf8(Where(name, line), byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name)
-            )
+            self.errors.append(NotUtf8.of(name, data, error))
         except MergeConflict as error:
             self.errors.append(error)
         else:

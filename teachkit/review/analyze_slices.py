@@ -65,13 +65,13 @@ def slices_of(run: Executor, task: TaskInfo) -> list[Slice]:
     parts = run.outputs[task.dataset].parts
     columns = list(run.graph[task.dataset].columns or (parts[0].columns if parts else ()))
     found = []
-    for path in sorted(folder.glob("*.sql")):
+    for path in sorted(p for p in folder.glob("*") if p.suffix.lower() == ".sql"):
         where = Where(path.relative_to(run.files.root).as_posix(), 1)
+        data = path.read_bytes()
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = data.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            byte = f"0x{error.object[error.start]:02x}"
-            raise NotUtf8(where, byte=byte, offset=error.start, name=path.name) from error
+            raise NotUtf8.of(where.path, data, error) from error
         text = run.files.templates.render(text, where)
         if not text.strip():
             advice = "write a condition over the columns, true for the items of the slice"

@@ -286,7 +286,7 @@ RUN = {
         {"annotations/mood/ann.jsonl": b'{"item": "r001", "label": "good"}\n{"item": "caf\xe9"}\n'},
         "not-utf8",
         "annotations/mood/ann.jsonl:2",
-        "0xe9",
+        "iconv -f CP1252 -t UTF-8 annotations/mood/ann.jsonl",
         1,
     ),
     "Python that returns an unknown label": Bad(

@@ -123,7 +123,16 @@ ERRORS: dict[str, tuple[dict[str, str | bytes | None], str, int | None, int | No
         1,
         None,
         "not-utf8",
-        "byte 0xff at offset 0",
+        "iconv -f UTF-16 -t UTF-8 sources/a.yml >",
+    ),
+    "ANSI of Windows": (
+        {"sources/a b.yml": b"\xef\xbb\xbfsources: []\n# \x80"},
+        "sources/a b.yml",
+        2,
+        None,
+        "not-utf8",
+        "byte 0x80 at offset 17 is not UTF-8  [not-utf8]\n"
+        "  save the file as UTF-8, for example: iconv -f CP1252 -t UTF-8 'sources/a b.yml' > fixed",
     ),
     "a dictionary not UTF-8": (
         {
@@ -267,7 +276,7 @@ def test_a_bad_file_is_an_error_at_its_place(tmp_path: Path, name: str) -> None:
         read(tmp_path, {"teachkit.yml": "name: x", **files})
     (error,) = caught.value.errors
     assert error.slug == slug
-    assert message in error.message
+    assert message in str(error)
     assert error.where is not None
     assert (error.where.path, error.where.line, error.where.column) == (path, line, column)
 
