@@ -175,6 +175,14 @@ class UnknownNode(UsageError):
     instead = "known: {known}.{hint}"
 
 
+class UnknownSlice(UsageError):
+    """A command names a slice that the task does not have."""
+
+    slug = "unknown-slice"
+    what = "task '{task}' has no slice '{name}'"
+    instead = "{advice}"
+
+
 class BadSelector(UsageError):
     """``--select`` or ``--exclude`` cannot be read."""
 
@@ -189,6 +197,14 @@ class NotBuilt(UsageError):
     slug = "not-built"
     what = "'{node}' has not been built in target '{target}'"
     instead = "run 'teachkit build --select +{name}' first"
+
+
+class NothingBuilt(UsageError):
+    """A command looks at what builds have made, and there was no build yet."""
+
+    slug = "nothing-built"
+    what = "nothing has been built in target '{target}'"
+    instead = "run 'teachkit build' first"
 
 
 class OfOtherItems(UsageError):

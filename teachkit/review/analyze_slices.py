@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadSql, NotUtf8, UnknownNode, Where, did_you_mean, listing
+from teachkit.errors import BadSql, NotUtf8, UnknownSlice, Where, did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,8 +84,11 @@ def slice_named(run: Executor, task: TaskInfo, name: str) -> Slice:
     """The slice of a task with this name."""
     there = {s.name: s for s in slices_of(run, task)}
     if name not in there:
-        kind, known = f"slice of task '{task.name}'", listing(sorted(there)) or "none"
-        raise UnknownNode(None, kind=kind, name=name, known=known, hint=did_you_mean(name, there))
+        folder = f"{run.files.config.paths.slices}/{task.name}"
+        advice = f"write one of: {listing(sorted(there), 30)}.{did_you_mean(name, there)}"
+        if not there:
+            advice = f"it has none: write a condition into {folder}/<name>.sql"
+        raise UnknownSlice(None, task=task.name, name=name, advice=advice)
     return there[name]
 
 
