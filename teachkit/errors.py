@@ -123,6 +123,11 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 row``, ``1,956 rows``; ``many`` is what stands after other numbers than 1, where an ``s`` is not enough."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def shown_key(key: object) -> str:
     """The key of an item as messages have it: a text in quotes, anything else as it is written."""
     return repr(key) if isinstance(key, str) else str(key)
@@ -709,7 +714,7 @@ class DuplicateKey(RunError):
     """A key that must be unique is not."""
 
     slug = "duplicate-key"
-    what = "{count} values of key '{key}' stand in more than one row: {examples}"
+    what = "{values} of key '{key}' {stand} in more than one row: {examples}"
     instead = "{advice}"
 
 
@@ -717,8 +722,8 @@ class NullKey(RunError):
     """A key is NULL."""
 
     slug = "null-key"
-    what = "{count} rows have no key '{key}' (NULL)"
-    instead = "choose a key that is never NULL, or leave such rows out: where {key} is not null"
+    what = "{rows} {have} no key '{key}' (NULL)"
+    instead = "{advice}"
 
 
 class NullSide(RunError):
