@@ -55,6 +55,10 @@ class Project:
         self.root = root
         self._options = options
 
+    def __repr__(self) -> str:
+        target = "" if self._options.target is None else f" target={self._options.target!r}"
+        return f"<Project {str(self.root)!r}{target}>"
+
     @classmethod
     def load(
         cls,
@@ -77,20 +81,35 @@ class Project:
     def build(
         self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any
     ) -> Run:
-        """Run and test the selected nodes in order, then publish; ``options`` are fields of ``BuildOptions``."""
+        """Run and test the selected nodes in order, then publish.
+
+        ``options`` are those of the command line:
+
+        * ``full_refresh=False``: run everything anew, as if the store were empty.
+        * ``fail_fast=False``: stop at the first failure.
+        * ``locked=False``: fail if the labels differ from ``teachkit.lock``.
+        * ``store_failures=False``: keep the rows that fail a test.
+        * ``sample=None``: use the first so many rows of each source (0: none), and publish nothing.
+        * ``llm=None``: how prompts are answered, ``live``, ``record`` or ``replay``; None: as the target says.
+        * ``state=None``: what ``state:`` compares with; None: what is published.
+        * ``base=None``: what tests mean by ``against: base``; None: what the surroundings say.
+
+        ``report`` is called with events while it runs.
+        """
         return self._run("build", select, exclude, report, options)
 
     def run(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
-        """Run the selected nodes, no tests."""
+        """Run the selected nodes, no tests; ``options`` are those of ``build``."""
         return self._run("run", select, exclude, report, options)
 
     def test(self, select: Selection = (), exclude: Selection = (), *, report: Reporter = quiet, **options: Any) -> Run:
-        """Test what was built."""
+        """Test what was built; ``options`` are those of ``build``."""
         return self._run("test", select, exclude, report, options)
 
     def retry(self, *, report: Reporter = quiet, **options: Any) -> Run:
         """Run again what failed or was skipped in the last run, with its options but ``options``, then publish all.
 
+        ``options`` are those of ``build``.
         The run that is returned has no id if nothing was left to do.
         """
         from teachkit.build import retry
@@ -103,7 +122,7 @@ class Project:
         return retry(self.root, {**given, **options}, report)
 
     def plan(self, select: Selection = (), exclude: Selection = (), *, command: str = "build", **options: Any) -> Plan:
-        """What ``build`` would do."""
+        """What ``build`` (or ``command``: ``run``, ``test``) would do; ``options`` are those of ``build``."""
         from teachkit.build import plan
 
         return plan(self.root, self._with(command, select, exclude, options))
@@ -217,17 +236,54 @@ class Project:
             return [try_prompt(work, node, limit, mode) for node in nodes]
 
     def try_voter(
-        self, *, label_set: str | None = None, gold: str | None = None, examples: int = 10, **wanted: Any
+        self,
+        *,
+        task: str | None = None,
+        label: str | None = None,
+        any_of: Sequence[str] = (),
+        all_of: Sequence[str] = (),
+        none_of: Sequence[str] = (),
+        regex: str | None = None,
+        column: str | None = None,
+        min_hits: int | None = None,
+        case_sensitive: bool = False,
+        word_boundaries: bool = True,
+        sql: str | None = None,
+        file: str | None = None,
+        voter: str | None = None,
+        save: str | None = None,
+        label_set: str | None = None,
+        gold: str | None = None,
+        examples: int = 10,
     ) -> list[VoterTrial]:
-        """Try a labeling function: ``wanted`` are fields of ``teachkit.review.tried.Wanted``.
+        """Try a labeling function on all items: a rule, a ``file`` or a ``voter`` that is there; a file gives several.
 
-        A rule (``task, label, any_of, all_of, none_of, regex, sql, …``), a ``file`` or a ``voter``; a file with several
-        gives a trial of each. ``save`` writes a rule to a file of this name.
+        A rule is a ``label`` with words (``any_of``, ``all_of``, ``none_of``), a ``regex`` or ``sql``; its keys are
+        those of ``labeling_functions/<task>/*.yml``. ``task`` may be left out where there is one. ``save`` writes a
+        rule under this name to a file. It is measured on ``gold`` (``train``, ``tune``, ``test``, ``all``; default: all
+        but test) and beside the posterior of ``label_set`` (default: the first of the task), with so many ``examples``
+        of hits and misses.
         """
         from teachkit.review.tried import Wanted
         from teachkit.review.trying import Asked, try_voters
 
-        return try_voters(self.root, self._options, Wanted(**wanted), Asked(label_set, gold, examples))
+        wanted = Wanted(
+            task=task,
+            label=label,
+            any_of=any_of,
+            all_of=all_of,
+            none_of=none_of,
+            regex=regex,
+            column=column,
+            min_hits=min_hits,
+            case_sensitive=case_sensitive,
+            word_boundaries=word_boundaries,
+            sql=sql,
+            file=file,
+            voter=voter,
+            save=save,
+        )
+        return try_voters(self.root, self._options, wanted, Asked(label_set, gold, examples))
 
     def improve_prompt(
         self,
@@ -341,19 +397,51 @@ class Project:
         with self.workspace() as work:
             return find_errors(work, name, Wish(gold, cell, fault, limit))
 
-    def suggest(self, task: str, **wish: Any) -> Suggestions:
-        """Labeling functions worth having; ``wish`` are fields of ``teachkit.review.suggest.Wish``."""
+    def suggest(
+        self,
+        task: str,
+        *,
+        labels: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        limit: int = 10,
+        min_precision: float = 0.7,
+        from_errors: bool = False,
+        evidence: str | None = None,
+        label_set: str | None = None,
+        save: str | None = None,
+    ) -> Suggestions:
+        """Labeling functions worth having: up to ``limit``, for some ``labels`` (none: all) of a task.
+
+        They are searched in ``columns`` (none: the longest text that is shown); those are left out whose expected
+        precision is below ``min_precision``. ``from_errors``: only what mends labels that are wrong by gold.
+        ``evidence`` is ``gold`` or ``posterior`` (default: gold, if enough items have it), ``label_set`` whose
+        posterior and errors count (default: the first of the task). ``save`` writes them to this file.
+        """
         from teachkit.review.suggest import Wish, suggest
 
+        wish = Wish(labels, columns, limit, min_precision, from_errors, evidence, label_set, save)
         with self.workspace() as work:
-            return suggest(work, task, Wish(**wish))
+            return suggest(work, task, wish)
 
-    def issues(self, task: str, **wish: Any) -> Issues:
-        """Gold or annotations that are likely wrong; ``wish`` are fields of ``teachkit.review.issues.Wish``."""
+    def issues(
+        self,
+        task: str,
+        *,
+        of: str = "gold",
+        features: str = "votes",
+        gold: str | None = None,
+        label_set: str | None = None,
+        limit: int = 20,
+    ) -> Issues:
+        """What is likely wrong: ``of`` a task's ``gold`` or its ``annotations``, up to ``limit`` items.
+
+        Judged by ``features``: ``votes`` or ``text``; by the votes of ``label_set`` (default: the first of the task).
+        ``gold`` is ``train``, ``tune``, ``test`` or ``all``; default: all but test.
+        """
         from teachkit.review.issues import Wish, find_issues
 
         with self.workspace() as work:
-            return find_issues(work, task, Wish(**wish))
+            return find_issues(work, task, Wish(of, features, gold, label_set, limit))
 
     def lineage(self, label_set: str, item: str) -> Explanation:
         """Why an item has its label."""

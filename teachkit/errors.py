@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar
@@ -121,6 +123,11 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 row``, ``1,956 rows``; ``many`` is what stands after other numbers than 1, where an ``s`` is not enough."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def shown_key(key: object) -> str:
     """The key of an item as messages have it: a text in quotes, anything else as it is written."""
     return repr(key) if isinstance(key, str) else str(key)
@@ -173,6 +180,14 @@ class UnknownNode(UsageError):
     instead = "known: {known}.{hint}"
 
 
+class UnknownSlice(UsageError):
+    """A command names a slice that the task does not have."""
+
+    slug = "unknown-slice"
+    what = "task '{task}' has no slice '{name}'"
+    instead = "{advice}"
+
+
 class BadSelector(UsageError):
     """``--select`` or ``--exclude`` cannot be read."""
 
@@ -187,6 +202,14 @@ class NotBuilt(UsageError):
     slug = "not-built"
     what = "'{node}' has not been built in target '{target}'"
     instead = "run 'teachkit build --select +{name}' first"
+
+
+class NothingBuilt(UsageError):
+    """A command looks at what builds have made, and there was no build yet."""
+
+    slug = "nothing-built"
+    what = "nothing has been built in target '{target}'"
+    instead = "run 'teachkit build' first"
 
 
 class OfOtherItems(UsageError):
@@ -281,7 +304,15 @@ class NotUtf8(ProjectError):
 
     slug = "not-utf8"
     what = "byte {byte} at offset {offset} is not UTF-8"
-    instead = "save the file as UTF-8, for example: iconv -f LATIN1 -t UTF-8 {name} > fixed && mv fixed {name}"
+    instead = "save the file as UTF-8, for example: iconv -f {encoding} -t UTF-8 {name} > fixed && mv fixed {name}"
+
+    @classmethod
+    def of(cls, path: str, data: bytes, error: UnicodeDecodeError) -> NotUtf8:
+        """The error about a file with this content; without a mark of UTF-16 it is most likely of Windows."""
+        offset = len(data) - len(error.object) + error.start  # the decoder leaves out a byte order mark
+        encoding = "UTF-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "CP1252"
+        where = Where(path, data[:offset].count(b"\n") + 1)
+        return cls(where, byte=f"0x{data[offset]:02x}", offset=offset, encoding=encoding, name=shlex.quote(path))
 
 
 class UnreadableFile(ProjectError):
@@ -691,7 +722,7 @@ class DuplicateKey(RunError):
     """A key that must be unique is not."""
 
     slug = "duplicate-key"
-    what = "{count} values of key '{key}' stand in more than one row: {examples}"
+    what = "{values} of key '{key}' {stand} in more than one row: {examples}"
     instead = "{advice}"
 
 
@@ -699,8 +730,8 @@ class NullKey(RunError):
     """A key is NULL."""
 
     slug = "null-key"
-    what = "{count} rows have no key '{key}' (NULL)"
-    instead = "choose a key that is never NULL, or leave such rows out: where {key} is not null"
+    what = "{rows} {have} no key '{key}' (NULL)"
+    instead = "{advice}"
 
 
 class NullSide(RunError):

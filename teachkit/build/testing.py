@@ -13,6 +13,7 @@ from teachkit.build.keys import node_key
 from teachkit.build.looks import note_look
 from teachkit.errors import BadValue, FileChanged, NotBuilt, TeachkitError
 from teachkit.hashing import digest
+from teachkit.project.root import name_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,6 +160,15 @@ class CheckSurroundings:
     def table(self, sql: str) -> pa.Table:
         """Run a query over node ids."""
         return self._run.session.table(sql)
+
+    def files_without(self, column: str) -> list[str]:
+        """The files of a source under test that have no such column."""
+        from teachkit.engine.sources import files_without
+
+        root = self._run.files.root
+        if self.target.kind != "source" or self.target.spec.table.database is not None:
+            return []
+        return [name_below(path, root) for path in files_without(self.target.spec, root, column)]
 
     def labels(self) -> Any:
         """The label set under test, beside its gold."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.keys import content, node_key, output_of
-from teachkit.errors import FileChanged, NotUtf8, SourceChanged, TeachkitError, Where
+from teachkit.errors import FileChanged, NotUtf8, SourceChanged, TeachkitError
 from teachkit.hashing import digest, digest_bytes
 from teachkit.store.objects import part_content
 
@@ -212,7 +212,8 @@ def make_annotations(run: Executor, node: Node) -> Output:
     rows = _rows_of(run, {j.item for j in judgments}, task)
     if run.options.sample is not None:
         judgments = [j for j in judgments if j.item in rows]
-    table = judgments_table(judgments, rows, node.spec.path, task)
+    alike = _keys_alike(run, {j.item for j in judgments} - rows.keys(), task)
+    table = judgments_table(judgments, rows, node.spec.path, task, alike)
     if task.text:
         from teachkit.build.valued.offsets import refuse_misplaced
 
@@ -233,15 +234,36 @@ def annotations_text(run: Executor, node: Node) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        where = Where(node.spec.path, data[: error.start].count(b"\n") + 1)
-        byte, name = f"0x{data[error.start]:02x}", node.spec.path
-        raise NotUtf8(where, byte=byte, offset=error.start, name=name) from error
+        raise NotUtf8.of(node.spec.path, data, error) from error
 
 
 def _annotations_key(run: Executor, node: Node) -> str:
     task = run.graph.tasks[node.task or ""]
     columns = [task.key, *([task.text] if task.text else [])]
     return digest(["annotations", node.own, content(run.outputs[task.dataset], columns)])
+
+
+def _keys_alike(run: Executor, items: set[str], task: TaskInfo) -> dict[str, str]:
+    """Item without a row -> the key that it may mean: programs for tables make 1 of 001, and people type spaces."""
+    import pyarrow as pa
+
+    from teachkit.engine.session import parquet
+    from teachkit.graph import quote
+
+    if not items:
+        return {}
+
+    def bare(text: str) -> str:
+        return f"ltrim(regexp_replace(trim(lower({text})), '\\.0*$', ''), '0')"
+
+    run.session.connection.register("__items", pa.table({"item": pa.array(sorted(items), type=pa.string())}))
+    key = f"cast(d.{quote(task.key)} as varchar)"
+    found: dict[str, str] = {}
+    for part in run.outputs[task.dataset].parts:
+        matching = f"{parquet([run.store.path(part.key)])} d join __items i on {bare('i.item')} = {bare(key)}"
+        found |= dict(run.session.rows(f"select i.item, min({key}) from {matching} group by 1"))
+    run.session.connection.unregister("__items")
+    return found
 
 
 def _rows_of(run: Executor, items: set[str], task: TaskInfo) -> dict[str, tuple[int, int]]:

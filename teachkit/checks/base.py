@@ -78,6 +78,9 @@ class Surroundings(Protocol):
     def table(self, sql: str) -> pa.Table:
         """Run a query over node ids."""
 
+    def files_without(self, column: str) -> Sequence[str]:
+        """The files of a source under test that have no such column, by their paths in the project."""
+
     def labels(self) -> Any:
         """The label set under test, beside its gold: ``LabelData``, or ``ValueData`` where labels are values."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding, Surroundings
 from teachkit.checks.query import failing_rows
-from teachkit.errors import UnknownColumn, did_you_mean, listing
+from teachkit.errors import UnknownColumn, did_you_mean, listing, shown_key
 from teachkit.graph import literal, quote
 from teachkit.project.model import Model
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from teachkit.errors import Where
     from teachkit.graph import Node
     from teachkit.graph.node import Reads
+
+_WIDTH = 40
 
 
 class ColumnCheck(Check):
@@ -32,9 +35,10 @@ class NotNull(ColumnCheck):
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Select the rows without a value."""
-        column = quote(around.spec.column or "")
-        sql = f"select * from {around.rows} where {column} is null"
-        return failing_rows(around, sql, around.spec.limit or SHOWN_ROWS, f"rows have no {around.spec.column}")
+        name = around.spec.column or ""
+        sql = f"select * from {around.rows} where {quote(name)} is null"
+        limit = around.spec.limit or SHOWN_ROWS
+        return failing_rows(around, sql, limit, f"row has no {name}", f"rows have no {name}")
 
 
 class Unique(ColumnCheck):
@@ -42,11 +46,12 @@ class Unique(ColumnCheck):
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Select the values that stand twice."""
-        column = quote(around.spec.column or "")
-        counted = f"select {column}, count(*) as rows from {around.rows} where {column} is not null group by 1"
-        sql = f"{counted} having count(*) > 1"
-        what = f"values of {around.spec.column} stand in more than one row"
-        return failing_rows(around, f"{sql} order by 2 desc, 1", around.spec.limit or SHOWN_ROWS, what)
+        name = around.spec.column or ""
+        column, limit = quote(name), around.spec.limit or SHOWN_ROWS
+        groups = f"select {column}, count(*) as rows from {around.rows} where {column} is not null group by 1"
+        sql = f"{groups} having count(*) > 1 order by 2 desc, 1"
+        one, many = f"value of {name} stands", f"values of {name} stand"
+        return failing_rows(around, sql, limit, f"{one} in more than one row", f"{many} in more than one row")
 
 
 class AcceptedValues(ColumnCheck):
@@ -66,8 +71,14 @@ class AcceptedValues(ColumnCheck):
         known = ", ".join(literal(_text(v)) if arguments.quote else _literal(v) for v in arguments.values) or "NULL"
         found = f"select {column}, count(*) as rows from {around.rows}"
         sql = f"{found} where {column} is not null and {value} not in ({known}) group by 1 order by 2 desc, 1"
-        what = f"other values of {around.spec.column}"
-        return failing_rows(around, sql, around.spec.limit or SHOWN_ROWS, what)
+        limit = around.spec.limit or SHOWN_ROWS
+        one, many = f"other value of {around.spec.column}", f"other values of {around.spec.column}"
+        finding = failing_rows(around, sql, limit, one, many)
+        if finding.rows is None:
+            return finding
+        values = finding.rows.column(0).slice(0, 3).to_pylist()
+        more = f" and {finding.failures - 3:,} more" if finding.failures > 3 else ""
+        return replace(finding, message=f"{finding.message}: {', '.join(map(_shown, values))}{more}")
 
 
 class Relationships(ColumnCheck):
@@ -103,8 +114,15 @@ class Relationships(ColumnCheck):
         there = f"select 1 from {other} o where o.{quote(arguments.field)} = t.{column}"
         rows = f"{around.rows} t where t.{column} is not null and not exists ({there})"
         sql = f"select t.{column}, count(*) as rows from {rows} group by 1 order by 2 desc, 1"
-        what = f"values of {around.spec.column} are not in {arguments.to}.{arguments.field}"
-        return failing_rows(around, sql, around.spec.limit or SHOWN_ROWS, what)
+        name, there = around.spec.column, f"in {arguments.to}.{arguments.field}"
+        limit = around.spec.limit or SHOWN_ROWS
+        return failing_rows(around, sql, limit, f"value of {name} is not {there}", f"values of {name} are not {there}")
+
+
+def _shown(value: object) -> str:
+    """A value as a message has it: a long text by its beginning."""
+    text = _text(value)
+    return shown_key(text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…") if isinstance(value, str) else text
 
 
 def _text(value: object) -> str:

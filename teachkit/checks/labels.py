@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
-from teachkit.errors import BadValue, UnknownLabel, did_you_mean, listing
+from teachkit.errors import BadValue, UnknownLabel, counted, did_you_mean, listing
 from teachkit.label_models import CODED
 from teachkit.project.model import Model
 
@@ -123,7 +123,7 @@ class Quality(LabelCheck):
         spread = f" (95 %: {found.low:.3f} to {found.high:.3f})" if arguments.over == "all" else ""
         if self.figure == "macro_f1":
             value, spread = found.macro_f1, ""
-        rest = f"on {found.n} items of {arguments.against}, {found.labeled} of them labeled{spread}"
+        rest = f"on {counted(found.n, 'item')} of {arguments.against}, {found.labeled} of them labeled{spread}"
         test_gold = split in (None, "test") and labels.quality("test").n > 0
         return replace(figure(self.figure, value, arguments, rest), test_gold=test_gold)
 
@@ -190,9 +190,9 @@ class Calibration(Check):
             f"{name} {number(value)}" + ("" if limit is None else f" ({bounds(None, limit)} wanted)")
             for name, value, limit in figures
         )
-        unit = "pairs of item and label" if labels.multi else "items"
+        units = ("pair of item and label", "pairs of item and label") if labels.multi else ("item", "items")
         test_gold = split in (None, "test") and labels.quality("test").n > 0
-        message = f"{shown}; on {found.items} {unit} of {arguments.against}, {found.labeled} of them labeled"
+        message = f"{shown}; on {counted(found.items, *units)} of {arguments.against}, {found.labeled} of them labeled"
         return Finding(bad, message, error, test_gold=test_gold)
 
 
@@ -334,7 +334,9 @@ class Agreement(LabelCheck):
             return Finding(
                 int(arguments.undefined == "fail"), f"agreement undefined ({name}): {reason}; {wanted} wanted"
             )
-        return figure("agreement", found.value, arguments, f"({name}) on {found.n} items {who} by two or more")
+        return figure(
+            "agreement", found.value, arguments, f"({name}) on {counted(found.n, 'item')} {who} by two or more"
+        )
 
 
 def figure(name: str, value: float | None, arguments: Any, rest: str) -> Finding:

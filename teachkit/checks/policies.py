@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding
 from teachkit.checks.labels import share_of, with_gold
-from teachkit.errors import BadLock, BadValue, GitError, MergeConflict, listing
+from teachkit.errors import BadLock, BadValue, GitError, MergeConflict, counted, listing
 from teachkit.label_models import CODED
 from teachkit.project.model import Model
 
@@ -152,7 +152,9 @@ class MinAccuracyDelta(Policy):
         delta = (won - lost) / n
         figures = f"accuracy on gold.{arguments.split} {right_now.mean():.3f}, in {before.lock} {right_then.mean():.3f}"
         doubt = f"{won} right only now, {lost} only then, McNemar's p {mcnemar(won, lost):.3g}"
-        message = f"{figures}: {delta:+.2%} on the same {n} items ({doubt}); at least {arguments.min:+.2%} wanted"
+        message = (
+            f"{figures}: {delta:+.2%} on the same {counted(n, 'item')} ({doubt}); at least {arguments.min:+.2%} wanted"
+        )
         return Finding(int(delta < arguments.min), message, delta, test_gold=arguments.split == "test")
 
 

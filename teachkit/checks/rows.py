@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from teachkit.checks.base import SHOWN_ROWS, Check, CompileContext, Finding, Surroundings, bounds, in_bounds, need_one
 from teachkit.checks.query import failing_rows
-from teachkit.errors import BadValue, DuplicateKey, NullKey, UnknownColumn, did_you_mean, listing
+from teachkit.errors import BadValue, DuplicateKey, NullKey, UnknownColumn, counted, did_you_mean, listing
 from teachkit.graph import quote
 from teachkit.project.model import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from teachkit.errors import Where
     from teachkit.graph import Node
     from teachkit.graph.node import Reads
@@ -41,30 +43,48 @@ class Key(Check):
         empty = int(around.query(f"select count(*) from {around.rows} where {missing}")[0][0])
         if empty:
             rows = around.table(f"select * from {around.rows} where {missing} limit {SHOWN_ROWS}")
-            return Finding(empty, str(NullKey(around.target.where, key=name, count=empty)), empty, rows)
+            error = NullKey(
+                around.target.where,
+                key=name,
+                rows=counted(empty, "row"),
+                have="has" if empty == 1 else "have",
+                advice=_advice_on_null(around, arguments.columns),
+            )
+            return Finding(empty, str(error), empty, rows)
         sql = f"select {columns}, count(*) as rows from {around.rows} group by all having count(*) > 1 order by all"
         found = failing_rows(around, sql, around.spec.limit or SHOWN_ROWS)
         if not found.failures or found.rows is None:
             return found
         shown = [" / ".join(repr(row[c]) for c in row if c != "rows") for row in found.rows.slice(0, 5).to_pylist()]
         more = f" and {found.failures - 5} more" if found.failures > 5 else ""
-        error = DuplicateKey(
+        twice = DuplicateKey(
             around.target.where,
             key=name,
-            count=found.failures,
+            values=counted(found.failures, "value"),
+            stand="stands" if found.failures == 1 else "stand",
             examples=", ".join(shown) + more,
             advice=_advice(around, arguments.columns),
         )
-        return Finding(found.failures, str(error), found.value, found.rows)
+        return Finding(found.failures, str(twice), found.value, found.rows)
+
+
+def _advice_on_null(around: Surroundings, key: Sequence[str]) -> str:
+    """Where a file of the source has no such column at all, that is why."""
+    for column in key:
+        files = around.files_without(column)
+        if files:
+            have = "has" if len(files) == 1 else "have"
+            advice = "name it so there, or leave what holds other rows out of 'path:'"
+            return f"{listing(files, 3)} {have} no column '{column}': {advice}"
+    return f"choose a key that is never NULL, or leave such rows out: where {', '.join(key)} is not null"
 
 
 def _advice(around: Surroundings, key: list[str]) -> str:
     """What could be a key instead, found by trying."""
     row = around.query(f"select count(*), count(distinct t) from {around.rows} t")[0]
     if row[0] > row[1]:
-        copies = (
-            f"{row[0] - row[1]} rows are whole copies of another: keep one of each in a transform (select distinct …), "
-        )
+        copies = counted(row[0] - row[1], "row is a whole copy", "rows are whole copies")
+        copies += " of another: keep one of each in a transform (select distinct …), "
         return copies + "or number them there: row_number() over (partition by …)"
     columns = around.target.columns or ()
     for other in (c for c in columns if c not in {k.lower() for k in key}):
@@ -93,7 +113,7 @@ class RowCount(Check):
         """Count."""
         count = int(around.query(f"select count(*) from {around.rows}")[0][0])
         good = in_bounds(count, arguments.min, arguments.max)
-        return Finding(int(not good), f"{count} rows; {bounds(arguments.min, arguments.max)} wanted", count)
+        return Finding(int(not good), f"{counted(count, 'row')}; {bounds(arguments.min, arguments.max)} wanted", count)
 
 
 class ExpressionIsTrue(Check):
@@ -116,8 +136,8 @@ class ExpressionIsTrue(Check):
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Select the rows for which it does not hold."""
         sql = f"select * from {around.rows} where ({arguments.expression}) is not true"
-        limit = around.spec.limit or SHOWN_ROWS
-        return failing_rows(around, sql, limit, f"rows for which not: {arguments.expression}")
+        limit, rest = around.spec.limit or SHOWN_ROWS, f"for which not: {arguments.expression}"
+        return failing_rows(around, sql, limit, f"row {rest}", f"rows {rest}")
 
 
 _UNITS = {"minute": 1, "hour": 60, "day": 1440, "week": 10080}
@@ -179,5 +199,5 @@ def _length(text: str) -> timedelta:
 
 def _words(age: timedelta) -> str:
     if age.days:
-        return f"{age.days} days"
-    return f"{age.seconds // 3600} hours" if age.seconds >= 3600 else f"{age.seconds // 60} minutes"
+        return counted(age.days, "day")
+    return counted(age.seconds // 3600, "hour") if age.seconds >= 3600 else counted(age.seconds // 60, "minute")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from teachkit.checks.base import Check, CompileContext, Finding, Surroundings, need_one
 from teachkit.checks.labels import Bounds, LabelCheck, figure, need_gold, with_gold
+from teachkit.errors import counted
 from teachkit.project.model import Model
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class ValueQuality(Check):
         if not n:
             return Finding(1, f"{self.title}: no item of {arguments.against} has gold")
         value = self.measure(arguments, labels.kind, decided, gold)
-        rest = f"on {n} items of {arguments.against}, {labeled} of them labeled{self.more(labels.kind, decided, gold)}"
+        rest = f"on {counted(n, 'item')} of {arguments.against}, {labeled} of them labeled"
+        rest += self.more(labels.kind, decided, gold)
         tests = ~labels.kind.missing(labels.chosen("test")[1])
         test_gold = split in (None, "test") and bool(tests.any())
         return replace(figure(self.title, value, arguments, rest), test_gold=test_gold)
@@ -84,7 +86,7 @@ class MeanError(ValueQuality):
         labeled, n, value = labels.mean_error(split)
         if not n:
             return Finding(1, f"{self.title}: no item of {arguments.against} has gold")
-        rest = f"on {n} items of {arguments.against}, {labeled} of them labeled"
+        rest = f"on {counted(n, 'item')} of {arguments.against}, {labeled} of them labeled"
         test_gold = split in (None, "test") and labels.quality("test").n > 0
         return replace(figure(self.title, value, arguments, rest), test_gold=test_gold)
 

@@ -52,7 +52,7 @@ def error_text(error: TeachkitError, root: Path | None, *, color: bool = False) 
 def excerpt(where: Where, root: Path) -> list[str]:
     """The line of the file and a caret below it; nothing where there is none to show."""
     path = root / where.path
-    if where.line is None or path.suffix not in _QUOTED:
+    if where.line is None or path.suffix.lower() not in _QUOTED:
         return []
     try:
         line = path.read_text(encoding="utf-8").splitlines()[where.line - 1]

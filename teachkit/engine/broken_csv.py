@@ -91,4 +91,4 @@ def _bare(name: str) -> str:
 
 
 def _plain(files: Sequence[Path]) -> list[Path]:
-    return [file for file in files if file.suffix not in (".gz", ".zst")]
+    return [file for file in files if file.suffix.lower() not in (".gz", ".zst")]

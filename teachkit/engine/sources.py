@@ -122,7 +122,7 @@ class SourceReader:
 
     def _key(self, spec: SourceSpec) -> str:
         known_by = _known_by(files_of_content(spec, self._root), self._root)
-        return "describe 2:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
+        return "describe 3:" + digest([spec.format, spec.table.model_dump(mode="json"), dict(spec.types), known_by])
 
     def _ask(self, spec: SourceSpec, name: str, where: Where) -> dict[str, str]:
         import duckdb
@@ -141,6 +141,8 @@ class SourceReader:
                     _check_views(connection, relation, spec, name, where)
             except duckdb.Error as error:
                 raise self._explained(connection, spec, error, name, where) from error
+            if spec.format == "parquet":
+                _check_key(spec, self._root, name, where)
             if spec.format == "csv":
                 found = misfit(connection, spec, local_files(spec, self._root), [row[0] for row in rows])
                 if found is not None:
@@ -160,6 +162,36 @@ class SourceReader:
             advice = "write all ends of lines alike, or 'options: {strict_mode: false}'"
             return SourceUnreadable(where, source=name, problem=problem, advice=advice)
         return unreadable(misfit(connection, spec, files) or error, name, where)
+
+
+def _check_key(spec: SourceSpec, root: Path, name: str, where: Where) -> None:
+    """Refuse Parquet files of which some lack a column of the key: DuckDB would, once it comes to read them."""
+    key = spec.table.key or ()
+    for column in () if spec.table.options.get("union_by_name") else [key] if isinstance(key, str) else key:
+        files = [name_below(file, root) for file in files_without(spec, root, column)]
+        if files:
+            have = "has" if len(files) == 1 else "have"
+            problem = f"{listing(files, 3)} {have} no column '{column}', which is its key, and other files have"
+            advice = "name it so there, or leave what holds other rows out of 'path:'"
+            raise SourceUnreadable(where, source=name, problem=problem, advice=advice)
+
+
+def files_without(spec: SourceSpec, root: Path, column: str) -> list[Path]:
+    """The local files of a source that lack a column which others of them have."""
+    import duckdb
+
+    files = [file for file in local_files(spec, root) if file.stat().st_size]
+    if len(files) < 2:
+        return []
+    with duckdb.connect(config={"threads": "1"}) as connection:
+        found = [file for file in files if column.lower() not in _columns(connection, spec, file)]
+    return found if len(found) < len(files) else []
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, file: Path) -> list[str]:
+    """The columns of one file of a source, in small letters."""
+    relation = _reader(dataclasses.replace(spec, paths=(str(file),), types={}), file.parent)
+    return [row[0].lower() for row in connection.execute(f"describe select * from {relation}").fetchall()]
 
 
 def _check_views(

@@ -48,6 +48,10 @@ M = TypeVar("M", bound=BaseModel)
 TRIED = "(tried)"
 """The name of a rule that is tried and has no file; no file of a project can give a voter this name."""
 
+_TABLES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".tsv", ".tab", ".txt")
+_OBJECTS = (".json", ".ndjson")
+"""Endings of files that may hold judgments, in forms that annotations are not read from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -252,10 +256,7 @@ class _Reader:
         except OSError as error:
             self.errors.append(UnreadableFile(Where(name), problem=error.strerror or str(error)))
         except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            self.errors.append(
-                NotUtf8(Where(name, line), byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name)
-            )
+            self.errors.append(NotUtf8.of(name, data, error))
         except MergeConflict as error:
             self.errors.append(error)
         else:
@@ -358,11 +359,15 @@ class _Reader:
         yield from self._tests(paths.tests)
 
     def files(self, folder: str, *endings: str) -> list[Path]:
-        """The files below a folder, in the order of their names; hidden ones and ``__pycache__`` left out."""
+        """The files below a folder, in the order of their names; hidden ones and ``__pycache__`` left out.
+
+        Whether their endings are written large or small does not matter.
+        """
         found: list[Path] = []
         for base, folders, names in os.walk(self.root / folder):
             folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
-            found += [Path(base, name) for name in sorted(names) if name.endswith(endings) and not name.startswith(".")]
+            shown = (name for name in sorted(names) if not name.startswith("."))
+            found += [Path(base, name) for name in shown if name.lower().endswith(endings)]
         return found
 
     def _name(self, path: Path) -> str:
@@ -434,10 +439,11 @@ class _Reader:
                 self.errors.append(MisplacedFile(Where(self._name(path)), problem=problem, advice=advice))
                 continue
             task = parts[0]
-            if path.suffix in kinds:
+            kind = kinds.get(path.suffix.lower())
+            if kind is not None:
                 text = self.text(path)
                 if text is not None:
-                    yield Definition(kinds[path.suffix], path.stem, Where(self._name(path), 1), None, text, task)
+                    yield Definition(kind, path.stem, Where(self._name(path), 1), None, text, task)
                 continue
             for definition in self._entries(path, models.RulesFile, "labeling_functions", "lf_yaml", task):
                 yield Definition(
@@ -507,6 +513,9 @@ class _Reader:
                     if not any(fnmatch.fnmatch(f.name, name) for f in path.parent.iterdir()):
                         place = found[0].where(("files", name), key=True)
                         self.errors.append(MissingFile(place, key="files", file=name))
+        for path in self.files(folder, *_TABLES, *_OBJECTS):
+            if not path.name.startswith("~$"):  # Excel's mark of a file that is open
+                self.errors.append(MisplacedFile(Where(self._name(path)), **_other_form(path)))
         for path in self.files(folder, ".jsonl", ".csv"):
             parts = path.relative_to(self.root / folder).parts
             if len(parts) < 2:
@@ -542,3 +551,12 @@ class _Reader:
             for index, tests in enumerate(content.tests):
                 base = ("tests", index)
                 yield Definition("node_tests", tests.node, file.where(base), tests, "", None, "", file, base)
+
+
+def _other_form(path: Path) -> dict[str, str]:
+    """What is wrong with a file beside annotations that none is read from, and what to do."""
+    save = f"save it as CSV (UTF-8), with commas between the columns: {path.stem}.csv"
+    if path.suffix.lower() in _OBJECTS:
+        save = f"write one JSON object a line: {path.stem}.jsonl"
+    problem = "this file would not be read: judgments stand in files that end in .csv or .jsonl"
+    return {"problem": problem, "advice": f"{save}; what holds no judgments belongs in another folder"}

@@ -139,7 +139,7 @@ def analyze_task(work: Workspace, name: str, ask: Ask | None = None) -> TaskAnal
             split, so that working on voters does not tune them to it (a task without splits has all measured).
 
     Raises:
-        UnknownNode, BadOption: there is no such task, label set, slice or split.
+        UnknownNode, UnknownSlice, BadOption: there is no such task, label set, slice or split.
         NotBuilt: its votes are not there.
     """
     task = find_task(work.graph, name)

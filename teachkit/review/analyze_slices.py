@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from teachkit.errors import BadSql, NotUtf8, UnknownNode, Where, did_you_mean, listing
+from teachkit.errors import BadSql, NotUtf8, UnknownSlice, Where, did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,13 +65,13 @@ def slices_of(run: Executor, task: TaskInfo) -> list[Slice]:
     parts = run.outputs[task.dataset].parts
     columns = list(run.graph[task.dataset].columns or (parts[0].columns if parts else ()))
     found = []
-    for path in sorted(folder.glob("*.sql")):
+    for path in sorted(p for p in folder.glob("*") if p.suffix.lower() == ".sql"):
         where = Where(path.relative_to(run.files.root).as_posix(), 1)
+        data = path.read_bytes()
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = data.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            byte = f"0x{error.object[error.start]:02x}"
-            raise NotUtf8(where, byte=byte, offset=error.start, name=path.name) from error
+            raise NotUtf8.of(where.path, data, error) from error
         text = run.files.templates.render(text, where)
         if not text.strip():
             advice = "write a condition over the columns, true for the items of the slice"
@@ -84,8 +84,11 @@ def slice_named(run: Executor, task: TaskInfo, name: str) -> Slice:
     """The slice of a task with this name."""
     there = {s.name: s for s in slices_of(run, task)}
     if name not in there:
-        kind, known = f"slice of task '{task.name}'", listing(sorted(there)) or "none"
-        raise UnknownNode(None, kind=kind, name=name, known=known, hint=did_you_mean(name, there))
+        folder = f"{run.files.config.paths.slices}/{task.name}"
+        advice = f"write one of: {listing(sorted(there), 30)}.{did_you_mean(name, there)}"
+        if not there:
+            advice = f"it has none: write a condition into {folder}/<name>.sql"
+        raise UnknownSlice(None, task=task.name, name=name, advice=advice)
     return there[name]
 
 

@@ -2,8 +2,8 @@
 
 JSONL: ``item`` and ``label`` (null: looked at and declined; a list for multichoice), and if known ``annotator``,
 ``at`` (ISO time), ``seconds``, ``tool``, ``guideline``, ``shown``, ``op`` (``set`` or ``undo``). CSV: ``item,label``
-and if known ``annotator,at,seconds,op``. Of several judgments of one annotator on one item the latest by ``at`` counts;
-``undo`` takes the annotator's judgment of the item back.
+and if known ``annotator,at,seconds,op``, with commas, semicolons or tabs between them. Of several judgments of one
+annotator on one item the latest by ``at`` counts; ``undo`` takes the annotator's judgment of the item back.
 
 The order of lines means nothing: a merge may put them in any, and may keep the same line twice. Where ``at`` does not
 say which of two judgments is the later one, and they differ, that is an error.
@@ -18,7 +18,8 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
 
 from teachkit.errors import BadAnnotation, ProjectErrors, TeachkitError, Where, did_you_mean, listing
 from teachkit.graph.kinds import Voter, VoterContext
@@ -27,7 +28,7 @@ from teachkit.project.conflicts import refuse_conflict
 from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -39,6 +40,7 @@ VERSION = 3
 2: of several files the last by name counted."""
 _KNOWN = {"item", "label", "annotator", "at", "seconds", "tool", "guideline", "shown", "op", "note", "id"}
 _MOST_ERRORS = 20
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _KEEP_BOTH = (
     "keep the lines of both sides, in any order, and remove the marks ('merge=union' in .gitattributes does that)"
 )
@@ -131,7 +133,7 @@ def read_entries(
 ) -> dict[tuple[str, str], list[Entry]]:
     """All lines of a file, by item and annotator; what is wrong with lines goes to ``errors``."""
     said: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-    rows = _jsonl(text, path, errors) if path.endswith(".jsonl") else _csv(text, path, meta, errors)
+    rows = _jsonl(text, path, errors) if path.lower().endswith(".jsonl") else _csv(text, path, meta, task, errors)
     for line, row in rows:
         try:
             entry = _entry(row, line, path, name, meta, task)
@@ -191,13 +193,18 @@ def _order(entry: Entry) -> tuple[Any, ...]:
 
 
 def judgments_table(
-    judgments: Sequence[Judgment], rows: Mapping[str, tuple[int, int]], path: str, task: TaskInfo
+    judgments: Sequence[Judgment],
+    rows: Mapping[str, tuple[int, int]],
+    path: str,
+    task: TaskInfo,
+    alike: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """Judgments as rows of (part, row, annotator, code, yes, line, at, seconds).
 
-    ``rows`` maps an item's key, as text, to its part and row. A declined judgment has the code -1. In a multichoice
-    task any other has a row for each label, with ``yes`` false for those that it does not name. Where answers are
-    values, there is a column ``value`` too, and the code of all that are given is 0.
+    ``rows`` maps an item's key, as text, to its part and row; ``alike`` what is no key to one that may be meant. A
+    declined judgment has the code -1. In a multichoice task any other has a row for each label, with ``yes`` false for
+    those that it does not name. Where answers are values, there is a column ``value`` too, and the code of all that are
+    given is 0.
 
     Raises:
         ProjectErrors: items that the dataset does not have.
@@ -210,13 +217,10 @@ def judgments_table(
         place = rows.get(judgment.item)
         if place is None:
             problem = f"there is no item '{judgment.item}' in the dataset of task '{task.name}'"
-            errors.append(
-                BadAnnotation(
-                    Where(path, judgment.line),
-                    problem=problem,
-                    advice=f"'item' holds values of '{task.key}'; remove the line if the item is gone",
-                )
-            )
+            advice = f"'item' holds values of '{task.key}'; remove the line if the item is gone"
+            if alike and judgment.item in alike:
+                advice = f"'item' holds values of '{task.key}'. Did you mean '{alike[judgment.item]}'?"
+            errors.append(BadAnnotation(Where(path, judgment.line), problem=problem, advice=advice))
             if len(errors) >= _MOST_ERRORS:
                 break
             continue
@@ -290,28 +294,64 @@ def _jsonl(text: str, path: str, errors: list[TeachkitError]) -> Iterator[tuple[
         yield number, row
 
 
+def csv_form(text: str, meta: AnnotationMeta) -> tuple[str, list[str]]:
+    """What parts the columns of a CSV file of judgments, and its header (none, if there is nothing in it).
+
+    That is the comma, if the header then has the column of items; else the semicolon or the tab, if it then has it.
+    Excel writes either, depending on the country, and may say so in a first line ``sep=;``, which is passed over.
+    """
+    item = meta.columns.get("item", "item")
+    headers = [(delimiter, _header(text, delimiter)) for delimiter in _DELIMITERS]
+    found = next((one for one in headers if item in one[1]), None)
+    return found or max(headers, key=lambda one: len(one[1]))
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        return next((fields for fields in map(_unmarked, rows) if not _is_empty(fields) and not _is_hint(fields)), [])
+    except csv.Error:
+        return []
+
+
+def _unmarked(fields: list[str]) -> list[str]:
+    """The fields of a row without a byte order mark, which a merge may have put between the lines."""
+    return [*(field.removeprefix("\ufeff") for field in fields[:1]), *fields[1:]]
+
+
+def _is_empty(fields: Sequence[str]) -> bool:
+    """Whether nothing stands in a row: programs for tables write such rows below the last one."""
+    return not any(field.strip() for field in fields)
+
+
+def _is_hint(fields: Sequence[str]) -> bool:
+    return "".join(fields).rstrip(";\t") == "sep="
+
+
 def _csv(
-    text: str, path: str, meta: AnnotationMeta, errors: list[TeachkitError]
+    text: str, path: str, meta: AnnotationMeta, task: TaskInfo, errors: list[TeachkitError]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows below the header. A merge of two files may repeat the header: that is passed over."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    delimiter, _ = csv_form(text, meta)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    item = meta.columns.get("item", "item")
     label = meta.columns.get("label", "label")
-    title = {meta.columns.get("item", "item"), label}
+    title = {item, label}
     in_a_line = {"op", *(meta.columns.get(name, name) for name in ("annotator", "at", "seconds"))}
     header: list[str] = []
     start = before = 0
     try:
-        for fields in reader:
+        for fields in map(_unmarked, reader):
             start, before = before + 1, reader.line_num
-            fields[:1] = [field.removeprefix("\ufeff") for field in fields[:1]]
-            if not fields or fields == header:
+            if _is_empty(fields) or fields == header:
                 continue
             if not header:
+                if _is_hint(fields):
+                    continue
                 header = fields
-                twice = next((name for name in header if name and header.count(name) > 1), None)
-                if twice is not None:
-                    problem = f"the header names the column '{twice}' more than once"
-                    errors.append(BadAnnotation(Where(path, start), problem=problem, advice="leave one of them out"))
+                wrong = _wrong_header(header, Where(path, start), meta, task)
+                if wrong is not None:
+                    errors.append(wrong)
                     return
             elif title <= set(fields):
                 problem = f"a second header, other than the first ({','.join(header)})"
@@ -319,7 +359,7 @@ def _csv(
                 errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
             elif len(fields) != len(header):
                 problem = "this line has another number of fields than the header"
-                advice = "quote fields that hold commas"
+                advice = f"quote fields that hold {_DELIMITERS[delimiter]}"
                 errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
             else:
                 row = dict(zip(header, fields, strict=True))
@@ -330,10 +370,45 @@ def _csv(
                         BadAnnotation(Where(path, start), problem=problem, advice="look for a quote too many")
                     )
                     continue
+                if row[item] == "":
+                    problem, advice = f"the cell '{item}' is empty", "write the item's key, or remove the line"
+                    errors.append(BadAnnotation(Where(path, reader.line_num), problem=problem, advice=advice))
+                    continue
                 yield reader.line_num, {k: v for k, v in row.items() if v != "" or k == label}
     except csv.Error as error:
         where = Where(path, before + 1)
         errors.append(BadAnnotation(where, problem=f"this is not CSV: {error}", advice="look for a quote too many"))
+
+
+def _wrong_header(header: list[str], where: Where, meta: AnnotationMeta, task: TaskInfo) -> BadAnnotation | None:
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        problem = f"the header names the column '{twice}' more than once"
+        return BadAnnotation(where, problem=problem, advice="leave one of them out")
+    wanted: list[Literal["item", "label"]] = ["item"] if "op" in header else ["item", "label"]
+    missing = [key for key in wanted if meta.columns.get(key, key) not in header]
+    if not missing:
+        return None
+    names = " and no column ".join(f"'{meta.columns.get(key, key)}'" for key in missing)
+    problem = f"the header has no column {names} (found: {listing(header, 30)})"
+    return BadAnnotation(where, problem=problem, advice=_naming(missing, header, where, meta, task))
+
+
+def _naming(
+    missing: Sequence[Literal["item", "label"]],
+    found: Iterable[str],
+    where: Where,
+    meta: AnnotationMeta,
+    task: TaskInfo,
+) -> str:
+    """How ``_meta.yml`` names columns that are called otherwise."""
+    wrong = [key for key in missing if key in meta.columns]
+    if wrong:
+        return f"columns: in _meta.yml says '{wrong[0]}: {meta.columns[wrong[0]]}': name one of those that are there"
+    key = task.key if task.key in found else "…"
+    columns = ", ".join(f"{name}: {key if name == 'item' else '…'}" for name in missing)
+    file = PurePosixPath(where.path).name
+    return f"write in _meta.yml how they are called: files: {{{file}: {{columns: {{{columns}}}}}}}"
 
 
 def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> Entry:
@@ -343,11 +418,9 @@ def _entry(row: Mapping[str, Any], line: int, path: str, name: str, meta: Annota
     if op not in ("set", "undo"):
         raise BadAnnotation(where, problem=f"op is {op!r}", advice="write 'set' or 'undo'")
     if row.get(names["item"]) is None:
-        advice = (
-            "name the column of _meta.yml: columns: {item: …}"
-            if names["item"] == "item"
-            else "check columns: in _meta.yml"
-        )
+        if names["item"] in row:
+            raise BadAnnotation(where, problem=f"'{names['item']}' is null", advice="write the item's key")
+        advice = _naming(["item"], row, where, meta, task)
         raise BadAnnotation(where, problem=f"there is no '{names['item']}' (found: {listing(row)})", advice=advice)
     if op == "set" and names["label"] not in row:
         raise BadAnnotation(
@@ -382,8 +455,17 @@ def _value(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> tu
     try:
         found = task.answers.read(given, task.labels)
     except NotAnAnswer as error:
-        raise BadAnnotation(where, problem=f"the label {error.problem}", advice=error.advice) from error
+        problem, advice = f"the label {error.problem}", error.advice
+        if mapping and given is value:
+            problem, advice = _unmapped(value, mapping, problem, advice)
+        raise BadAnnotation(where, problem=problem, advice=advice) from error
     return () if found is None else (found,)
+
+
+def _unmapped(value: Any, mapping: Mapping[str, str], problem: str, advice: str) -> tuple[str, str]:
+    """The problem and advice about an answer that ``values`` of ``_meta.yml`` does not have."""
+    there = f"'values:' in _meta.yml has no '{value}'"
+    return f"{problem}, and {there}", f"add it there (it has: {listing(mapping, 30)}), or {advice}"
 
 
 def instant(at: str) -> datetime:
@@ -419,6 +501,9 @@ def _labels(value: Any, where: Where, meta: AnnotationMeta, task: TaskInfo) -> t
         if label not in task.labels:
             hint = did_you_mean(label, task.labels)
             advice = f"write one of: {listing(task.labels, 30)}.{hint}"
-            raise BadAnnotation(where, problem=f"'{label}' is not a label of task '{task.name}'", advice=advice)
+            problem = f"'{label}' is not a label of task '{task.name}'"
+            if mapping and str(item) not in mapping:
+                problem, advice = _unmapped(item, mapping, problem, advice)
+            raise BadAnnotation(where, problem=problem, advice=advice)
         found.append(label)
     return tuple(label for label in task.labels if label in found)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadAnnotation, writable
-from teachkit.voters.annotations import latest, read_entries
+from teachkit.voters.annotations import csv_form, latest, read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,9 @@ class Corrections:
 
     def __init__(self, text: str, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> None:
         self.path, self.name, self.meta, self.task = path, name, meta, task
-        self.header = None if path.endswith(".jsonl") else _header(text)
+        self.header: list[str] | None = None
+        if not path.lower().endswith(".jsonl"):
+            self.delimiter, self.header = csv_form(text, meta)
         self.said = self._read(text)
 
     def line(self, item: str, annotator: str, labels: Sequence[str]) -> str | None:
@@ -53,11 +55,11 @@ class Corrections:
     def _written(self, row: dict[str, Any]) -> str:
         if self.header is None:
             return json.dumps(row, ensure_ascii=False)
-        return _csv_line([row.get(name, "") for name in self.header])
+        return self._csv_line([row.get(name, "") for name in self.header])
 
     def _stands(self, line: str, item: str, annotator: str, labels: Sequence[str]) -> bool:
         """Whether the line is read as it is meant, and is what counts of all that was said."""
-        title = [] if self.header is None else [_csv_line(self.header)]
+        title = [] if self.header is None else [self._csv_line(self.header)]
         found = self._read("\n".join([*title, line]))
         if [*found] != [(item, annotator)]:
             return False
@@ -67,6 +69,11 @@ class Corrections:
         except BadAnnotation:
             return False
         return stands is entry and entry.judgment.labels == tuple(labels)
+
+    def _csv_line(self, fields: Sequence[Any]) -> str:
+        written = io.StringIO()
+        csv.writer(written, delimiter=self.delimiter, lineterminator="").writerow(fields)
+        return written.getvalue()
 
     def _read(self, text: str) -> dict[tuple[str, str], list[Entry]]:
         return read_entries(text, self.path, self.name, self.meta, self.task, [])
@@ -83,13 +90,3 @@ def _later(entries: Sequence[Entry]) -> str | None:
     except OverflowError:
         return None
     return later.isoformat().replace("+00:00", "Z" if last[-1] in "zZ" else "+00:00")
-
-
-def _header(text: str) -> list[str]:
-    return next((fields for fields in csv.reader(io.StringIO(text, newline="")) if fields), [])
-
-
-def _csv_line(fields: Sequence[Any]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow(fields)
-    return written.getvalue()

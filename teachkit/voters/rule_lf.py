@@ -262,7 +262,8 @@ def _check_hits(rule: Rule, definition: Definition) -> None:
     """More hits than there are words would never come."""
     there = len(rule_canonical(rule)["any_of"])
     if rule.min_hits > max(there, 1):
-        problem = f"min_hits is {rule.min_hits}, but there are only {there} different words"
+        words = "is only 1 word" if there == 1 else f"are only {there} different words"
+        problem = f"min_hits is {rule.min_hits}, but there {words}"
         if not there:
             problem = "min_hits counts words of any_of and dictionary, and there are none"
         raise BadRule(definition.at("min_hits"), name=definition.name, problem=problem, advice="lower it")

@@ -427,7 +427,7 @@ def test_several_labels_for_an_item(tmp_path: Path) -> None:
     }
     assert "0 of 2 labels" in project.result("test.genres.max_flips")["message"]
     said = project.result("test.genres.min_accuracy_delta")["message"]
-    assert said.startswith("accuracy on gold.test 0.000, in teachkit.lock 0.000: +0.00% on the same 1 items")
+    assert said.startswith("accuracy on gold.test 0.000, in teachkit.lock 0.000: +0.00% on the same 1 item")
 
 
 @pytest.mark.parametrize("lines", [0, 1])
@@ -447,7 +447,7 @@ def test_few_rows(lines: int, tmp_path: Path) -> None:
         "0 of 2 protected answers are contradicted" if lines else "there is no answer of curator or gold to protect"
     )
     assert results["test.genres.protected_labels"]["message"].startswith(expected)
-    expected = "+0.00% on the same 1 items" if lines else "no item of gold.test has gold"
+    expected = "+0.00% on the same 1 item" if lines else "no item of gold.test has gold"
     assert expected in results["test.genres.min_accuracy_delta"]["message"]
 
 

@@ -279,6 +279,27 @@ RUN = {
         "'r999'",
         1,
     ),
+    "an annotation whose item a program for tables wrote otherwise": Bad(
+        {
+            "transforms/reviews.sql": """
+                select '00' || substr(id, 2) as id, text, stars, mood, split
+                from {{ source('shop', 'reviews') }}
+                where length(text) > 0
+                """,
+            "annotations/mood/ann.jsonl": '{"item": " 1.0", "label": "good"}\n',
+        },
+        "bad-annotation",
+        "annotations/mood/ann.jsonl:1",
+        "Did you mean '00001'?",
+        1,
+    ),
+    "an annotations file of Excel in UTF-16": Bad(
+        {"annotations/mood/eve.csv": "item,label\nr001,good\n".encode("utf-16")},
+        "not-utf8",
+        "annotations/mood/eve.csv:1",
+        "iconv -f UTF-16",
+        1,
+    ),
     "an annotation that is not JSON": Bad(
         {"annotations/mood/ann.jsonl": '{"item": "r001"\n'}, "bad-annotation", "annotations/mood/ann.jsonl:1", code=1
     ),
@@ -286,7 +307,7 @@ RUN = {
         {"annotations/mood/ann.jsonl": b'{"item": "r001", "label": "good"}\n{"item": "caf\xe9"}\n'},
         "not-utf8",
         "annotations/mood/ann.jsonl:2",
-        "0xe9",
+        "iconv -f CP1252 -t UTF-8 annotations/mood/ann.jsonl",
         1,
     ),
     "Python that returns an unknown label": Bad(

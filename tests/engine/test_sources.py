@@ -199,6 +199,44 @@ def test_columns_may_be_called_anything(data: bytes, columns: list[str], tmp_pat
     assert list(described(tmp_path, source("a.csv"))) == columns
 
 
+KEYED = """
+    sources:
+      - name: raw
+        tables:
+          - {name: t, path: 'data/*', format: %s, key: id%s}
+    """
+TWO_FORMS = {
+    "csv": {"a.csv": "id,text\n1,x\n", "b.csv": "", "rules.csv": "rule,text\n7,y\n8,z\n"},
+    "jsonl": {"a.jsonl": '{"ID": 1, "text": "x"}\n', "rules.jsonl": '{"rule": 7, "text": "y"}\n{"rule": 8}\n'},
+}
+
+
+@pytest.mark.parametrize("form", TWO_FORMS)
+def test_a_file_of_a_glob_without_the_key_is_named(tmp_path: Path, form: str) -> None:
+    files = {f"data/{name}": text for name, text in TWO_FORMS[form].items()}
+    sandbox = Sandbox(tmp_path, {"teachkit.yml": "name: x", "sources/raw.yml": KEYED % (form, ""), **files})
+    said = sandbox("build", code=1).all
+    assert "2 rows have no key 'id' (NULL)  [null-key]" in said
+    assert f"  data/rules.{form} has no column 'id': name it so there, or leave what holds other rows out of" in said
+    null = files[f"data/a.{form}"].replace("1,", "," if form == "csv" else "null,")
+    sandbox.write({f"data/rules.{form}": None, f"data/c.{form}": null})
+    said = sandbox("build", code=1).all
+    assert "1 row has no key 'id' (NULL)  [null-key]" in said
+    assert "choose a key that is never NULL" in said
+
+
+def test_a_parquet_file_of_a_glob_without_the_key_is_named(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, {"teachkit.yml": "name: x", "sources/raw.yml": KEYED % ("parquet", "")})
+    (tmp_path / "data").mkdir()
+    for name, key in (("a", "id"), ("b", "ID"), ("c", "no"), ("d", "no")):
+        duckdb.execute(f"copy (select '{name}' as {key}) to '{tmp_path}/data/{name}.parquet'")
+    said = sandbox("parse", code=2).err
+    assert "sources/raw.yml:4:25: source 'raw.t' cannot be read: data/c.parquet, data/d.parquet have no column" in said
+    sandbox.write({"sources/raw.yml": KEYED % ("parquet", ", options: {union_by_name: true}")})
+    said = sandbox("build", code=1).all
+    assert "2 rows have no key 'id' (NULL)  [null-key]\n  data/c.parquet, data/d.parquet have no column 'id'" in said
+
+
 def test_a_csv_of_no_one_form_has_no_problem_of_encoding(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,text\r\n1,a\r\n2,b\n3,c\r\n")
     with pytest.raises(SourceUnreadable) as caught:

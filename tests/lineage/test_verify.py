@@ -284,9 +284,11 @@ def test_a_commit_without_a_lock(project: Sandbox) -> None:
 
 
 def test_a_store_that_was_never_built(fresh: Sandbox, whole: Sandbox) -> None:
-    assert "has not been built in target 'dev'" in fresh("audit", "verify", code=2).err
+    nothing = "nothing has been built in target 'dev'  [nothing-built]\n  run 'teachkit build' first\n"
+    assert fresh("audit", "verify", code=2).err == f"error: {nothing}"
     fresh.write({"teachkit.lock": whole.read("teachkit.lock").encode()})
-    assert "has not been built in target 'dev'" in fresh("audit", "verify", code=2).err
+    assert fresh("audit", "verify", code=2).err == f"error: {nothing}"
+    assert "run 'teachkit build --select +moods' first" in fresh("audit", "verify", "--label-set", "moods", code=2).err
     assert not (fresh.root / ".teachkit").exists()
 
 

@@ -71,6 +71,33 @@ def test_every_file_becomes_its_definitions(tmp_path: Path) -> None:
     assert list(files.selectors) == ["mine"]
 
 
+def test_endings_may_be_written_large(tmp_path: Path) -> None:
+    large = {
+        "sources/raw.YML": BASE["sources/raw.yml"],
+        "sources/raw.yml": None,
+        "transforms/er.SQL": "select 1 as one",
+        "labeling_functions/spam/words.YML": "labeling_functions: [{name: w, label: spam, any_of: [buy]}]",
+        "labeling_functions/spam/shout.SQL": "{{ config(label='spam') }}\ntext = upper(text)",
+        "labeling_functions/spam/style.PY": "x = 1\n",
+        "prompts/spam/ask.MD": "---\nmodel: m\n---\nSpam? {{ text }}\n",
+        "annotations/spam/eve.CSV": "item,label\n1,spam\n",
+        "annotations/spam/maria.JSONL": '{"item": "1", "label": "spam"}\n',
+        "annotations/spam/~$eve.xlsx": "open in Excel",
+    }
+    files = read(tmp_path, {**BASE, **large})
+    found = {(d.kind, d.name) for d in files.definitions}
+    assert found >= {
+        ("source", "comments"),
+        ("transform", "er"),
+        ("lf_yaml", "w"),
+        ("lf_sql", "shout"),
+        ("lf_python", "style"),
+        ("prompt", "ask"),
+        ("annotations", "eve"),
+        ("annotations", "maria"),
+    }
+
+
 def test_folders_can_be_renamed(tmp_path: Path) -> None:
     files = read(
         tmp_path,
@@ -123,7 +150,16 @@ ERRORS: dict[str, tuple[dict[str, str | bytes | None], str, int | None, int | No
         1,
         None,
         "not-utf8",
-        "byte 0xff at offset 0",
+        "iconv -f UTF-16 -t UTF-8 sources/a.yml >",
+    ),
+    "ANSI of Windows": (
+        {"sources/a b.yml": b"\xef\xbb\xbfsources: []\n# \x80"},
+        "sources/a b.yml",
+        2,
+        None,
+        "not-utf8",
+        "byte 0x80 at offset 17 is not UTF-8  [not-utf8]\n"
+        "  save the file as UTF-8, for example: iconv -f CP1252 -t UTF-8 'sources/a b.yml' > fixed",
     ),
     "a dictionary not UTF-8": (
         {
@@ -193,6 +229,24 @@ ERRORS: dict[str, tuple[dict[str, str | bytes | None], str, int | None, int | No
         "misplaced-file",
         "annotations lie in the folder",
     ),
+    **{
+        f"judgments as {name}": (
+            {f"annotations/spam/{name}": "item,label\n"},
+            f"annotations/spam/{name}",
+            None,
+            None,
+            "misplaced-file",
+            f"judgments stand in files that end in .csv or .jsonl  [misplaced-file]\n  {advice}",
+        )
+        for name, advice in {
+            "eve.xlsx": "save it as CSV (UTF-8), with commas between the columns: eve.csv; ",
+            "eve.XLS": "save it as CSV (UTF-8)",
+            "eve.ods": "save it as CSV (UTF-8)",
+            "more/eve.tsv": "save it as CSV (UTF-8)",
+            "eve.csv.txt": "save it as CSV (UTF-8)",
+            "eve.json": "write one JSON object a line: eve.jsonl; ",
+        }.items()
+    },
     "other YAML beside annotations": (
         {"annotations/spam/meta.yml": ""},
         "annotations/spam/meta.yml",
@@ -267,7 +321,7 @@ def test_a_bad_file_is_an_error_at_its_place(tmp_path: Path, name: str) -> None:
         read(tmp_path, {"teachkit.yml": "name: x", **files})
     (error,) = caught.value.errors
     assert error.slug == slug
-    assert message in error.message
+    assert message in str(error)
     assert error.where is not None
     assert (error.where.path, error.where.line, error.where.column) == (path, line, column)
 

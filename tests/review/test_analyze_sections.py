@@ -286,9 +286,15 @@ def test_a_slice_that_is_no_condition_is_an_error_with_its_place(zoo: Sandbox, t
 
 
 def test_a_slice_that_is_not_there_is_said(zoo: Sandbox) -> None:
-    assert "Did you mean 'unknown'?" in zoo("analyze", "art", "--slice", "unknow", code=2).err
+    err = zoo("analyze", "art", "--slice", "unknow", code=2).err
+    assert "task 'art' has no slice 'unknow'  [unknown-slice]" in err
+    assert "write one of: nobody, unknown. Did you mean 'unknown'?" in err
     with zoo.changed({"slices/art/unknown.sql": None, "slices/art/nobody.sql": None}):
         assert "there are none: write a condition into slices/art/<name>.sql" in zoo("analyze", "art", "--slices").out
+        none = zoo("analyze", "art", "--slice", "unknown", code=2).err
+        assert "it has none: write a condition into slices/art/<name>.sql" in none
+    with zoo.changed({"slices/art/loud.SQL": "words like '%!'"}):
+        assert "slice loud" in zoo("analyze", "art", "--slice", "loud", "--all").out
 
 
 # ---------------------------------------------------------------------------- what all have in common

@@ -388,7 +388,7 @@ MISTAKES: dict[tuple[str, ...], str] = {
     ("--sql", "case when true then 'dgo' end"): "Did you mean 'dog'?",
     ("--sql", "true", "--any-of", "cat", "--label", "cat"): "--any-of: it does not go with --sql",
     ("--none-of", "cat", "--label", "cat"): "it says nothing about when to vote",
-    ("--any-of", "cat", "--min-hits", "2", "--label", "cat"): "min_hits is 2, but there are only 1",
+    ("--any-of", "cat", "--min-hits", "2", "--label", "cat"): "min_hits is 2, but there is only 1 word",
     ("--any-of", "x", "--label", "cat", "--save", "9 lives"): "'9 lives' is no name",
     ("--any-of", "x", "--label", "cat", "--save", "meow"): "has a voter 'meow' already",
     ("--voter", "meow", "--save", "other"): "what is tried has a file",

@@ -255,6 +255,18 @@ BROKEN_CSV = {
     'item,label\n1,"good" 2\n': (2, "this is not CSV: ',' expected after '\"'"),
     "item,label,label\n1,good,bad\n": (1, "the header names the column 'label' more than once"),
     "item,label\n1,good,bad\n": (2, "this line has another number of fields than the header"),
+    "item;label\n1;good;bad\n": (2, "quote fields that hold semicolons"),
+    "item,label\n1,good\n,bad\n": (3, "the cell 'item' is empty  [bad-annotation]\n  write the item's key"),
+    "\nid,label\n1,good\n2,good\n": (
+        2,
+        "the header has no column 'item' (found: id, label)  [bad-annotation]\n"
+        "  write in _meta.yml how they are called: files: {ann.csv: {columns: {item: id}}}",
+    ),
+    "sep=;\nkey;says;at\n1;good;2026-01-01\n": (
+        2,
+        "the header has no column 'item' and no column 'label' (found: key, says, at)  [bad-annotation]\n"
+        "  write in _meta.yml how they are called: files: {ann.csv: {columns: {item: …, label: …}}}",
+    ),
 }
 
 
@@ -272,3 +284,60 @@ def test_a_text_of_several_lines_is_an_answer() -> None:
     text = 'item,label\n"a\nb",good\nc,bad\n'
     found = read_judgments(text, "annotations/mood/ann.csv", "ann", AnnotationMeta(), task("choice"))
     assert [(one.item, one.line) for one in found] == [("a\nb", 3), ("c", 4)]
+
+
+TABLE = [["item", "label", "annotator", "at"], ["1", "good", "eve", "2026-01-01"], ["a,b", "bad", "eve", ""]]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(("delimiter", "hint"), [(",", ""), (";", ""), ("\t", ""), (",", "sep=,"), (";", "sep=;")])
+def test_csv_as_programs_for_tables_write_it(delimiter: str, hint: str, end: str, mark: str) -> None:
+    empty = [[""] * 4, ["", " ", "", ""], []]
+    cells = [[f'"{cell}"' if "," in cell else cell for cell in row] for row in [*TABLE, *empty]]
+    text = mark + end.join([*([hint] if hint else []), *(delimiter.join(row) for row in cells), ""])
+    found = read_judgments(text, "annotations/mood/ann.CSV", "ann", AnnotationMeta(), task())
+    first = 3 if hint else 2
+    assert [(one.item, one.labels, one.annotator, one.at, one.line) for one in found] == [
+        ("1", ("good",), "eve", "2026-01-01", first),
+        ("a,b", ("bad",), "eve", "", first + 1),
+    ]
+
+
+def test_a_comma_parts_columns_wherever_it_gives_the_column_of_items() -> None:
+    meta = AnnotationMeta(columns={"item": "key;id"})
+    text = "key;id,label\n1;2,good\n"
+    [found] = read_judgments(text, "annotations/mood/ann.csv", "ann", meta, task())
+    assert (found.item, found.labels) == ("1;2", ("good",))
+
+
+def test_columns_of_the_notes_that_are_not_there() -> None:
+    with pytest.raises(ProjectErrors) as caught:
+        meta = AnnotationMeta(columns={"item": "comment"})
+        read_judgments("id,label\n1,good\n2,bad\n", "annotations/mood/ann.csv", "ann", meta, task())
+    [error] = caught.value.errors
+    assert error.message == "the header has no column 'comment' (found: id, label)"
+    assert error.advice == "columns: in _meta.yml says 'item: comment': name one of those that are there"
+
+
+def test_a_csv_file_of_undone_judgments_needs_no_labels() -> None:
+    assert read_judgments("item,op\n1,undo\n", "annotations/mood/ann.csv", "ann", AnnotationMeta(), task()) == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_answer_that_the_notes_do_not_map(form: str) -> None:
+    error = refused([{"item": "1", "label": "2"}], form=form, values={0: "good", 1: "bad"})
+    assert error.message == "'2' is not a label of task 'mood', and 'values:' in _meta.yml has no '2'"
+    assert error.advice == "add it there (it has: 0, 1), or write one of: good, bad, so-so."
+    error = refused([{"item": "1", "label": "0"}], form=form, values={0: "godo"})
+    assert error.message == "'godo' is not a label of task 'mood'"
+
+
+def test_keys_that_a_program_for_tables_made_others() -> None:
+    with pytest.raises(ProjectErrors) as caught:
+        judgments_table(
+            read([SET, {"item": "2", "label": "bad"}]), {}, "annotations/mood/ann.jsonl", task(), {"2": "002"}
+        )
+    first, second = caught.value.errors
+    assert first.advice == "'item' holds values of 'id'; remove the line if the item is gone"
+    assert second.advice == "'item' holds values of 'id'. Did you mean '002'?"

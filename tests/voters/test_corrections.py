@@ -56,6 +56,8 @@ def corrected(text: str, form: str, labels: tuple[str, ...] = ("good",), kind: s
             f"{LATER},r1,1",
         ),
         (f'"a, b",item,label,at\n,r1,bad,{AT}', "csv", {}, f",r1,good,{LATER}"),
+        (f"item;label;at\nr1;bad;{AT}", "csv", {}, f"r1;good;{LATER}"),
+        (f'sep=\t\r\n"a;b\tc"\titem\tlabel\tat\r\n\tr1\tbad\t{AT}', "CSV", {}, f"\tr1\tgood\t{LATER}"),
     ],
 )
 def test_the_line_has_the_form_of_its_file(text: str, form: str, meta: dict[str, Any], line: str) -> None:

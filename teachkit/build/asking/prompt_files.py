@@ -74,7 +74,7 @@ def _meant(files: ProjectFiles, wanted: str) -> Definition | None:
     Of prompts with one name, one that is switched on comes before those that are not.
     """
     prompts = list(files.of("prompt"))
-    if "/" in wanted or wanted.endswith(".md"):
+    if "/" in wanted or wanted.lower().endswith(".md"):
         return _at(files, prompts, wanted)
     named = [p for p in prompts if wanted in _forms(p, [p.name, *voter_names(p.name, p.config)])]
     found = [p for p in named if _is_on(files, p)] or named

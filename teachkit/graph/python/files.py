@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teachkit.errors import NotUtf8, Where
+from teachkit.errors import NotUtf8
 from teachkit.project.conflicts import refuse_conflict
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ def python_text(path: Path, root: Path) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = Where(name, data[: error.start].count(b"\n") + 1)
-        raise NotUtf8(place, byte=f"0x{data[error.start]:02x}", offset=error.start, name=path.name) from error
+        raise NotUtf8.of(name, data, error) from error
     refuse_conflict(text, name)
     return text

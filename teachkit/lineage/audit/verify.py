@@ -11,7 +11,17 @@ from teachkit.build.revisions.checkout import checked_out
 from teachkit.build.revisions.git import commit_of, show_file
 from teachkit.build.run import BuildOptions
 from teachkit.build.workspace import compile_files
-from teachkit.errors import BadLock, BadOption, NotBuilt, StoreDamaged, UnknownNode, Where, did_you_mean, listing
+from teachkit.errors import (
+    BadLock,
+    BadOption,
+    NotBuilt,
+    NothingBuilt,
+    StoreDamaged,
+    UnknownNode,
+    Where,
+    did_you_mean,
+    listing,
+)
 from teachkit.lineage.audit.chain import Broken, Chain, DoesNotHold
 from teachkit.lineage.audit.stored_labels import Origins, find_labels
 from teachkit.lineage.audit.verify_labels import check_labels, chosen_rows
@@ -75,7 +85,7 @@ def verify(files: ProjectFiles, store: Store, wish: Wish) -> Verification:
     """Check from the chain of runs down, and end at the first thing that does not hold.
 
     Raises:
-        NotBuilt: the store is empty.
+        NothingBuilt, NotBuilt: the store is empty.
         BadLock: the lock cannot be read.
         BadOption: git has no such commit, or no lock there; options that do not go together.
         UnknownNode: there is no such label set.
@@ -130,9 +140,10 @@ def _lock_text(files: ProjectFiles, wish: Wish, found: Verification) -> str | No
 def _verify(files: ProjectFiles, store: Store, wish: Wish, found: Verification, lock: Lock | None, text: str) -> None:
     chain = Chain(store, files)
     if not chain.runs:
-        first = next(iter(wish.label_sets or (lock.label_sets if lock is not None else ())), None)
-        node = "the project" if first is None else f"label_set.{first.removeprefix('label_set.')}"
-        raise NotBuilt(None, node=node, target=files.target_name, name=first or "NAME")
+        if not wish.label_sets:
+            raise NothingBuilt(None, target=files.target_name)
+        name = wish.label_sets[0].removeprefix("label_set.")
+        raise NotBuilt(None, node=f"label_set.{name}", target=files.target_name, name=name)
     environments = {t: chain.check_environment(t) for t in dict.fromkeys([files.target_name, *chain.targets])}
     environment = environments[files.target_name]
     found.label_sets = _names(files, lock, environment, wish)
@@ -206,5 +217,5 @@ def _names(files: ProjectFiles, lock: Lock | None, environment: Environment, wis
         hint = did_you_mean(unknown, there)
         raise UnknownNode(None, kind="label set", name=unknown, known=listing(there, 30), hint=hint)
     if not there:
-        raise NotBuilt(None, node="the project", target=files.target_name, name="NAME")
+        raise NothingBuilt(None, target=files.target_name)
     return wanted or there
