@@ -262,6 +262,20 @@ def test_what_is_not_an_expression_over_one_row_is_refused(sql: str) -> None:
     assert wanted in caught.value.message
 
 
+def test_a_select_that_is_misspelt_is_not_taken_for_an_expression() -> None:
+    with pytest.raises(BadSql, match=r"not 'selct'(.|\n)*Did you mean 'select'"):
+        _understood("selct * from x")
+    with pytest.raises(BadSql, match="something is missing near '>'"):
+        _understood("text >")
+
+
+def test_where_only_an_expression_belongs_no_select_is_advised() -> None:
+    for sql in ("select 1", "count(*) > 1", "a > 1 as x"):
+        with pytest.raises(BadSql) as caught:
+            understand_expression(sql, "transform.t", ["a"], WHERE, instead="write a condition")
+        assert caught.value.advice == "write a condition"
+
+
 def test_a_slice_that_sqlglot_reads_otherwise_comes_with_the_way_to_write_it() -> None:
     for sql, advice in {"text[:3] = 'x'": '"text"[:…]', "l[:a] = l": "[1:…]", "a = :b": "var("}.items():
         with pytest.raises(BadSql) as caught:
