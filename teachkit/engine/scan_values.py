@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from teachkit.engine.conditions import no_conditions
 from teachkit.engine.session import Session, parquet
 from teachkit.engine.voted import Voted
 from teachkit.errors import BadSql, LabelingFunctionFailed, TeachkitError, shown_key
@@ -29,7 +30,8 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
     relation = parquet([part])
     expressions = [(node.spec.sql, f"{index}") for index, node in enumerate(voters)]
     try:
-        types = _types(session, expressions, relation)
+        no_condition = no_conditions(session, voters, relation)
+        types = session.types({name: sql for sql, name in expressions}, relation)
         wrong = {name: kind for name, kind in types.items() if not task.answers.takes(kind)}
         good = [(sql, name) for sql, name in expressions if name not in wrong]
         table = (
@@ -46,6 +48,9 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
         return
     for index, node in enumerate(voters):
         name = f"{index}"
+        if node.id in no_condition:
+            yield Voted(node, error=no_condition[node.id])
+            continue
         if table is None or name in wrong:
             yield Voted(node, error=_wrong_type(node, wrong[name], task))
             continue
@@ -53,12 +58,6 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
             yield Voted(node, {VALUE: _answers(session, node, table, name, part, task)})
         except TeachkitError as error:
             yield Voted(node, error=error)
-
-
-def _types(session: Session, expressions: Sequence[tuple[str, str]], relation: str) -> dict[str, str]:
-    """The DuckDB type of each expression, by its name."""
-    columns = ", ".join(f"{sql} as {quote(name)}" for sql, name in expressions)
-    return {row[0]: row[1] for row in session.rows(f"describe select {columns} from {relation}")}
 
 
 def _tried(task: TaskInfo, sql: str, name: str) -> str:
@@ -110,7 +109,7 @@ def select_values(session: Session, node: Node, part: Path, task: TaskInfo) -> M
     key, value = (quote(c) for c in node.spec.select_columns)
     dataset = parquet([part], row_number=True)
     try:
-        wrong = _types(session, [(value, VALUE)], f"(\n{node.spec.sql}\n)")[VALUE]
+        wrong = session.types({VALUE: value}, f"(\n{node.spec.sql}\n)")[VALUE]
         if not task.answers.takes(wrong):
             raise _wrong_type(node, wrong, task)
         chosen = (

@@ -13,7 +13,7 @@ from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError
 from teachkit.graph.sql import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -53,6 +53,13 @@ class Session:
         """Run a statement; all its rows (a result that is left half read would block the connection)."""
         with _interruptible():
             return self.connection.execute(sql).fetchall()
+
+    def types(self, expressions: Mapping[str, str], relation: str) -> dict[str, str]:
+        """The type of each of these expressions (by a name) over a relation."""
+        if not expressions:
+            return {}
+        columns = ", ".join(f"{sql} as {quote(name)}" for name, sql in expressions.items())
+        return {row[0]: row[1] for row in self.rows(f"describe select {columns} from {relation}")}
 
     def view(self, name: str, relation: str) -> None:
         """Make a relation known under a node's id."""

@@ -177,6 +177,24 @@ COMPILE = {
         "labeling_functions/mood/refund.sql:1",
         "not INSERT",
     ),
+    "a number for a condition": Bad(
+        {"labeling_functions/mood/refund.sql": "{{ config(label='bad') }}\nlength(text)"},
+        "bad-sql",
+        "labeling_functions/mood/refund.sql:1",
+        "a number, not true or false",
+    ),
+    "a number for a condition in YAML": Bad(
+        {WORDS: "labeling_functions:\n  - {name: blame, label: bad, sql: case when stars < 3 then 1 else 0 end}\n"},
+        "bad-sql",
+        f"{WORDS}:2:36",
+        "a number, not true or false",
+    ),
+    "a decorator of another package": Bad(
+        {STYLE: "from snorkel.labeling import labeling_function\n\n\n@labeling_function()\ndef f(x):\n    return 1\n"},
+        "bad-python",
+        f"{STYLE}:4:2",
+        "write 'from teachkit import labeling_function'",
+    ),
     "SQL that cannot be parsed": Bad(
         transform("select id,\n  text fro m {{ source('shop', 'reviews') }}"), "bad-sql", f"{TRANSFORM}:2"
     ),
@@ -332,6 +350,27 @@ RUN = {
         "labeling-function-failed",
         "labeling_functions/mood/stars.sql",
         "'r003'",
+        1,
+    ),
+    "a condition that is a column of numbers": Bad(
+        {"labeling_functions/mood/refund.sql": "{{ config(label='bad') }}\nstars"},
+        "bad-sql",
+        "labeling_functions/mood/refund.sql:1",
+        "it results in INTEGER, not true or false",
+        1,
+    ),
+    "a condition that is a column of texts": Bad(
+        {WORDS: "labeling_functions:\n  - {name: blame, label: bad, sql: text}\n"},
+        "bad-sql",
+        f"{WORDS}:2:",
+        "it results in VARCHAR, not true or false",
+        1,
+    ),
+    "a condition without its label": Bad(
+        {"labeling_functions/mood/stars.sql": "stars > 3"},
+        "labeling-function-failed",
+        "labeling_functions/mood/stars.sql",
+        "{{ config(label='…') }}",
         1,
     ),
     "a duplicate key": Bad(

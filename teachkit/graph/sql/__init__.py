@@ -5,6 +5,7 @@ from teachkit.graph.sql.tables import ALL, ROWS, Columns
 from teachkit.graph.sql.text import canonical, trimmed
 from teachkit.graph.sql.understand import (
     CONDITION,
+    NO_CONDITION,
     Expression,
     Select,
     check_labels,
@@ -22,6 +23,7 @@ from teachkit.graph.sql.understand import (
 __all__ = [
     "ALL",
     "CONDITION",
+    "NO_CONDITION",
     "ROWS",
     "Columns",
     "Expression",

@@ -44,6 +44,9 @@ DEEPEST = 100
 CONDITION = "write a condition over the columns of one row"
 """What to write where an expression chooses rows and a SELECT does not belong."""
 
+NO_CONDITION = "compare it with something: a condition is true for the rows that get the label"
+"""What to do about an expression that is not true or false."""
+
 _NESTED_WORD = re.compile(r"\b(?:case|not)\b", re.IGNORECASE)
 
 
@@ -87,13 +90,15 @@ class Select:
 class Expression:
     """An expression over the columns of one relation, understood; ``sql`` is the text to run, in parentheses.
 
-    ``is_list``: whether it results in lists; None where only DuckDB can tell.
+    ``is_list``: whether it results in lists; None where only DuckDB can tell. ``is_number``: whether it surely results
+    in numbers.
     """
 
     canonical: str
     sql: str
     columns: tuple[str, ...]
     is_list: bool | None
+    is_number: bool = False
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -199,7 +204,7 @@ def understand_expression(
     leaves = [leaf for leaf in _results(tree) if not isinstance(leaf, exp.Null)]
     lists = any(isinstance(leaf, exp.Array | exp.List) for leaf in leaves)
     is_list = lists if lists or all(isinstance(leaf, exp.Literal) for leaf in leaves) else None
-    return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list)
+    return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list, any(map(_is_number, leaves)))
 
 
 def check_source(sql: str, where: Where) -> None:
@@ -517,6 +522,20 @@ def _results(tree: Any) -> Iterator[exp.Expr]:
             yield from _results(tree.this)
         case exp.Expr():
             yield tree
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether a result is a number: where one of several is, DuckDB makes numbers of all, or texts."""
+    from sqlglot import exp
+
+    match node:
+        case exp.Literal():
+            return not node.is_string
+        case exp.Neg() | exp.Paren():
+            return _is_number(node.this)
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.Mod():
+            return _is_number(node.this) and _is_number(node.expression)
+    return isinstance(node, exp.Length)
 
 
 def _locate(sql: str, text: str, where: Where) -> Where:
