@@ -65,6 +65,11 @@ COMPILE: dict[str, tuple[dict[str, str], str]] = {
     ),
     "an algorithm for labels": (model("type: majority"), "'majority' does not decide tasks of the kind 'number'"),
     "an algorithm for texts": (model("type: medoid"), "write auto, or one of: gaussian, mean, median"),
+    "a parameter of none": (model("type: mean, parameters: {n_iter: 3}"), "'mean' has no parameters"),
+    "a parameter of another algorithm": (
+        model("type: gaussian, parameters: {decode: log_odds}"),
+        "write one of: strength, n_iter.",
+    ),
     "a prior of classes": (model("class_prior: uniform"), "there are no classes"),
     "silence": (model("abstain: {total: informative}"), "silence says nothing of it"),
     "accuracy": (model("tests: [{accuracy: {min: 0.5}}]"), "for this kind there are: mean_error, within"),

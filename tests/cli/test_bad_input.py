@@ -141,6 +141,16 @@ COMPILE = {
         "label_models/mood.yml:2:",
         "Did you mean 'majority'?",
     ),
+    "an unknown parameter of an algorithm": Bad(
+        {
+            "label_models/mood.yml": (
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_itr: 3}}\n"
+            )
+        },
+        "unknown-key",
+        "label_models/mood.yml:2:60",
+        "n_iter, tolerance. Did you mean 'n_iter'?",
+    ),
     "an unknown test": Bad(
         {"label_models/mood.yml": "label_models:\n  - {name: moods, task: mood, tests: [{coverag: {min: 1}}]}\n"},
         "unknown-type",
@@ -482,16 +492,27 @@ RUN = {
         "Owm",
         None,
     ),
-    "a label model with a parameter that it does not know": Bad(
+    "a label model with a value that it refuses": Bad(
         {
             "label_models/mood.yml": (
-                "label_models:\n  - {name: moods, task: mood, type: majority, parameters: {speed: 3}}\n"
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_iter: -1}}\n"
+            )
+        },
+        "node-failed",
+        "label_models/mood.yml:2:",
+        "label model 'one_coin' cannot be fitted: n_iter is 0 or more, not -1",
+        1,
+    ),
+    "a label model with a text for a number": Bad(
+        {
+            "label_models/mood.yml": (
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_iter: many}}\n"
             )
         },
         "bad-value",
         "label_models/mood.yml:2:",
-        "speed",
-        None,
+        "parameters.n_iter: found 'many', not a number",
+        1,
     ),
     "a test that fails": Bad(
         {"tests/labeled_once.sql": "select id from {{ ref('moods') }} where id = 'r001'"},
