@@ -354,7 +354,7 @@ CHANGED: dict[str, tuple[str, Files]] = {
     "another parameter": (SET, edit("label_models/spam.yml", ("tolerance: 0.01", "tolerance: 0.02"))),
     "the prior": (
         SET,
-        edit("label_models/spam.yml", ("tolerance: 0.01}", "tolerance: 0.01}\n            class_prior: {ham: 0.5, spam: 0.5}")),
+        edit("label_models/spam.yml", ("0.01}", "0.01}\n            class_prior: {ham: 0.5, spam: 0.5}")),
     ),
     "how ties end": (SET, edit("label_models/spam.yml", ("task: spam", "task: spam\n            tie_policy: first"))),
     "how a voter's silence counts": (
