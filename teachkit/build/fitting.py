@@ -51,7 +51,8 @@ def fitting(run: Executor, node: Node) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         advice = getattr(error, "advice", None)
-        said = f"raised {type(error).__name__}" if advice is None else "cannot be fitted"
+        ours = isinstance(error, ValueError) and ":" not in node.spec.algorithm  # who says what is wrong in its words
+        said = f"raised {type(error).__name__}" if advice is None and not ours else "cannot be fitted"
         problem = f"label model '{node.spec.algorithm}' {said}: {error}"
         raise NodeFailed(node.where, problem=problem, advice=advice or "check its parameters") from error
     finally:
@@ -138,6 +139,7 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
     if ":" in spec.algorithm:
         return _own_class(spec.algorithm, root, node)(**parameters)
     made = registry.load("label_model", spec.algorithm)
+    _check_numbers(made, parameters, node)
     try:
         return made(threads=threads, **parameters)
     except TypeError as error:
@@ -148,6 +150,19 @@ def new_model(node: Node, task: TaskInfo, label: int, threads: int, root: Path) 
         raise BadValue(
             node.where, key="parameters", problem=problem, advice=f"its parameters: {', '.join(known)}"
         ) from error
+
+
+def _check_numbers(made: Any, parameters: Mapping[str, Any], node: Node) -> None:
+    """Refuse what is no number where a label model wants one."""
+    import inspect
+
+    for name, about in inspect.signature(made).parameters.items():
+        value, wanted = parameters.get(name), str(about.annotation)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        absent = name not in parameters or (value is None and "None" in wanted)
+        if wanted in ("float", "int", "int | None") and not number and not absent:
+            problem, advice = f"found {value!r}, not a number", "write a number, without quotes"
+            raise BadValue(node.where, key=f"parameters.{name}", problem=problem, advice=advice)
 
 
 def _own_class(place: str, root: Path, node: Node) -> Any:

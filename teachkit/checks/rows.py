@@ -128,10 +128,10 @@ class ExpressionIsTrue(Check):
     @classmethod
     def check(cls, arguments: Any, target: Node, context: CompileContext, where: Where) -> None:
         """Its columns must be there."""
-        from teachkit.graph.sql import understand_expression
+        from teachkit.graph.sql import CONDITION, understand_expression
 
         if target.columns is not None:
-            understand_expression(arguments.expression, target.id, target.columns, where)
+            understand_expression(arguments.expression, target.id, target.columns, where, instead=CONDITION)
 
     def look(self, arguments: Any, around: Surroundings) -> Finding:
         """Select the rows for which it does not hold."""

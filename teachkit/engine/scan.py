@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from teachkit.engine.conditions import is_condition, no_conditions
 from teachkit.engine.scan_values import scan_values, select_values
 from teachkit.engine.session import Session, parquet
 from teachkit.engine.voted import Voted
@@ -62,8 +63,11 @@ def scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -
 
 
 def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) -> Iterator[Voted]:
+    relation = parquet([part])
     try:
-        table = session.table(fused_sql(voters, parquet([part]), len(task.labels)))
+        wrong = no_conditions(session, voters, relation)
+        good = [node for node in voters if node.id not in wrong]
+        table = session.table(fused_sql(good, relation, len(task.labels))) if good else pa.table({})
     except duckdb.Error as error:
         if len(voters) == 1:
             yield Voted(voters[0], error=session.failure(error, voters[0]))
@@ -71,7 +75,10 @@ def _scan(session: Session, voters: Sequence[Node], part: Path, task: TaskInfo) 
         for voter in voters:
             yield from _scan(session, [voter], part, task)
         return
-    for index, node in enumerate(voters):
+    for node in voters:
+        if node.id in wrong:
+            yield Voted(node, error=wrong[node.id])
+    for index, node in enumerate(good):
         codes = {name: _numpy(table.column(f"{index}:{name}")) for name, _ in _columns(node.spec)}
         bad = next((np.flatnonzero(c == UNKNOWN) for c in codes.values() if (c == UNKNOWN).any()), None)
         if bad is None:
@@ -86,10 +93,11 @@ def _numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _unknown(session: Session, node: Node, part: Path, task: TaskInfo, row: int) -> TeachkitError:
-    found = session.rows(
-        f"select {quote(task.key)} from {parquet([part], row_number=True)} where file_row_number = {row}"
-    )
+    relation = parquet([part], row_number=True)
+    found = session.rows(f"select {quote(task.key)} from {relation} where file_row_number = {row}")
     advice = f"let it result in one of: {', '.join(task.labels[:20])}, or NULL to abstain"
+    if is_condition(session, node, relation):
+        advice += "; or say which label it votes for where it is true: {{ config(label='…') }}"
     return LabelingFunctionFailed(
         node.where,
         name=node.name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from teachkit.engine.conditions import no_conditions
 from teachkit.engine.session import Session, parquet
 from teachkit.engine.voted import Voted
 from teachkit.errors import BadSql, LabelingFunctionFailed, TeachkitError, shown_key
@@ -29,14 +30,11 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
     relation = parquet([part])
     expressions = [(node.spec.sql, f"{index}") for index, node in enumerate(voters)]
     try:
-        types = _types(session, expressions, relation)
+        no_condition = no_conditions(session, voters, relation)
+        types = session.types({name: sql for sql, name in expressions}, relation)
         wrong = {name: kind for name, kind in types.items() if not task.answers.takes(kind)}
-        good = [(sql, name) for sql, name in expressions if name not in wrong]
-        table = (
-            session.table(f"select {', '.join(_tried(task, sql, name) for sql, name in good)} from {relation}")
-            if good
-            else None
-        )
+        good = [_tried(task, sql, name, types[name]) for sql, name in expressions if name not in wrong]
+        table = session.table(f"select {', '.join(good)} from {relation}") if good else None
     except duckdb.Error as error:
         if len(voters) == 1:
             yield Voted(voters[0], error=session.failure(error, voters[0]))
@@ -46,6 +44,9 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
         return
     for index, node in enumerate(voters):
         name = f"{index}"
+        if node.id in no_condition:
+            yield Voted(node, error=no_condition[node.id])
+            continue
         if table is None or name in wrong:
             yield Voted(node, error=_wrong_type(node, wrong[name], task))
             continue
@@ -55,14 +56,10 @@ def scan_values(session: Session, voters: Sequence[Node], part: Path, task: Task
             yield Voted(node, error=error)
 
 
-def _types(session: Session, expressions: Sequence[tuple[str, str]], relation: str) -> dict[str, str]:
-    """The DuckDB type of each expression, by its name."""
-    columns = ", ".join(f"{sql} as {quote(name)}" for sql, name in expressions)
-    return {row[0]: row[1] for row in session.rows(f"describe select {columns} from {relation}")}
-
-
-def _tried(task: TaskInfo, sql: str, name: str) -> str:
-    """An expression as the answer's type, and whether there is a value that is none."""
+def _tried(task: TaskInfo, sql: str, name: str, kind: str) -> str:
+    """An expression of this type as the answer's, and whether there is a value that is none."""
+    if task.answers.json_texts and kind in ("VARCHAR", "JSON"):
+        return f"cast({sql} as varchar) as {quote(name)}, false as {quote(name + ':bad')}"
     tried = f"try_cast({sql} as {task.answers.sql_type})"
     return f"{tried} as {quote(name)}, ({sql} is not null and {tried} is null) as {quote(name + ':bad')}"
 
@@ -110,12 +107,11 @@ def select_values(session: Session, node: Node, part: Path, task: TaskInfo) -> M
     key, value = (quote(c) for c in node.spec.select_columns)
     dataset = parquet([part], row_number=True)
     try:
-        wrong = _types(session, [(value, VALUE)], f"(\n{node.spec.sql}\n)")[VALUE]
-        if not task.answers.takes(wrong):
-            raise _wrong_type(node, wrong, task)
-        chosen = (
-            f"select {key} as key, {_tried(task, value, VALUE)} from (\n{node.spec.sql}\n) where {value} is not null"
-        )
+        kind = session.types({VALUE: value}, f"(\n{node.spec.sql}\n)")[VALUE]
+        if not task.answers.takes(kind):
+            raise _wrong_type(node, kind, task)
+        answer = _tried(task, value, VALUE, kind)
+        chosen = f"select {key} as key, {answer} from (\n{node.spec.sql}\n) where {value} is not null"
         session.rows(f"create or replace temp table __votes as {chosen}")
         table = session.table('select * from __votes order by key, "value:bad" desc')
         bad = pc.index(table.column(f"{VALUE}:bad"), True).as_py()

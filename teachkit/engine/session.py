@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from teachkit.engine.sources import local_files, names_file, open_source, unreadable
-from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError, Where
+from teachkit.errors import NodeFailed, StoreUnwritable, TeachkitError
 from teachkit.graph.sql import literal, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -53,6 +53,13 @@ class Session:
         """Run a statement; all its rows (a result that is left half read would block the connection)."""
         with _interruptible():
             return self.connection.execute(sql).fetchall()
+
+    def types(self, expressions: Mapping[str, str], relation: str) -> dict[str, str]:
+        """The type of each of these expressions (by a name) over a relation."""
+        if not expressions:
+            return {}
+        columns = ", ".join(f"{sql} as {quote(name)}" for name, sql in expressions.items())
+        return {row[0]: row[1] for row in self.rows(f"describe select {columns} from {relation}")}
 
     def view(self, name: str, relation: str) -> None:
         """Make a relation known under a node's id."""
@@ -97,15 +104,16 @@ def parquet(paths: Sequence[Path], *, row_number: bool = False, union_by_name: b
 
 
 def _failure(error: duckdb.Error, node: Node) -> TeachkitError:
-    """A DuckDB error while a node ran, in our words: its place and first line, without the data."""
+    """A DuckDB error while a node ran, in our words: its first line, without the data.
+
+    Its own line is one of the statement that was run, not of the file: the place is the node's.
+    """
     text = str(error)
     if "No space left" in text or ("Disk" in text and "full" in text):
         return StoreUnwritable(path=node.id, problem="no space left on the disk", advice="make room, then build again")
     first = re.sub(r"\s+", " ", text.splitlines()[0])
     if isinstance(error, duckdb.ConversionException):
         first = re.sub(r"'[^']*'", "'…'", re.sub(r'"[^"]*"', '"…"', first))
-    line = re.search(r"LINE (\d+):", text)
-    where = Where(node.where.path, (node.where.line or 1) + int(line[1]) - 1) if line else node.where
     advice = (
         "use try_cast() where a value may not convert"
         if isinstance(error, duckdb.ConversionException)
@@ -113,4 +121,4 @@ def _failure(error: duckdb.Error, node: Node) -> TeachkitError:
     )
     if isinstance(error, duckdb.OutOfMemoryException):
         advice = "raise 'memory:' in profiles.yml"
-    return NodeFailed(where, problem=f"DuckDB: {first}", advice=advice)
+    return NodeFailed(node.where, problem=f"DuckDB: {first}", advice=advice)

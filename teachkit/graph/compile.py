@@ -66,7 +66,7 @@ class _Compiler:
         self.tasks: dict[str, TaskInfo] = {}
         self.schemas: dict[str, Columns] = {}
         self.names: dict[str, str] = {}
-        self.broken: set[str] = set()  # tasks that lack voters, as these have errors of their own
+        self.failed: list[Definition] = []  # what has errors of its own, and is no node for that
         self.renderer = Renderer(files.templates, self.names, self.remember)
 
     def run(self) -> Graph:
@@ -87,7 +87,7 @@ class _Compiler:
             if self.errors and step in (self._names, self._sources, self._transforms, self._tasks):
                 raise ProjectErrors(self.errors)
         if self.errors:
-            raise ProjectErrors(self.errors)
+            raise ProjectErrors([error for error in self.errors if not self._follows(error)])
         self._partition_keys()
         try:
             return finish(self.nodes, self.tasks)
@@ -97,18 +97,27 @@ class _Compiler:
     def remember(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
         return remembered(self.memo, name, inputs, make)
 
-    def attempt(self, work: Callable[[], None]) -> None:
+    def attempt(self, work: Callable[[], None], definition: Definition | None = None) -> None:
+        """Do a piece of work, and keep its errors; ``definition`` is what is not there if it fails."""
         try:
             work()
-        except ProjectErrors as error:
-            self._keep(error.errors)
         except TeachkitError as error:
-            self._keep([error])
+            self._keep(error.errors if isinstance(error, ProjectErrors) else [error])
+            if definition is not None:
+                self.failed.append(definition)
 
     def _keep(self, errors: Sequence[TeachkitError]) -> None:
         """Several prompts may meet with one mistake of their task."""
         known = set(map(str, self.errors))
         self.errors += [error for error in errors if str(error) not in known]
+
+    def _follows(self, error: TeachkitError) -> bool:
+        """Whether a node is not there because its definition has an error of its own."""
+        if not isinstance(error, UnknownNode):
+            return False
+        last = str(error.facts["name"]).rpartition(".")[2]
+        word = re.compile(rf"\b{re.escape(last)}\b")
+        return any(word.search(d.text) if d.kind == "lf_python" else last == d.name for d in self.failed)
 
     def add(self, node: Node) -> None:
         other = self.nodes.get(node.id)
@@ -373,10 +382,7 @@ class _Compiler:
         modules = project_modules(self.files.root)
         for kind in ("lf_sql", "lf_yaml", "lf_python", "prompt", "annotations"):
             for definition in self.files.of(kind):
-                before = len(self.errors)
-                self.attempt(lambda d=definition, k=kind: self._voter(k, d, modules))  # type: ignore[misc]
-                if len(self.errors) > before:
-                    self.broken.add(definition.task or "")
+                self.attempt(lambda d=definition, k=kind: self._voter(k, d, modules), definition)  # type: ignore[misc]
 
     def _voter(self, kind: str, definition: Definition, modules: Callable[[str], tuple[str, str] | None]) -> None:
         task = self.task(definition.task or "", definition.where)
@@ -468,7 +474,7 @@ class _Compiler:
 
     def _label_sets(self) -> None:
         for definition in self.files.of("label_model"):
-            self.attempt(lambda d=definition: self._label_set(d))  # type: ignore[misc]
+            self.attempt(lambda d=definition: self._label_set(d), definition)  # type: ignore[misc]
 
     def _label_set(self, definition: Definition) -> None:
         task = self.task(definition.config.task, definition.at("task"))
@@ -476,7 +482,7 @@ class _Compiler:
         try:
             self.add(label_set_node(definition, task, of_task, self.files.root))
         except UnknownVoter:
-            if task.name not in self.broken:
+            if all(d.task != task.name for d in self.failed):
                 raise
 
     # -- gold
@@ -496,7 +502,7 @@ class _Compiler:
 
     def _exports(self) -> None:
         for definition in self.files.of("export"):
-            self.attempt(lambda d=definition: self._export(d))  # type: ignore[misc]
+            self.attempt(lambda d=definition: self._export(d), definition)  # type: ignore[misc]
 
     def _export(self, definition: Definition) -> None:
         node = export_node(definition, self)

@@ -24,7 +24,7 @@ from teachkit.graph.config import config_place, read_config
 from teachkit.graph.names import fold, quote
 from teachkit.graph.node import Node, TaskInfo, TestSpec
 from teachkit.graph.render import in_template
-from teachkit.graph.sql import Expression, canonical, understand_expression
+from teachkit.graph.sql import CONDITION, Expression, canonical, understand_expression
 from teachkit.project import Definition, GenericTest, ProjectFiles
 from teachkit.project.model import Severity
 from teachkit.project.models import SqlConfig
@@ -364,7 +364,7 @@ class _Maker:
             self.compiler.remember(
                 "expression",
                 [condition, target.id, columns],
-                lambda: understand_expression(condition, target.id, columns, place).plain(),
+                lambda: understand_expression(condition, target.id, columns, place, instead=CONDITION).plain(),
             )
         )
         before = reads.get(target.id, ())

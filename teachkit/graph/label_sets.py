@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
-from teachkit.errors import BadValue, UnknownType, UnknownVoter, Where, did_you_mean, listing
+from teachkit.errors import BadValue, UnknownKey, UnknownType, UnknownVoter, Where, did_you_mean, listing
 from teachkit.graph.known import known_label
 from teachkit.graph.names import fold
 from teachkit.graph.node import FUNCTIONS, LabelSetSpec, Node, TaskInfo, entry_text
@@ -65,6 +65,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
     Raises:
         UnknownType: no algorithm of this name.
         UnknownVoter: a pattern that chooses nothing.
+        UnknownKey: a parameter that the algorithm does not have.
         UnknownLabel: a class prior for a label that the task does not have.
         BadValue: a class prior that does not fit, a Python class that is not there.
     """
@@ -91,6 +92,7 @@ def label_set_node(definition: Definition, task: TaskInfo, of_task: Sequence[Nod
         **({"class_prior": config.class_prior} if config.class_prior is not None else {}),
     }
     parameters = _prior_in_order(parameters, task, definition)
+    _check_parameters(name, definition)
     if name == "auto" and "kin" not in parameters and (kin := _kin(chosen)):
         parameters["kin"] = kin
     sides = task.sides if _wants_sides(name) else None
@@ -230,6 +232,25 @@ def _check_own(config: LabelModelConfig, task: TaskInfo, definition: Definition)
     wanted = {"calibrate": config.calibrate is not None, "intervals": config.intervals != "information"}
     for key in (key for key, asked in wanted.items() if asked):
         raise BadValue(definition.at(key), key=key, problem=problem, advice=advice)
+
+
+def _check_parameters(algorithm: str, definition: Definition) -> None:
+    """An algorithm has the parameters that are given; those of a class from elsewhere are not known before it runs."""
+    from teachkit.label_models import ALGORITHMS
+
+    about = ALGORITHMS.get(algorithm)
+    if about is None:
+        return
+    config = definition.config
+    given = {name: definition.at("parameters", name, key=True) for name in config.parameters}
+    if config.class_prior is not None:
+        given.setdefault("class_prior", definition.at("class_prior", key=True))
+    for name, place in given.items():
+        if not about.parameters:
+            raise BadValue(place, key=name, problem=f"'{algorithm}' has no parameters", advice="leave it out")
+        if name not in about.parameters:
+            owner, known = f"the parameters of '{algorithm}'", about.parameters
+            raise UnknownKey(place, key=name, owner=owner, known=listing(known), hint=did_you_mean(name, known))
 
 
 def _wants_sides(algorithm: str) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_VERSION = "3"
+_VERSION = "4"
 """Raised when the compiler understands something otherwise than before."""
 
 

@@ -140,6 +140,9 @@ class VoterSpec:
     ``mode`` is ``expression`` (``sql`` gives a code for each row, or ``sqls`` one for each label of a multichoice
     task), ``select`` (``sql`` gives (key, label) rows) or ``python`` (``python`` says which; with ``memo`` it is
     asked once for equal inputs).
+
+    ``condition``: what must result in true or false, ``answer``: what must result in labels, both as they were written
+    in SQL, for a look at their types.
     """
 
     mode: str
@@ -151,6 +154,8 @@ class VoterSpec:
     python: Any = None
     memo: bool = False
     select_columns: tuple[str, ...] = ()
+    condition: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from teachkit.graph.known import known_column, known_label
 from teachkit.graph.label_sets import SCORES
 from teachkit.graph.names import fold
 from teachkit.graph.node import ExportSpec, Node, UnitTestSpec, entry_text
-from teachkit.graph.sql import Expression, understand_expression
+from teachkit.graph.sql import CONDITION, Expression, understand_expression
 from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
         kept = compiler.remember(
             "expression",
             [config.where, label_set, columns_known],
-            lambda: understand_expression(config.where, label_set, columns_known, place).plain(),
+            lambda: understand_expression(config.where, label_set, columns_known, place, instead=CONDITION).plain(),
         )
         found = Expression.from_plain(kept)
         read, where = read | set(found.columns), found.canonical

@@ -41,42 +41,45 @@ CODED = ("choice", "multichoice", "ordinal", "pairwise")
 class Algorithm:
     """What the compiler must know of an algorithm without importing it.
 
-    ``version`` is raised when its results change, and is part of a label set's fingerprint; ``kinds`` are the kinds of
-    task that it decides.
+    ``version`` is raised when its results change, and is part of a label set's fingerprint; ``parameters`` are those of
+    its class but ``threads``; ``kinds`` are the kinds of task that it decides.
     """
 
     version: int = 1
+    parameters: tuple[str, ...] = ()
     kinds: tuple[str, ...] = CODED
     sides: bool = False
     """Whether it wants to know what the items of a pairwise task compare (``teachkit.votes.Comparisons``)."""
 
 
-_NUMBER, _TEXT = Algorithm(kinds=("number",)), Algorithm(kinds=("text",))
-_SPAN = Algorithm(kinds=("span",))
+_PRIOR = ("class_prior",)
+_ROUNDS = ("n_iter", "tolerance")
+_CONFUSIONS = ("prior_strength", "row_strength", "accuracy_strength", "silence_weight")
+_SPREADS = ("score_spread", "reliability_spread", "bias_spread")
 
 ALGORITHMS = {
-    "auto": Algorithm(version=2),
-    "majority": Algorithm(),
-    "weighted": Algorithm(),
-    "one_coin": Algorithm(),
-    "dawid_skene": Algorithm(),
-    "bradley_terry": Algorithm(kinds=("pairwise",), sides=True),
-    "wawa": Algorithm(),
-    "zero_based_skill": Algorithm(),
-    "mace": Algorithm(),
-    "glad": Algorithm(),
-    "metal": Algorithm(version=2),
-    "triplet": Algorithm(version=2),
-    "kos": Algorithm(),
-    "ordinal_dawid_skene": Algorithm(kinds=("ordinal", "choice")),
-    "gaussian": _NUMBER,
-    "mean": _NUMBER,
-    "median": _NUMBER,
-    "medoid": Algorithm(version=2, kinds=("text",)),
-    "normalised_majority": _TEXT,
-    "plackett_luce": Algorithm(kinds=("ranking",)),
-    "candidate_spans": _SPAN,
-    "hmm": _SPAN,
+    "auto": Algorithm(2, (*_PRIOR, "anchor", "silence_weight", "discount", "kin", *_ROUNDS)),
+    "majority": Algorithm(1, _PRIOR),
+    "weighted": Algorithm(1, ("weights", *_PRIOR, "prior_strength")),
+    "one_coin": Algorithm(1, (*_PRIOR, "prior_strength", "accuracy_strength", "silence_weight", *_ROUNDS)),
+    "dawid_skene": Algorithm(1, (*_PRIOR, *_CONFUSIONS, *_ROUNDS)),
+    "bradley_terry": Algorithm(1, (*_SPREADS, "silence_weight", *_ROUNDS), kinds=("pairwise",), sides=True),
+    "wawa": Algorithm(1, _PRIOR),
+    "zero_based_skill": Algorithm(1, (*_PRIOR, "rate", *_ROUNDS)),
+    "mace": Algorithm(1, (*_PRIOR, "alpha", "beta", "smoothing", *_ROUNDS)),
+    "glad": Algorithm(1, (*_PRIOR, *_ROUNDS)),
+    "metal": Algorithm(2, (*_PRIOR, "precision", "l2", "strength", *_ROUNDS)),
+    "triplet": Algorithm(2, (*_PRIOR, "strength")),
+    "kos": Algorithm(1, (*_PRIOR, *_ROUNDS)),
+    "ordinal_dawid_skene": Algorithm(1, (*_PRIOR, *_CONFUSIONS, *_ROUNDS), kinds=("ordinal", "choice")),
+    "gaussian": Algorithm(1, ("strength", "n_iter"), kinds=("number",)),
+    "mean": Algorithm(kinds=("number",)),
+    "median": Algorithm(kinds=("number",)),
+    "medoid": Algorithm(2, ("strength", "n_iter"), kinds=("text",)),
+    "normalised_majority": Algorithm(kinds=("text",)),
+    "plackett_luce": Algorithm(1, ("reliability_spread", "n_iter"), kinds=("ranking",)),
+    "candidate_spans": Algorithm(1, ("decode", "anchor", "strength", *_ROUNDS), kinds=("span",)),
+    "hmm": Algorithm(1, ("decode", "strength", *_ROUNDS), kinds=("span",)),
 }
 
 DEFAULTS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,9 +131,28 @@ class _Reporter:
         if path and isinstance(path[-1], int):
             key = f"{self._noun(path)}[{path[-1]}]"
         problem, advice = _sentence(details, issue.expected)
+        if details["type"] == "string_type" and not issue.is_key and (pattern := self._pattern(path, details["input"])):
+            advice = _of_pattern(pattern)
         if issue.is_key:
             key = f"a key of {owner}"
         return BadValue(self.file.where(path, key=issue.is_key), key=key, problem=problem, advice=advice)
+
+    def _pattern(self, path: Sequence[Step], value: object) -> str | None:
+        """The pattern that a number would still miss as a text."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not path:
+            return None
+        changed = deepcopy(self.file.value)
+        inner: Any = changed
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = str(value)
+        try:
+            self.model.model_validate(changed)
+        except ValidationError as error:
+            issues = (_issue(e, changed) for e in error.errors())
+            missed = [i for i in issues if i.path == path and i.details["type"] == "string_pattern_mismatch"]
+            return str(missed[0].details["ctx"]["pattern"]) if missed else None
+        return None
 
     def _noun(self, path: Sequence[Step]) -> str:
         return next((str(step) for step in reversed(path) if isinstance(step, str)), "entry")
@@ -166,8 +187,7 @@ def _sentence(details: Any, expected: Sequence[str]) -> tuple[str, str]:
             advice = f"write one of: {', '.join(words)}.{did_you_mean(str(value), words)}"
             return f"{value!r} is not allowed", advice
         case "string_pattern_mismatch":
-            pattern = details["ctx"]["pattern"]
-            return f"{value!r} is not allowed", _PATTERNS.get(pattern, f"it must match {pattern}")
+            return f"{value!r} is not allowed", _of_pattern(details["ctx"]["pattern"])
         case "model_type" | "dict_type":
             return f"found {_kind(value)}, not keys with values", "write 'key: value' lines below it"
         case "list_type":
@@ -176,7 +196,7 @@ def _sentence(details: Any, expected: Sequence[str]) -> tuple[str, str]:
             return f"found {_kind(value)}, not text", _quoted(value)
         case "int_type" | "int_from_float" | "float_type":
             kind = "a number" if details["type"] == "float_type" else "a whole number"
-            return f"found {_shown(value)}, not {kind}", f"write {kind}, without quotes"
+            return f"found {_shown(value)}, not {kind}", _as_number(value, kind)
         case "finite_number":
             return f"{value} is no finite number", "write a number; without a limit, leave the key out"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
@@ -209,6 +229,17 @@ _PATTERNS = {
     r"^\d+ (minute|hour|day|week)s?$": "write a time such as 7 days",
     r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$": "write a size such as 4GB",
 }
+
+
+def _of_pattern(pattern: str) -> str:
+    return _PATTERNS.get(pattern, f"it must match {pattern}")
+
+
+def _as_number(value: object, kind: str) -> str:
+    share = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
+    if share is not None and kind == "a number":
+        return f"write a number such as {float(share[1]) / 100:g}"
+    return f"write {kind}, without quotes"
 
 
 def _quoted(value: object) -> str:

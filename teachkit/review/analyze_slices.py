@@ -53,6 +53,9 @@ class SlicesSection:
     note: str = ""
 
 
+_CONDITION = "a slice is a condition over the columns, true for its items: write what would stand behind WHERE"
+
+
 def slices_of(run: Executor, task: TaskInfo) -> list[Slice]:
     """The slices of a task, checked against the columns of its dataset.
 
@@ -74,9 +77,9 @@ def slices_of(run: Executor, task: TaskInfo) -> list[Slice]:
             raise NotUtf8.of(where.path, data, error) from error
         text = run.files.templates.render(text, where)
         if not text.strip():
-            advice = "write a condition over the columns, true for the items of the slice"
-            raise BadSql(where, problem="the file is empty", advice=advice)
-        found.append(Slice(path.stem, understand_expression(text, task.dataset, columns, where).sql, where))
+            raise BadSql(where, problem="the file is empty", advice=_CONDITION)
+        condition = understand_expression(text, task.dataset, columns, where, instead=_CONDITION)
+        found.append(Slice(path.stem, condition.sql, where))
     return found
 
 

@@ -126,9 +126,10 @@ def _expression(name: str, definition: Definition, context: VoterContext) -> tup
     """The SQL for a column, and the columns that it reads."""
     text, place = definition.config.redact[name], definition.text_at("redact", name)
     sql, dataset, columns = context.render(text, place).text, context.task.dataset, context.columns
+    instead = "write what the column is to be, over the columns of one row"
     try:
         with in_template(text, sql, place):
-            return sql, understand_expression(sql, dataset, columns, place).columns
+            return sql, understand_expression(sql, dataset, columns, place, instead=instead).columns
     except BadSql as error:
         problem = f"redact.{name}: {error.facts['problem']}"
         raise BadSql(error.where, problem=problem, advice=error.facts["advice"]) from error

@@ -19,7 +19,7 @@ from teachkit.voters.rules import (
     rule_canonical,
 )
 from teachkit.voters.span_rules import MARKING, span_expression
-from teachkit.voters.sql_lf import boolean_spec, expression_of, known_label, refuse_label, value_spec
+from teachkit.voters.sql_lf import boolean_spec, condition_of, expression_of, known_label, refuse_label, value_spec
 from teachkit.votes.values import NotAnAnswer
 
 if TYPE_CHECKING:
@@ -40,14 +40,16 @@ def compile_rule_lf(definition: Definition, context: VoterContext) -> Sequence[V
         return compile_value_rule(definition, context)
     label = _label(definition, context.task)
     meaning: dict[str, object]
+    condition = ""
     if config.sql is not None:
         found = _expression(config.sql, definition, context)
         sql, columns, meaning = found.sql, found.columns, {"expression": found.canonical}
+        condition = found.sql
     else:
         rule = _rule(definition, context)
         sql, columns, meaning = f"({compile_rule(rule)})", (rule.column,), {"rule": rule_canonical(rule)}
     abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
-    spec = boolean_spec(sql, columns, label, context.task, abstain)
+    spec = boolean_spec(sql, columns, label, context.task, abstain, condition=condition)
     return [_voter(definition, context, spec, {**meaning, "label": label}, columns, sql)]
 
 
@@ -103,10 +105,12 @@ def compile_value_rule(definition: Definition, context: VoterContext) -> Sequenc
         problem, advice = "both 'value' and 'group' say what it answers", "write one of them"
         raise BadRule(definition.at("group", key=True), name=config.name, problem=problem, advice=advice)
     answer = _constant(definition, context.task) if given else None
+    condition = ""
     if config.sql is not None:
         found = _expression(config.sql, definition, context)
         columns, meaning = found.columns, {"expression": found.canonical, "value": answer}
         sql = f"case when {found.sql} then {_as_sql(answer)} end" if given else found.sql
+        condition = found.sql if given else ""
     else:
         rule = _rule(definition, context)
         columns = (rule.column,)
@@ -114,7 +118,8 @@ def compile_value_rule(definition: Definition, context: VoterContext) -> Sequenc
         said = _as_sql(answer) if given else _captured(definition, context, rule)
         sql = f"case when {compile_rule(rule)} then {said} end"
     abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
-    return [_voter(definition, context, value_spec(sql, columns, abstain), meaning, columns, sql)]
+    spec = replace(value_spec(sql, columns, abstain), condition=condition)
+    return [_voter(definition, context, spec, meaning, columns, sql)]
 
 
 def _marking_rule(definition: Definition, context: VoterContext) -> Sequence[Voter]:
@@ -215,8 +220,10 @@ def _expression(sql: str, definition: Definition, context: VoterContext) -> Expr
         advice = "write one of them, or two labeling functions"
         raise BadRule(place, name=config.name, problem=problem, advice=advice)
     rendered = context.render(sql, definition.text_at("sql"))
+    votes_where_true = context.task.coded or "value" in config.model_fields_set
+    understood = condition_of if votes_where_true else expression_of
     with in_template(sql, rendered.text, definition.text_at("sql")):
-        return expression_of(rendered.text, context, definition.text_at("sql"))
+        return understood(rendered.text, context, definition.text_at("sql"))
 
 
 def _rule(definition: Definition, context: VoterContext) -> Rule:

@@ -10,6 +10,7 @@ from teachkit.graph.kinds import Rendered, Voter, VoterContext
 from teachkit.graph.node import TaskInfo, VoterSpec
 from teachkit.graph.render import in_template
 from teachkit.graph.sql import (
+    NO_CONDITION,
     Expression,
     Select,
     check_labels,
@@ -93,26 +94,38 @@ def expression_of(sql: str, context: VoterContext, where: Where) -> Expression:
     )
 
 
-def boolean_spec(sql: str, columns: tuple[str, ...], label: str, task: TaskInfo, abstain: str) -> VoterSpec:
-    """A voter that says ``label`` where ``sql``, an expression in parentheses, is true."""
+def condition_of(sql: str, context: VoterContext, where: Where) -> Expression:
+    """Understand a condition over the task's dataset; DuckDB would take any number but 0 for true."""
+    found = expression_of(sql, context, where)
+    if found.is_number:
+        raise BadSql(where, problem="this results in a number, not true or false", advice=NO_CONDITION)
+    return found
+
+
+def boolean_spec(
+    sql: str, columns: tuple[str, ...], label: str, task: TaskInfo, abstain: str, *, condition: str = ""
+) -> VoterSpec:
+    """A voter that says ``label`` where ``sql``, an expression in parentheses, is true.
+
+    ``condition`` is ``sql`` where a user wrote it, and its type is not known before it runs.
+    """
     code = task.labels.index(label)
-    if task.multi:
-        return VoterSpec(
-            "expression", columns, sqls={code: f"case when {sql} then 1 else -1 end"}, label=label, abstain=abstain
-        )
-    return VoterSpec("expression", columns, f"case when {sql} then {code} else -1 end", label=label, abstain=abstain)
+    sqls = {code: f"case when {sql} then 1 else -1 end"} if task.multi else {}
+    one = "" if task.multi else f"case when {sql} then {code} else -1 end"
+    return VoterSpec("expression", columns, one, sqls, label, abstain, condition=condition)
 
 
 def _expression(
     rendered: Rendered, config: SqlConfig, context: VoterContext, where: Where
 ) -> tuple[VoterSpec, object, dict[str, tuple[str, ...] | None]]:
     task = context.task
-    found = expression_of(rendered.text, context, where)
+    understood = expression_of if config.label is None else condition_of
+    found = understood(rendered.text, context, where)
     abstain = config.abstain or context.defaults.abstain or context.task.silence(looks_at_all=False)
     reads: dict[str, tuple[str, ...] | None] = {task.dataset: found.columns}
     if config.label is not None:
         return (
-            boolean_spec(found.sql, found.columns, config.label, task, abstain),
+            boolean_spec(found.sql, found.columns, config.label, task, abstain, condition=found.sql),
             {"expression": found.canonical, "label": config.label, "version": VERSION},
             reads,
         )
@@ -125,10 +138,11 @@ def _expression(
     value = found.sql
     if task.multi:
         sqls = _label_sqls(_as_list(value, found.is_list), task.labels)
-        return VoterSpec("expression", found.columns, sqls=sqls, abstain=abstain), canonical | {"checked": True}, reads
+        spec = VoterSpec("expression", found.columns, sqls=sqls, abstain=abstain, answer=value)
+        return spec, canonical | {"checked": True}, reads
     branches = " ".join(f"when {literal(name)} then {code}" for code, name in enumerate(task.labels))
     sql = f"case when {value} is null then -1 else case cast({value} as varchar) {branches} else -2 end end"
-    return VoterSpec("expression", found.columns, sql, abstain=abstain), canonical, reads
+    return VoterSpec("expression", found.columns, sql, abstain=abstain, answer=value), canonical, reads
 
 
 def _as_list(sql: str, is_list: bool | None) -> str:

@@ -360,9 +360,9 @@ def test_bradley_terry_is_for_comparisons_alone(tmp_path: Path) -> None:
 def test_parameters_that_it_does_not_take_are_named(duels: Sandbox) -> None:
     more = "task: better\n    parameters: {prior_strength: 2}"
     duels.replace("label_models/winners.yml", "task: better", more)
-    found = duels("build", "-q", code=1)
-    assert "bradley_terry does not take these" in found.all
-    assert "score_spread" in found.all
+    found = duels("parse", code=2)
+    assert "'prior_strength' is not a key of the parameters of 'bradley_terry'" in found.all
+    assert "write one of: score_spread" in found.all
     duels.replace("label_models/winners.yml", "prior_strength: 2", "score_spread: 0")
     assert "score_spread is more than 0" in duels("build", "-q", code=1).all
 

@@ -249,7 +249,10 @@ def test_a_rule_that_marks_nothing_is_refused(tmp_path: Path, rule: str, said: s
     ("sql", "said"),
     [
         ("3", "it results in INTEGER, and an answer of task 'found' is a list of spans"),
-        ("'no json'", "gives an answer that is not a list of spans, at the item with key 'n0'"),
+        ("'no json'", "gives an answer that is 'no json', which is not JSON, at the item with key 'n0'"),
+        ("'[null]'", "gives an answer that holds null, which is not a span, at the item with key 'n0'"),
+        ("'[[0, 2]]'", "has a span without a label"),
+        ("select code, 'no json' as spans from {{ source('s', 'notes') }}", "is 'no json', which is not JSON"),
         ("[{'start': 0, 'end': 2, 'label': 'drugs'}]", "has a span with 'drugs', which is not a label of the task"),
         ("[{'start': 0, 'end': 2}]", "has a span without a label"),
         ("[{'begin': 0, 'end': 2, 'label': 'drug'}]", "has a span without 'start'"),
@@ -271,6 +274,29 @@ def test_sql_that_gives_no_spans_fails(tmp_path: Path, sql: str, said: str) -> N
     failed = sandbox("build", code=None)
     assert failed.code in (1, 2)
     assert said in failed.all
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """ '[[0, 4, "drug"], {"start": 5, "end": 6, "label": "place"}]' """,
+        """ json('[[0, 4, "drug"], [5, 6, "place"]]') """,
+        """ json_array(json_array(0, 4, 'drug'), json_array(5, 6, 'place')) """,
+    ],
+)
+def test_sql_gives_spans_as_json_in_every_form_that_gold_has(tmp_path: Path, text: str) -> None:
+    sandbox = Sandbox(tmp_path, NOTES)
+    select = f"select code, {text} as spans from {{{{ source('s', 'notes') }}}} where code = 'n1'"
+    sandbox.write(
+        {
+            "labeling_functions/found/one.sql": f"case when code = 'n1' then {text} when code = 'n2' then 'null' end",
+            "labeling_functions/found/other.sql": select,
+        }
+    )
+    sandbox("build", "--select", "+one +other")
+    wanted = [{"start": 0, "end": 4, "label": "drug"}, {"start": 5, "end": 6, "label": "place"}]
+    for node in ("one", "other"):
+        assert sandbox.rows(f"lf.found.{node}") == [{"code": "n1", "label": wanted}]
 
 
 @pytest.mark.parametrize(

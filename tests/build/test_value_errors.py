@@ -52,6 +52,7 @@ COMPILE: dict[str, tuple[dict[str, str], str]] = {
     "an empty value": (rule("any_of: [a], value: ''"), "an empty answer would never be a vote"),
     "value and group": (rule("regex: '(a)', group: 1, value: 2"), "both 'value' and 'group' say what it answers"),
     "a group of nothing": (rule("any_of: [a], group: 1"), "a vote of task 'price' is a number"),
+    "a number for a condition": (rule("sql: length(text), value: 2"), "a number, not true or false"),
     "no answer": (rule("any_of: [a]"), "it does not say what it answers"),
     "a group that is not there": (
         rule("regex: 'total: (\\d+)', group: 2"),
@@ -64,6 +65,11 @@ COMPILE: dict[str, tuple[dict[str, str], str]] = {
     ),
     "an algorithm for labels": (model("type: majority"), "'majority' does not decide tasks of the kind 'number'"),
     "an algorithm for texts": (model("type: medoid"), "write auto, or one of: gaussian, mean, median"),
+    "a parameter of none": (model("type: mean, parameters: {n_iter: 3}"), "'mean' has no parameters"),
+    "a parameter of another algorithm": (
+        model("type: gaussian, parameters: {decode: log_odds}"),
+        "write one of: strength, n_iter.",
+    ),
     "a prior of classes": (model("class_prior: uniform"), "there are no classes"),
     "silence": (model("abstain: {total: informative}"), "silence says nothing of it"),
     "accuracy": (model("tests: [{accuracy: {min: 0.5}}]"), "for this kind there are: mean_error, within"),
@@ -86,6 +92,7 @@ RUN: dict[str, tuple[dict[str, str], str]] = {
         "it results in BOOLEAN, and an answer of task 'price' is a number",
     ),
     "a text": ({"labeling_functions/price/area.sql": "text\n"}, "gives an answer that is not a number"),
+    "a condition that is a number": (rule("sql: area, value: 2"), "not true or false"),
     "infinity": (
         {"labeling_functions/price/area.sql": "case when code = 'h7' then cast('inf' as double) end\n"},
         "is inf, which is not a finite number, at the item with key 'h7'",

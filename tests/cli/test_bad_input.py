@@ -141,6 +141,16 @@ COMPILE = {
         "label_models/mood.yml:2:",
         "Did you mean 'majority'?",
     ),
+    "an unknown parameter of an algorithm": Bad(
+        {
+            "label_models/mood.yml": (
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_itr: 3}}\n"
+            )
+        },
+        "unknown-key",
+        "label_models/mood.yml:2:60",
+        "n_iter, tolerance. Did you mean 'n_iter'?",
+    ),
     "an unknown test": Bad(
         {"label_models/mood.yml": "label_models:\n  - {name: moods, task: mood, tests: [{coverag: {min: 1}}]}\n"},
         "unknown-type",
@@ -176,6 +186,24 @@ COMPILE = {
         "bad-sql",
         "labeling_functions/mood/refund.sql:1",
         "not INSERT",
+    ),
+    "a number for a condition": Bad(
+        {"labeling_functions/mood/refund.sql": "{{ config(label='bad') }}\nlength(text)"},
+        "bad-sql",
+        "labeling_functions/mood/refund.sql:1",
+        "a number, not true or false",
+    ),
+    "a number for a condition in YAML": Bad(
+        {WORDS: "labeling_functions:\n  - {name: blame, label: bad, sql: case when stars < 3 then 1 else 0 end}\n"},
+        "bad-sql",
+        f"{WORDS}:2:36",
+        "a number, not true or false",
+    ),
+    "a decorator of another package": Bad(
+        {STYLE: "from snorkel.labeling import labeling_function\n\n\n@labeling_function()\ndef f(x):\n    return 1\n"},
+        "bad-python",
+        f"{STYLE}:4:2",
+        "write 'from teachkit import labeling_function'",
     ),
     "SQL that cannot be parsed": Bad(
         transform("select id,\n  text fro m {{ source('shop', 'reviews') }}"), "bad-sql", f"{TRANSFORM}:2"
@@ -355,6 +383,27 @@ RUN = {
         "'r003'",
         1,
     ),
+    "a condition that is a column of numbers": Bad(
+        {"labeling_functions/mood/refund.sql": "{{ config(label='bad') }}\nstars"},
+        "bad-sql",
+        "labeling_functions/mood/refund.sql:1",
+        "it results in INTEGER, not true or false",
+        1,
+    ),
+    "a condition that is a column of texts": Bad(
+        {WORDS: "labeling_functions:\n  - {name: blame, label: bad, sql: text}\n"},
+        "bad-sql",
+        f"{WORDS}:2:",
+        "it results in VARCHAR, not true or false",
+        1,
+    ),
+    "a condition without its label": Bad(
+        {"labeling_functions/mood/stars.sql": "stars > 3"},
+        "labeling-function-failed",
+        "labeling_functions/mood/stars.sql",
+        "{{ config(label='…') }}",
+        1,
+    ),
     "a duplicate key": Bad(
         {SHOP: "id,text,stars,mood,split\nr001,x,3,,train\nr002,y,3,,train\nr003,z,3,,train\nr001,zz,3,,train\n"},
         "duplicate-key",
@@ -464,16 +513,27 @@ RUN = {
         "Owm",
         None,
     ),
-    "a label model with a parameter that it does not know": Bad(
+    "a label model with a value that it refuses": Bad(
         {
             "label_models/mood.yml": (
-                "label_models:\n  - {name: moods, task: mood, type: majority, parameters: {speed: 3}}\n"
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_iter: -1}}\n"
+            )
+        },
+        "node-failed",
+        "label_models/mood.yml:2:",
+        "label model 'one_coin' cannot be fitted: n_iter is 0 or more, not -1",
+        1,
+    ),
+    "a label model with a text for a number": Bad(
+        {
+            "label_models/mood.yml": (
+                "label_models:\n  - {name: moods, task: mood, type: one_coin, parameters: {n_iter: many}}\n"
             )
         },
         "bad-value",
         "label_models/mood.yml:2:",
-        "speed",
-        None,
+        "parameters.n_iter: found 'many', not a number",
+        1,
     ),
     "a test that fails": Bad(
         {"tests/labeled_once.sql": "select id from {{ ref('moods') }} where id = 'r001'"},

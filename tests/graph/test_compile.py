@@ -772,6 +772,30 @@ def test_the_mistakes_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     assert [e.slug for e in caught.value.errors] == ["unknown-task", "unknown-label", "unknown-column", "unknown-node"]
 
 
+def test_what_follows_from_a_mistake_is_no_mistake_of_its_own(tmp_path: Path) -> None:
+    unit = "{name: %s, voter: %s, rows: [{text: x}], expect: [spam]}"
+    python = "from teachkit import labeling_function\n@labeling_function(label='spma')\ndef loud(text): return True\n"
+    files: Files = {
+        RULES: "labeling_functions: [{name: subscribe, label: spma, any_of: [x]}]",
+        "labeling_functions/spam/loud.py": python,
+        "label_models/spam.yml": "label_models:\n  - {name: spam_labels, task: spam, voters: [subscribe, loud, link]}\n"
+        "  - {name: other, task: spam, type: majorty}\n",
+        "exports/out.yml": "exports: [{name: out, label_set: ref('other'), path: a.csv}]",
+        "tests/unit.yml": f"unit_tests: [{unit % ('a', 'subscribe')}, {unit % ('b', 'lf.spam.loud')}]\n"
+        "tests: [{node: label_set.other, tests: [{coverage: {min: 1}}]}]\n",
+        "tests/typo.yml": f"unit_tests: [{unit % ('c', 'lod')}]\n",
+    }
+    with pytest.raises(ProjectErrors) as caught:
+        compiled(tmp_path, files)
+    said = [(e.where.path if e.where else "", e.slug) for e in caught.value.errors]
+    assert said == [
+        ("label_models/spam.yml", "unknown-type"),
+        ("labeling_functions/spam/loud.py", "unknown-label"),
+        (RULES, "unknown-label"),
+        ("tests/typo.yml", "unknown-node"),
+    ]
+
+
 def test_nodes_and_edges_are_what_the_files_say(tmp_path: Path) -> None:
     graph = compiled(tmp_path, MORE)
     edges = {n.id: n.inputs for n in graph}

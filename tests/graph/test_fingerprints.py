@@ -96,7 +96,7 @@ PROJECT: Files = {
           - name: spam_labels
             task: spam
             type: dawid_skene
-            parameters: {max_iter: 50, seed: 1}
+            parameters: {n_iter: 50, tolerance: 0.01}
             tests:
               - coverage: {min: 0.8}
         """,
@@ -350,11 +350,11 @@ CHANGED: dict[str, tuple[str, Files]] = {
         {"annotations/spam/_meta.yml": "files: {maria.jsonl: {role: annotator, values: {spam: ham}}}\n"},
     ),
     "the algorithm": (SET, edit("label_models/spam.yml", ("dawid_skene", "one_coin"))),
-    "a parameter": (SET, edit("label_models/spam.yml", ("max_iter: 50", "max_iter: 51"))),
-    "a seed": (SET, edit("label_models/spam.yml", ("seed: 1", "seed: 2"))),
+    "a parameter": (SET, edit("label_models/spam.yml", ("n_iter: 50", "n_iter: 51"))),
+    "another parameter": (SET, edit("label_models/spam.yml", ("tolerance: 0.01", "tolerance: 0.02"))),
     "the prior": (
         SET,
-        edit("label_models/spam.yml", ("seed: 1}", "seed: 1}\n            class_prior: {ham: 0.5, spam: 0.5}")),
+        edit("label_models/spam.yml", ("0.01}", "0.01}\n            class_prior: {ham: 0.5, spam: 0.5}")),
     ),
     "how ties end": (SET, edit("label_models/spam.yml", ("task: spam", "task: spam\n            tie_policy: first"))),
     "how a voter's silence counts": (

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import teachkit
 from teachkit.errors import BadPython, ProjectErrors
 from teachkit.graph.python import PythonFile, PythonLF, package_versions, read_python
+from teachkit.graph.python.foreign import PUBLIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +96,54 @@ def test_a_file_without_labeling_functions_has_none() -> None:
     assert read("def helper(x): return x") == []
 
 
+SNORKEL = "from snorkel.labeling import labeling_function"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "line"),
+    [
+        (f"{SNORKEL}\n@labeling_function()\ndef f(x): return 1", "'labeling_function' is not teachkit's", 2),
+        (f"{SNORKEL} as lf\n@lf(pre=[])\ndef f(x): return 1", "'lf' is not teachkit's", 2),
+        ("import snorkel\n@snorkel.labeling.labeling_function()\ndef f(x): return 1", "is not teachkit's", 2),
+        ("from snorkel.labeling.lf.nlp import nlp_labeling_function as n\n@n()\ndef f(x): 1", "not teachkit's", 2),
+        ("from snorkel.labeling import LabelingFunction\nf = LabelingFunction('f', f=len)", "is not teachkit's", 2),
+        ("from rules import labeling_function\n@labeling_function\ndef f(text): return 'spam'", "not teachkit's", 2),
+        ("from teachkit import labeling_functions", "teachkit has no 'labeling_functions'", 1),
+        ("import teachkit as t\n@t.labelling_function\ndef f(text): return 1", "no 'labelling_function'", 2),
+    ],
+)
+def test_what_is_not_teachkits_own_is_refused_and_not_ignored(text: str, problem: str, line: int) -> None:
+    with pytest.raises(BadPython) as caught:
+        read_python(PATH, text, modules=lambda _: None)
+    assert problem in caught.value.message
+    assert "from teachkit import labeling_function" in caught.value.advice
+    assert caught.value.where is not None
+    assert (caught.value.where.path, caught.value.where.line) == (PATH, line)
+
+
+def test_the_public_names_are_those_of_the_package() -> None:
+    assert sorted(PUBLIC) == sorted(teachkit.__all__)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from functools import cache\n@cache\ndef helper(x): return x",
+        "from teachkit import Project, __version__, api, labeling\ndef helper(x): return labeling.LabelingFunction()",
+        "from snorkel.preprocess import preprocessor\n@preprocessor()\ndef helper(x): return x",
+        "def my_labeling_function(x): return x\nhelp = my_labeling_function(3)",
+    ],
+)
+def test_helpers_are_no_mistake(text: str) -> None:
+    assert read_python(PATH, text, modules=lambda _: None) == []
+
+
+def test_a_decorator_of_another_name_beside_ours_is_the_users_own() -> None:
+    text = "from rules import a_labeling_function\n@labeling_function\n@a_labeling_function\ndef f(a): return 1"
+    [found] = read(text)
+    assert found.name == "f"
+
+
 @pytest.mark.parametrize(
     ("text", "problem", "line"),
     [
@@ -128,6 +178,7 @@ def test_a_wrong_declaration_is_refused_with_its_place(text: str, problem: str, 
 
 
 def test_a_near_miss_is_pointed_out() -> None:
+    assert "Did you mean 'labeling_function'?" in refusal("from teachkit import labeling_functions").advice
     assert "Did you mean 'label'?" in refusal("@labeling_function(lable='spam')\ndef f(text): pass").advice
 
 

@@ -80,6 +80,36 @@ def test_the_text_that_runs_means_what_was_written(sql: str) -> None:
         assert _values(found.canonical) == wanted
 
 
+NO_CONDITIONS = {
+    "length(text)": True,
+    "-length(text) * 2 + 1": True,
+    "(7)": True,
+    "case when flag then 1 end": True,
+    "case when flag then 1 else false end": True,
+    "coalesce(flag, 1)": True,
+    "if(flag, 1, text = 'x')": True,
+    "a": False,  # only DuckDB knows its type
+    "length(text) > 3": False,
+    "nullif(flag, 1)": False,
+    "case when flag then 'true' else false end": False,
+    "d - 1": False,
+    "null": False,
+    "1::boolean": False,
+}
+
+
+@pytest.mark.parametrize("sql", NO_CONDITIONS)
+def test_what_is_surely_a_number_is_no_condition(sql: str) -> None:
+    assert _understood(sql).is_number is NO_CONDITIONS[sql]
+
+
+@pytest.mark.parametrize("sql", [*ALL, *NO_CONDITIONS])
+def test_what_is_called_a_number_is_no_condition_for_duckdb_either(sql: str) -> None:
+    if _understood(sql).is_number:
+        [(_, kind, *_)] = _connection().execute(f"describe select ({sql}\n) as v from t").fetchall()
+        assert kind not in ("BOOLEAN", '"NULL"')
+
+
 def _with_other_values(read: Sequence[str]) -> str:
     """The table with other values in all columns but those that are read."""
     others = [
@@ -260,6 +290,20 @@ def test_what_is_not_an_expression_over_one_row_is_refused(sql: str) -> None:
     with pytest.raises(BadSql) as caught:
         _understood(sql)
     assert wanted in caught.value.message
+
+
+def test_a_select_that_is_misspelt_is_not_taken_for_an_expression() -> None:
+    with pytest.raises(BadSql, match=r"not 'selct'(.|\n)*Did you mean 'select'"):
+        _understood("selct * from x")
+    with pytest.raises(BadSql, match="something is missing near '>'"):
+        _understood("text >")
+
+
+def test_where_only_an_expression_belongs_no_select_is_advised() -> None:
+    for sql in ("select 1", "count(*) > 1", "a > 1 as x"):
+        with pytest.raises(BadSql) as caught:
+            understand_expression(sql, "transform.t", ["a"], WHERE, instead="write a condition")
+        assert caught.value.advice == "write a condition"
 
 
 def test_a_slice_that_sqlglot_reads_otherwise_comes_with_the_way_to_write_it() -> None:

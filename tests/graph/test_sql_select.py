@@ -766,6 +766,32 @@ DEEP = {
 }
 
 
+@pytest.mark.parametrize(
+    ("sql", "word", "hint"),
+    [
+        (f"selct * from {U}", "selct", "Did you mean 'select'?"),
+        (f"\n  selct id, score\nfrom {U}", "selct", "Did you mean 'select'?"),
+        ("wiht a as (select 1 as x) select x from a", "wiht", "Did you mean 'with'?"),
+        (f"fro {U}", "fro", "Did you mean 'from'?"),
+        (f"id, score from {U}", "id", ""),
+    ],
+)
+def test_a_misspelt_first_word_is_what_is_told(sql: str, word: str, hint: str) -> None:
+    with pytest.raises(BadSql) as caught:
+        _understood(sql)
+    error = caught.value
+    assert error.message == f"a query starts with SELECT, WITH or FROM, not '{word}'"
+    assert error.advice == f"write one SELECT statement. {hint}".strip()
+    line = sql[: sql.index(word)].count("\n") + 1
+    assert str(error.where) == f"transforms/x.sql:{line}:{3 if line > 1 else 1}"
+
+
+@pytest.mark.parametrize("sql", [f"select id * from {U}", f"select id from {U} where", "select case when then 1 end"])
+def test_a_parser_speaks_of_sql_and_not_of_its_classes(sql: str) -> None:
+    with pytest.raises(BadSql, match=r"cannot be parsed: something is missing near '\w+'"):
+        _understood(sql)
+
+
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_nesting_is_an_error_and_no_crash(name: str) -> None:
     with pytest.raises(BadSql, match="nested too deeply"):

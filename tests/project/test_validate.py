@@ -252,7 +252,22 @@ MISTAKES = [
         "",
     ),
     ("TasksFile", TASK + "splits: ^split}]", "bad-value", "splits: found 'split', not keys with values", ""),
-    ("TasksFile", TASK + "splits: {hash: {test: ^0.1}}}]", "bad-value", "test: found a number, not text", ""),
+    ("TasksFile", TASK + "splits: {hash: {test: ^0.1}}}]", "bad-value", "test: found a number", "write a share"),
+    (
+        "TasksFile",
+        TASK + "splits: {hash: {tune: ^10, test: 20%}}}]",
+        "bad-value",
+        "tune: found a number, not text",
+        "write a share such as 10%",
+    ),
+    (
+        "Profiles",
+        "targets: {dev: {memory: ^4}}",
+        "bad-value",
+        "memory: found a number, not text",
+        "write a size such as 4GB",
+    ),
+    ("ProjectConfig", "name: ^3", "bad-value", "name: found a number, not text", "write a name of letters"),
     (
         "TasksFile",
         TASK + "splits: {hash: ^{tune: 60%, test: 60 %}}}]",
@@ -314,6 +329,13 @@ MISTAKES = [
         "Did you mean 'learned'?",
     ),
     ("LabelModelsFile", MODEL + "class_prior: {a: ^x}}]", "bad-value", "a: found 'x', not a number", ""),
+    (
+        "LabelModelsFile",
+        MODEL + "class_prior: {a: ^50%}}]",
+        "bad-value",
+        "a: found '50%', not a number",
+        "write a number such as 0.5",
+    ),
     (
         "TestsFile",
         "unit_tests: [{name: a, voter: v, rows: [^x], expect: [b]}]",

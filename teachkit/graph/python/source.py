@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teachkit.errors import BadPython, ProjectErrors, TeachkitError, Where, did_you_mean
+from teachkit.graph.python.foreign import foreign
 from teachkit.graph.python.meaning import PythonFile
 from teachkit.graph.python.modules import Modules, is_marker, marker_names, parse_python
 from teachkit.hashing import canonical_json
@@ -71,7 +72,7 @@ def read_python(path: str, text: str, *, modules: Modules) -> list[PythonLF]:
     tree = parse_python(path, text)
     file = PythonFile(path, text, modules=modules)
     markers = marker_names(tree)
-    errors: list[TeachkitError] = list(_misplaced(path, tree, markers))
+    errors: list[TeachkitError] = [*_misplaced(path, tree, markers), *foreign(path, tree, markers)]
     found: list[PythonLF] = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

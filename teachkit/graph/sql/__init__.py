@@ -4,6 +4,8 @@ from teachkit.graph.names import fold, literal, quote
 from teachkit.graph.sql.tables import ALL, ROWS, Columns
 from teachkit.graph.sql.text import canonical, trimmed
 from teachkit.graph.sql.understand import (
+    CONDITION,
+    NO_CONDITION,
     Expression,
     Select,
     check_labels,
@@ -20,6 +22,8 @@ from teachkit.graph.sql.understand import (
 
 __all__ = [
     "ALL",
+    "CONDITION",
+    "NO_CONDITION",
     "ROWS",
     "Columns",
     "Expression",

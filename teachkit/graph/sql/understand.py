@@ -41,6 +41,12 @@ Pairs = dict[str, tuple[tuple[str, str], ...]]
 DEEPEST = 100
 """How deep SQL may be nested."""
 
+CONDITION = "write a condition over the columns of one row"
+"""What to write where an expression chooses rows and a SELECT does not belong."""
+
+NO_CONDITION = "compare it with something: a condition is true for the rows that get the label"
+"""What to do about an expression that is not true or false."""
+
 _NESTED_WORD = re.compile(r"\b(?:case|not)\b", re.IGNORECASE)
 
 
@@ -84,13 +90,15 @@ class Select:
 class Expression:
     """An expression over the columns of one relation, understood; ``sql`` is the text to run, in parentheses.
 
-    ``is_list``: whether it results in lists; None where only DuckDB can tell.
+    ``is_list``: whether it results in lists; None where only DuckDB can tell. ``is_number``: whether it surely results
+    in numbers.
     """
 
     canonical: str
     sql: str
     columns: tuple[str, ...]
     is_list: bool | None
+    is_number: bool = False
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -102,8 +110,8 @@ class Expression:
         return cls(**{**value, "columns": tuple(value["columns"])})
 
 
-def parse_one(sql: str, where: Where) -> exp.Expr:
-    """Parse exactly one statement or expression of DuckDB's dialect.
+def parse_one(sql: str, where: Where, *, query: bool = False) -> exp.Expr:
+    """Parse exactly one statement or expression of DuckDB's dialect; ``query`` says that only a SELECT belongs here.
 
     Raises:
         BadSql: with file and line.
@@ -118,7 +126,7 @@ def parse_one(sql: str, where: Where) -> exp.Expr:
                 raise _too_deep(where)
             parsed = [t for t in sqlglot.parse(sql, dialect="duckdb") if t is not None]
     except SqlglotError as error:
-        raise _cannot_parse(error, sql, where) from error
+        raise _cannot_parse(error, sql, where, query=query) from error
     except RecursionError as error:
         raise _too_deep(where) from error
     parsed = [t for t in parsed if not isinstance(t, exp.Semicolon)]
@@ -145,8 +153,11 @@ def understand_select(sql: str, schemas: Mapping[str, Columns], where: Where) ->
         BadSql: not one SELECT, a relation named without ref() or source(), a function that is not fixed.
         UnknownColumn: a column that no relation in reach has.
     """
-    tree = parse_one(sql, where)
+    tree = parse_one(sql, where, query=True)
     if not is_select(tree):
+        misspelt = _misspelt_start(sql, where, query=True) if tree.key == "alias" else None  # fro x is read as fro AS x
+        if misspelt is not None:
+            raise misspelt
         raise BadSql(where, problem=f"a SELECT belongs here, not {_noun(tree)}", advice=ONLY_READS)
     reading = Reading(sql, where, schemas)
     try:
@@ -169,25 +180,31 @@ def understand_select(sql: str, schemas: Mapping[str, Columns], where: Where) ->
     )
 
 
-def understand_expression(sql: str, relation: str, columns: Sequence[str], where: Where) -> Expression:
-    """Understand one expression over the columns of ``relation``."""
+def understand_expression(
+    sql: str, relation: str, columns: Sequence[str], where: Where, *, instead: str = ""
+) -> Expression:
+    """Understand one expression over the columns of ``relation``.
+
+    ``instead`` says what to write where the expression is no labeling function, which may be a SELECT as well.
+    """
     from sqlglot import exp
 
     tree = parse_one(sql, where)
     values = exp.Condition | exp.Func | exp.Query | exp.AtTimeZone | exp.DataType | exp.IgnoreNulls
-    if isinstance(tree, exp.DDL | exp.DML | exp.Command | exp.Alias) or not isinstance(tree, values):
-        advice = "write an expression over the columns, true for the rows that get the label"
+    no_value = isinstance(tree, exp.DDL | exp.DML | exp.Command | exp.Alias) or not isinstance(tree, values)
+    if no_value or (instead and is_select(tree)):
+        advice = instead or "write an expression over the columns, true for the rows that get the label"
         raise BadSql(where, problem=f"an expression belongs here, not {_noun(tree)}", advice=advice)
     try:
         refuse(tree, sql, where)
-        _check_row_local(tree, where)
+        _check_row_local(tree, where, instead or "write a SELECT of (key, label) instead")
         read = _columns_of(tree, relation, columns, where)
     except RecursionError as error:
         raise _too_deep(where) from error
     leaves = [leaf for leaf in _results(tree) if not isinstance(leaf, exp.Null)]
     lists = any(isinstance(leaf, exp.Array | exp.List) for leaf in leaves)
     is_list = lists if lists or all(isinstance(leaf, exp.Literal) for leaf in leaves) else None
-    return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list)
+    return Expression(canonical(sql), f"(\n{trimmed(sql)}\n)", read, is_list, any(map(_is_number, leaves)))
 
 
 def check_source(sql: str, where: Where) -> None:
@@ -284,9 +301,14 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _cannot_parse(error: Exception, sql: str, where: Where) -> BadSql:
+def _cannot_parse(error: Exception, sql: str, where: Where, *, query: bool) -> BadSql:
+    misspelt = _misspelt_start(sql, where, query=query)
+    if misspelt is not None:
+        return misspelt
     details = (getattr(error, "errors", None) or [{}])[0]
     problem = details.get("description") or re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0]
+    problem = re.sub(r"^Required keyword: .*", "something is missing", problem)
+    problem = re.sub(r" *<class '[^']*'>", "", problem)
     word = details.get("highlight")
     if details.get("line"):
         column = max(1, details["col"] - len(word or "") + 1)
@@ -297,6 +319,30 @@ def _cannot_parse(error: Exception, sql: str, where: Where) -> BadSql:
     if sliced is not None:  # text[:3], where sqlglot takes text for a type
         advice = f'put the column\'s name in quotes: "{sliced[1]}"[:…]'
     return BadSql(where, problem=f"this SQL cannot be parsed: {problem}{near}", advice=advice)
+
+
+def _misspelt_start(sql: str, where: Where, *, query: bool) -> BadSql | None:
+    """What is wrong with the first word of a SELECT, if that is what is wrong.
+
+    An expression may start with any word; it is taken for a SELECT if there is a FROM and the word is close to one.
+    """
+    from sqlglot import TokenType as T
+    from sqlglot import tokenize
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tokens = tokenize(sql, dialect="duckdb")
+    except SqlglotError:
+        return None
+    if not tokens or tokens[0].token_type != T.VAR:
+        return None
+    first = tokens[0]
+    hint = did_you_mean(first.text.lower(), ("select", "with", "from"))
+    if not query and not (hint and any(t.token_type == T.FROM for t in tokens)):
+        return None
+    place = at(where, first.line, first.col - len(first.text) + 1, first.col + 1)
+    problem = f"a query starts with SELECT, WITH or FROM, not '{first.text}'"
+    return BadSql(place, problem=problem, advice=f"write one SELECT statement.{hint}")
 
 
 def _nesting(sql: str) -> int:
@@ -419,12 +465,12 @@ def _needs_one_thread(tree: exp.Expr) -> bool:
 # ---------------------------------------------------------------------------- expressions
 
 
-def _check_row_local(tree: exp.Expr, where: Where) -> None:
+def _check_row_local(tree: exp.Expr, where: Where, instead: str) -> None:
     from sqlglot import exp
 
     for node in tree.walk():
         if isinstance(node, exp.Window | exp.Query) or is_aggregate(node):
-            problem, advice = "no window, aggregate or subquery", "write a SELECT of (key, label) instead"
+            problem, advice = "no window, aggregate or subquery", instead
         elif makes_rows(node):
             problem, advice = "nothing that makes several rows of it", "use list_contains, list_filter and the like"
         elif isinstance(node, exp.Star | exp.Columns):
@@ -476,6 +522,20 @@ def _results(tree: Any) -> Iterator[exp.Expr]:
             yield from _results(tree.this)
         case exp.Expr():
             yield tree
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether a result is a number: where one of several is, DuckDB makes numbers of all, or texts."""
+    from sqlglot import exp
+
+    match node:
+        case exp.Literal():
+            return not node.is_string
+        case exp.Neg() | exp.Paren():
+            return _is_number(node.this)
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.Mod():
+            return _is_number(node.this) and _is_number(node.expression)
+    return isinstance(node, exp.Length)
 
 
 def _locate(sql: str, text: str, where: Where) -> Where:

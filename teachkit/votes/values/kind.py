@@ -39,6 +39,8 @@ class ValueKind:
 
     within_text: ClassVar[bool] = False
     """Whether an answer holds offsets in the task's text."""
+    json_texts: ClassVar[bool] = False
+    """Whether a text that SQL results in is JSON, for ``read`` and not for a cast."""
 
     @property
     def arrow_type(self) -> pa.DataType:

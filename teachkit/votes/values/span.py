@@ -48,6 +48,7 @@ class Span(ValueKind):
         "recall_high",
     )
     within_text: ClassVar[bool] = True
+    json_texts: ClassVar[bool] = True
 
     @property
     def arrow_type(self) -> pa.DataType:
