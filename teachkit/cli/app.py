@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import itertools
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -88,7 +90,22 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done; 1 a node or a test failed; 2 usage, parse or compile error."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and it gives memory back
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    if code == _INTERRUPTED:
+        _leave_interrupted()
+    sys.exit(code)
+
+
+def _leave_interrupted() -> NoReturn:
+    """Exit with the code of an interruption, also where Python would end itself by the signal once more.
+
+    It does so if the signal came while a text ran as code, as importing a dataclass does, whoever has caught it since.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    atexit._run_exitfuncs()
+    os._exit(_INTERRUPTED)
 
 
 def run(arguments: list[str]) -> int:
