@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit import registry
 from teachkit.build.answers import Fitted, Held, answers_of
-from teachkit.build.gold import key_hashes, read_gold
+from teachkit.build.gold import key_hashes, read_gold, rows_with_gold
 from teachkit.build.stored_votes import votes_of
 from teachkit.errors import BadValue, NodeFailed, TeachkitError
 from teachkit.hashing import canonical_json
 from teachkit.voters.python_file import load_file
-from teachkit.votes import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def _folds(run: Executor, node: Node, gold: Gold | None) -> list[Any]:
     task = run.graph.tasks[node.task or ""]
     if gold is None or not node.spec.taught:
         return []
-    rows = np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
+    rows = rows_with_gold(gold, "tune")
     if len(rows) <= SCARCE:
         return [rows[place : place + 1] for place in range(len(rows))]
     fold = (key_hashes(run, task, "fold:") % FOLDS)[rows]

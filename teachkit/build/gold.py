@@ -37,6 +37,13 @@ class Gold:
         return np.where(self.split == SPLITS.index(name), codes, -1)
 
 
+def rows_with_gold(gold: Any, split: str) -> Any:
+    """The items of a split that have gold, a ``Gold`` or a ``ValueGold`` [indices]."""
+    import numpy as np
+
+    return np.flatnonzero(gold.known & (gold.split == SPLITS.index(split)))
+
+
 def gold_files(graph: Graph, task: TaskInfo) -> list[Node]:
     """The annotations that are the truth of a task."""
     return [n for n in graph.of("annotations") if n.task == task.name and n.spec.meta.role == "gold"]

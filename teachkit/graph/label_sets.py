@@ -160,7 +160,7 @@ def _is_taught(config: LabelModelConfig, algorithm: str, task: TaskInfo, *, has_
     """Whether the fit sees gold of tune: where it is asked for; of itself ``auto`` does, if there can be any."""
     if config.gold is not None:
         return config.gold == "tune"
-    return algorithm == "auto" and has_gold and (task.split_column is not None or task.hash_splits is not None)
+    return algorithm == "auto" and has_gold and task.has_splits
 
 
 def with_voters(

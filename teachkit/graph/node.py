@@ -68,6 +68,11 @@ class TaskInfo:
         return self.kind == "ordinal"
 
     @property
+    def has_splits(self) -> bool:
+        """Whether the task divides its items into train, tune and test."""
+        return self.split_column is not None or self.hash_splits is not None
+
+    @property
     def coded(self) -> bool:
         """Whether an answer is a label, which has a code; else it is a value, of which ``answers`` knows all."""
         return self.kind not in VALUED

@@ -199,8 +199,7 @@ def _analyze(work: Workspace, run: Executor, task: TaskInfo, ask: Ask) -> TaskAn
 
 def learned_from(node: Node | None, task: TaskInfo, splits: str) -> bool:
     """Whether a label set is fitted with gold that is measured on (``splits``, as ``gold_for`` has them)."""
-    divided = task.split_column is not None or task.hash_splits is not None
-    return node is not None and node.spec.taught and divided and splits not in ("train", "test")
+    return node is not None and node.spec.taught and task.has_splits and splits not in ("train", "test")
 
 
 def _is_current(run: Executor, node: Node | None) -> bool:
@@ -393,8 +392,7 @@ def measured_gold(task: TaskInfo, gold: Any, wanted: str | None) -> tuple[Any, s
     from teachkit.votes import SPLITS
 
     known_test = gold.known & (gold.split == SPLITS.index("test"))
-    has_splits = task.split_column is not None or task.hash_splits is not None
-    if wanted == "all" or (wanted is None and not has_splits):
+    if wanted == "all" or (wanted is None and not task.has_splits):
         return gold.codes if task.coded else gold.values, "all", bool(known_test.any())
     chosen = gold.split != SPLITS.index("test") if wanted is None else gold.split == SPLITS.index(wanted)
     if not task.coded:

@@ -220,8 +220,7 @@ def _seen(run: Executor, task: TaskInfo, node: Node, asked: Asked) -> Seen:
     target = label_set_of(run.graph, task, asked.label_set)
     belief = standing(run, task, target, node) if target is not None else f"task '{task.name}' has no label model"
     always = task.labels.index(node.spec.label) if node.kind == "lf" and node.spec.label else None
-    has_splits = task.split_column is not None or task.hash_splits is not None
-    hides_test = has_splits and asked.gold not in ("test", "all")
+    hides_test = task.has_splits and asked.gold not in ("test", "all")
     shown = known.split != SPLITS.index("test") if hides_test else np.ones(items, dtype=bool)
     return Seen(task, said, always, gold, splits, test_gold, belief, shown)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
-from teachkit.build.gold import gold_files, read_gold
+from teachkit.build.gold import gold_files, read_gold, rows_with_gold
 from teachkit.build.keys import content
 from teachkit.errors import NodeFailed
 
@@ -91,15 +91,11 @@ def pool_of(run: Executor, node: Node, task: TaskInfo) -> list[Example]:
     Raises:
         NodeFailed: the tune split has fewer items with gold than are asked for.
     """
-    import numpy as np
-
     from teachkit.build.asking.prompting import items, shown_rows
     from teachkit.engine.session import parquet
-    from teachkit.votes import SPLITS
 
     gold = gold_of(run, task)
-    known = gold.known
-    chosen = np.flatnonzero(known & (gold.split == SPLITS.index("tune")))
+    chosen = rows_with_gold(gold, "tune")
     relation = parquet([run.store.path(p.key) for p in run.outputs[task.dataset].parts])
     table = shown_rows(run, node, relation, task).take(chosen)
     keys, item_of = table.column("__key").to_pylist(), items(run, node, table)

@@ -12,6 +12,7 @@ from teachkit.build.asking.examples import gold_of
 from teachkit.build.asking.prompting import items, mode_of, prompt_rows, recording_of, requests, response_store
 from teachkit.build.asking.trying import gold_label, labels_of
 from teachkit.build.asking.vectors import Forecast
+from teachkit.build.gold import rows_with_gold
 from teachkit.graph.names import fold
 from teachkit.llm.schema import ABSTAIN
 
@@ -84,11 +85,7 @@ def mistakes(run: Executor, node: Node, most: int) -> Mistakes:
 
 def _tune_rows(run: Executor, node: Node, table: pa.Table, gold: Any) -> list[int]:
     """The items of the tune split that have gold and are no fixed examples."""
-    import numpy as np
-
-    from teachkit.votes import SPLITS
-
-    rows = np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune"))).tolist()
+    rows: list[int] = rows_with_gold(gold, "tune").tolist()
     examples = node.spec.config.examples
     if not isinstance(examples, list) or not examples:
         return rows

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from teachkit.build.asking.examples import choice_of_examples, gold_of
 from teachkit.build.asking.tally import USD
+from teachkit.build.gold import rows_with_gold
 from teachkit.errors import FileChanged, NodeFailed
 
 if TYPE_CHECKING:
@@ -358,11 +359,8 @@ def check_gold(run: Executor, node: Node, task: TaskInfo) -> None:
     """A prompt votes only where gold can tell what its votes are worth, or where the project says that it may."""
     if node.spec.config.unvalidated == "allow":
         return
-    from teachkit.votes import SPLITS
-
     gold = gold_of(run, task)
-    known = gold.known
-    counts = {split: int((known & (gold.split == SPLITS.index(split))).sum()) for split in ("tune", "test")}
+    counts = {split: len(rows_with_gold(gold, split)) for split in ("tune", "test")}
     short = [f"{count} in {split}" for split, count in counts.items() if count < LEAST_GOLD]
     if short and run.options.sample is None:
         problem = (

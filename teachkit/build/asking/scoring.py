@@ -9,6 +9,7 @@ from teachkit.build.asking.answering import ask_votes
 from teachkit.build.asking.examples import gold_of
 from teachkit.build.asking.prompting import LEAST_GOLD, strong_node
 from teachkit.build.asking.tally import EMPTY
+from teachkit.build.gold import rows_with_gold
 from teachkit.errors import NodeFailed
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def check_cascade(run: Executor, node: Node, task: TaskInfo) -> None:
     """
     from teachkit.votes import thresholds
 
-    cascade, count = node.spec.config.cascade, len(_of_tune(gold_of(run, task)))
+    cascade, count = node.spec.config.cascade, len(rows_with_gold(gold_of(run, task), "tune"))
     needed = thresholds.items_needed(cascade.target, cascade.delta)
     if count < needed:
         raise _refused(node, thresholds.Refusal("too few items", count, needed))
@@ -77,19 +78,10 @@ def _sample(run: Executor, task: TaskInfo, tables: Mapping[int, pa.Table]) -> _S
     import numpy as np
 
     gold = gold_of(run, task)
-    chosen = _of_tune(gold)
+    chosen = rows_with_gold(gold, "tune")
     starts = np.cumsum([0, *(tables[number].num_rows for number in sorted(tables))])
     part = np.searchsorted(starts, chosen, side="right") - 1
     return _Sample(list(zip(part.tolist(), (chosen - starts[part]).tolist(), strict=True)), gold.codes[chosen])
-
-
-def _of_tune(gold: Any) -> Any:
-    """The items of the tune split that have gold [indices]."""
-    import numpy as np
-
-    from teachkit.votes import SPLITS
-
-    return np.flatnonzero(gold.known & (gold.split == SPLITS.index("tune")))
 
 
 # ---------------------------------------------------------------------------- calibration

@@ -107,7 +107,7 @@ def _allowed(node: Node, task: TaskInfo, gold: Any) -> list[int]:
 
     from teachkit.votes import SPLITS
 
-    splits = task.split_column is not None or task.hash_splits is not None
+    splits = task.has_splits
     found: list[int] = np.flatnonzero(gold.split != SPLITS.index("test") if splits else ~gold.known).tolist()
     if not found and len(gold.split):
         why = "are of the test split" if splits else "have gold, which is for testing where a task has no splits"
