@@ -111,8 +111,8 @@ class Auto(LabelModel):
         own = np.where((said > 0).sum(axis=1) == 1, said.argmax(axis=1), -1)  # of voters that say one label only
         self.informative_ = _policies(abstain, self.voters_, said.sum(axis=1), own)
         weight = item_weights(folded, clamp, self.informative_)
-        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
-            _Fit(self, sweep, said, np.where(self.informative_, own, -1)).run()
+        sweep = Sweep(folded, clamp, weight, threads=self.threads)
+        _Fit(self, sweep, said, np.where(self.informative_, own, -1)).run()
         return self
 
     def _check(self) -> None:
@@ -130,8 +130,8 @@ class Auto(LabelModel):
 
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K]; the class prior where nobody votes."""
-        with Sweep(votes, threads=self.threads) as sweep:
-            sweep.infer(*self.tables())
+        sweep = Sweep(votes, threads=self.threads)
+        sweep.infer(*self.tables())
         sweep.posterior[votes.votes_per_pattern == 0] = self.prior_
         return sweep.posterior
 

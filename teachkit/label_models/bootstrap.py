@@ -110,10 +110,10 @@ def bootstrap(
     silent = np.diff(some.indptr) == 0
     idle = silent & (clamp < 0) if not informative.any() else np.zeros_like(silent)
     weight[idle] = 0.0
-    with Sweep(some, clamp, weight, threads=threads) as sweep:
-        _start(sweep)
-        top = _settle(model, sweep, 1e-5)
-        centre = _found(model, sweep)
+    sweep = Sweep(some, clamp, weight, threads=threads)
+    _start(sweep)
+    top = _settle(model, sweep, 1e-5)
+    centre = _found(model, sweep)
     keep_cells = replicates * model.likelihood_.size <= _MOST_CELLS
     accuracies, cells = [], []
     item = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -121,11 +121,11 @@ def bootstrap(
         weight = np.zeros(len(counts))
         draw(item, int(seed) ^ number, weight)
         weight[idle] = 0.0
-        with Sweep(some, clamp, weight, threads=threads) as sweep:
-            model.prior_, model.likelihood_ = top
-            sweep.step(*model._tables())
-            _settle(model, sweep, _TOLERANCE)
-            accuracy, cell = _found(model, sweep)
+        sweep = Sweep(some, clamp, weight, threads=threads)
+        model.prior_, model.likelihood_ = top
+        sweep.step(*model._tables())
+        _settle(model, sweep, _TOLERANCE)
+        accuracy, cell = _found(model, sweep)
         accuracies.append(accuracy)
         if keep_cells:
             cells.append(cell)

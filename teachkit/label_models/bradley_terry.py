@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -293,10 +292,8 @@ class _Game:
         known, variance = np.zeros(len(self.left)), np.empty(len(self.scores))
         graph = self.left, self.right, known, pull
         kernels.known_weight(self.shares, posterior, self.pair, self.weight, known)
-        starts = range(0, len(variance), _CHUNK)
-        with ThreadPoolExecutor(max(1, min(threads, len(starts)))) as pool:
-            work = lambda c: kernels.spreads(c, min(c + _CHUNK, len(variance)), *graph, variance)  # noqa: E731
-            list(pool.map(work, starts))
+        ends = [(start, min(start + _CHUNK, len(variance))) for start in range(0, len(variance), _CHUNK)]
+        in_turns(lambda turn: kernels.spreads(*ends[turn], *graph, variance), len(ends), threads)
         tally = self._tally()
         found = [
             ContestantScore(name, score, score - by, score + by, round(wins + losses + ties), wins, losses, ties)

@@ -26,6 +26,7 @@ from teachkit.votes.counting import said_by
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
 from teachkit.votes.patterns import entries_of
+from teachkit.votes.together import outcomes_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ MOST_VOTERS = 512
 """Dependence is looked for among so many voters: those with most votes."""
 MOST_PAIRS = 200_000_000
 """So many pairs of votes are looked at; beyond, a sample of the patterns chosen by what they say."""
+MOST_OUTCOMES = 1_024
+"""So many voters times labels are counted with each other; beyond, pairs of voters alone are."""
 ROUNDS = 20
 GRADED, ONE_SIDED = 2.0, 3.0
 """Standard errors of the lower end: where reliabilities are estimated beside, and against expected labels."""
@@ -74,8 +77,30 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
     place = np.full(len(votes.voters), -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
     work = float((votes.votes_per_pattern.astype(np.float64) ** 2).sum() / 2)
-    step, size = max(1, int(np.ceil(work / MOST_PAIRS))), len(chosen)
-    marks = marks_of_names(votes.voters if step > 1 else ())
+    step = max(1, int(np.ceil(work / MOST_PAIRS)))
+    if step == 1 and len(votes.voters) * votes.n_labels <= MOST_OUTCOMES:
+        agreed, shared, items = _of_outcomes(votes, chosen, threads)
+    else:
+        agreed, shared, items = _of_pairs(votes, place, step, threads)
+    scale = items / max(votes.n_items, 1)
+    return Pairs(chosen, agreed, shared, said[chosen] * scale, float(items))
+
+
+def _of_outcomes(votes: Votes, chosen: Any, threads: int) -> tuple[Any, Any, int]:
+    """``agreed`` and ``shared`` of some voters, from how often all say what together, and the items."""
+    labels, voters = range(votes.n_labels), len(votes.voters)
+    both = outcomes_together(votes, threads).reshape(voters, votes.n_labels, voters, votes.n_labels)
+    agreed = np.sum([both[:, c, :, c] for c in labels], axis=0)
+    shared = np.sum([both[:, c, :, d] for c in labels for d in labels], axis=0)
+    for found in (agreed, shared):
+        np.fill_diagonal(found, 0)
+    within = np.ix_(chosen, chosen)
+    return agreed[within], shared[within], int(votes.counts.sum())
+
+
+def _of_pairs(votes: Votes, place: Any, step: int, threads: int) -> tuple[Any, Any, int]:
+    """The same, of a sample of the patterns if ``step`` is above 1; ``place`` [V] is that of a voter, or -1."""
+    marks, size = marks_of_names(votes.voters if step > 1 else ()), int(place.max(initial=-1)) + 1
 
     def one(start: int, stop: int) -> tuple[Any, Any, int]:
         agreed, shared = np.zeros(size * size, dtype=np.int64), np.zeros(size * size, dtype=np.int64)
@@ -86,9 +111,7 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
 
     found = in_parts(one, votes.n_patterns, threads)
     agreed, shared = (np.sum([f[i] for f in found], axis=0) for i in (0, 1))
-    items = sum(f[2] for f in found)
-    scale = items / max(votes.n_items, 1)
-    return Pairs(chosen, agreed + agreed.T, shared + shared.T, said[chosen] * scale, float(items))
+    return agreed + agreed.T, shared + shared.T, sum(f[2] for f in found)
 
 
 @jit

@@ -52,29 +52,29 @@ class Glad(LabelModel):
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
-        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
-            majority = majority_start(sweep)
-            sweep.count()
-            rows = (folded.indptr, folded.voter, folded.code)
-            self.abilities_, ease = np.ones(len(self.voters_)), np.zeros(folded.n_patterns)
-            done, change = 0, math.inf
-            while done < self.n_iter and change > self.tolerance:
-                self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-                abilities(*rows, weight, sweep.posterior, ease, self.abilities_)
-                prior = log_all(np.maximum(self.prior_, 1e-300))
-                change = infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
-                sweep.count()
-                done += 1
+        sweep = Sweep(folded, clamp, weight, threads=self.threads)
+        majority = majority_start(sweep)
+        sweep.count()
+        rows = (folded.indptr, folded.voter, folded.code)
+        self.abilities_, ease = np.ones(len(self.voters_)), np.zeros(folded.n_patterns)
+        done, change = 0, math.inf
+        while done < self.n_iter and change > self.tolerance:
             self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-            self.learned_ = learned(sweep)
-            self.diagnostics_ = {
-                "iterations": done,
-                "converged": change <= self.tolerance,
-                "max_change": change if done else None,
-                "log_likelihood": None,
-                "flips_against_majority": flips(majority, sweep),
-                **identifiability(folded, np.zeros(len(self.voters_), dtype=bool), self.threads),
-            }
+            abilities(*rows, weight, sweep.posterior, ease, self.abilities_)
+            prior = log_all(np.maximum(self.prior_, 1e-300))
+            change = infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
+            sweep.count()
+            done += 1
+        self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
+        self.learned_ = learned(sweep)
+        self.diagnostics_ = {
+            "iterations": done,
+            "converged": change <= self.tolerance,
+            "max_change": change if done else None,
+            "log_likelihood": None,
+            "flips_against_majority": flips(majority, sweep),
+            **identifiability(folded, np.zeros(len(self.voters_), dtype=bool), self.threads),
+        }
         return self
 
     def pattern_proba(self, votes: Votes) -> Any:

@@ -208,14 +208,15 @@ def score_two(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, base: Any, table: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     """``score`` of two labels, in registers: the same sums in the same order."""
-    for p in range(start, stop):
+    at = np.uint64(0)
+    for p in range(np.uint64(start), np.uint64(stop)):
         a, b = base[0], base[1]
         for i in entries_of(indptr, p):
             row = row_of(voter[i], code[i], 2)
             a += table[row, 0]
             b += table[row, 1]
-        out[2 * (p - start)] = a
-        out[2 * (p - start) + 1] = b
+        out[at], out[at + np.uint64(1)] = a, b
+        at += np.uint64(2)
 
 
 @jit
@@ -223,16 +224,16 @@ def score_three(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, base: Any, table: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     """``score`` of three labels, in registers: the same sums in the same order."""
-    for p in range(start, stop):
+    at = np.uint64(0)
+    for p in range(np.uint64(start), np.uint64(stop)):
         a, b, c = base[0], base[1], base[2]
         for i in entries_of(indptr, p):
             row = row_of(voter[i], code[i], 3)
             a += table[row, 0]
             b += table[row, 1]
             c += table[row, 2]
-        out[3 * (p - start)] = a
-        out[3 * (p - start) + 1] = b
-        out[3 * (p - start) + 2] = c
+        out[at], out[at + np.uint64(1)], out[at + np.uint64(2)] = a, b, c
+        at += np.uint64(3)
 
 
 def _normaliser(fixed: int) -> Callable[..., tuple[float, float]]:
@@ -332,7 +333,7 @@ def count_two(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, sums: Any, mass: Any
 ) -> None:  # pragma: no cover - compiled
     """``count`` of two labels, in registers: the same sums in the same order."""
-    for p in range(start, stop):
+    for p in range(np.uint64(start), np.uint64(stop)):
         a, b = weight[p] * posterior[p, 0], weight[p] * posterior[p, 1]
         mass[0] += a
         mass[1] += b
@@ -347,7 +348,7 @@ def count_three(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, sums: Any, mass: Any
 ) -> None:  # pragma: no cover - compiled
     """``count`` of three labels, in registers: the same sums in the same order."""
-    for p in range(start, stop):
+    for p in range(np.uint64(start), np.uint64(stop)):
         a, b, c = weight[p] * posterior[p, 0], weight[p] * posterior[p, 1], weight[p] * posterior[p, 2]
         mass[0] += a
         mass[1] += b

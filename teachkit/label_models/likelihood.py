@@ -81,16 +81,16 @@ class LikelihoodModel(LabelModel):
         weight = self._weight(votes, clamp)
         limit = self.n_iter if self.n_iter is not None else FEW_STEPS if self.informative_.any() else MANY_STEPS
         done, change, scored = 0, None, math.nan
-        with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
-            majority = majority_start(sweep)
-            sweep.count()
-            self._learn(sweep.sums, sweep.mass)
-            while done < limit and (change is None or change > self.tolerance):
-                if done:
-                    self._learn(sweep.sums, sweep.mass)
-                change, scored = sweep.step(*self._tables())
-                done += 1
-            self.learned_ = self._report(votes, sweep)
+        sweep = Sweep(votes, clamp, weight, threads=self.threads)
+        majority = majority_start(sweep)
+        sweep.count()
+        self._learn(sweep.sums, sweep.mass)
+        while done < limit and (change is None or change > self.tolerance):
+            if done:
+                self._learn(sweep.sums, sweep.mass)
+            change, scored = sweep.step(*self._tables())
+            done += 1
+        self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": done,
             "converged": change is not None and change <= self.tolerance,
@@ -137,8 +137,8 @@ class LikelihoodModel(LabelModel):
 
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K]; the class prior where nobody votes."""
-        with Sweep(votes, threads=self.threads) as sweep:
-            sweep.infer(*self._tables())
+        sweep = Sweep(votes, threads=self.threads)
+        sweep.infer(*self._tables())
         sweep.posterior[votes.votes_per_pattern == 0] = self.prior_
         return sweep.posterior
 

@@ -39,10 +39,10 @@ class Majority(LabelModel):
         """Learn the class prior, and how often each voter agrees with the shares (its own vote counts in them)."""
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
-        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
-            majority_start(sweep)
-            sweep.count()
-            self.learned_ = learned(sweep)
+        sweep = Sweep(folded, clamp, weight, threads=self.threads)
+        majority_start(sweep)
+        sweep.count()
+        self.learned_ = learned(sweep)
         self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
         self.diagnostics_ = {
             "iterations": 0,

@@ -7,27 +7,6 @@ from typing import Any
 import numpy as np
 
 from teachkit.votes.jit import jit
-from teachkit.votes.patterns import entries_of, row_of
-
-
-@jit
-def count_outcomes(
-    start: int, stop: int, indptr: Any, voter: Any, code: Any, counts: Any, labels: int, size: int, out: Any
-) -> None:  # pragma: no cover - compiled
-    """Pairs of outcomes of patterns start..stop, added to ``out``, on the diagonal of [V K, V K] or below it.
-
-    ``size`` is V K, ``out`` flat.
-    """
-    here = np.empty(size, dtype=np.uint64)
-    for p in range(start, stop):
-        many = np.uint64(0)
-        for i in entries_of(indptr, p):
-            here[many] = row_of(voter[i], code[i], labels)
-            many += np.uint64(1)
-        for i in range(many):
-            row = here[i] * np.uint64(size)
-            for j in range(i + np.uint64(1)):
-                out[row + here[j]] += counts[p]
 
 
 @jit

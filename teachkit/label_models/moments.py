@@ -10,10 +10,9 @@ import numpy as np
 from teachkit.label_models.base import class_prior
 from teachkit.label_models.kernels import exp_all
 from teachkit.label_models.likelihood import LikelihoodModel
-from teachkit.label_models.moment_kernels import count_outcomes
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
-from teachkit.votes.parts import in_parts
+from teachkit.votes.together import outcomes_together
 
 if TYPE_CHECKING:
     from teachkit.label_models.base import Learned
@@ -42,16 +41,16 @@ class MomentModel(LikelihoodModel):
         from teachkit.label_models.diagnostics import flips, identifiability
 
         weight = self._weight(votes, clamp)
-        with Sweep(votes, clamp, weight, threads=self.threads) as sweep:
-            majority = majority_start(sweep)
-            if isinstance(self.class_prior, str) and self.class_prior == "learned":
-                sweep.count()
-                self.prior_ = class_prior("learned", sweep.mass, 1.0)
-            else:
-                self.prior_ = class_prior(self.class_prior, np.ones(votes.n_labels), 1.0)
-            self.likelihood_, steps, change = self._of_moments(sweep)
-            _, scored = sweep.step(*self._tables())
-            self.learned_ = self._report(votes, sweep)
+        sweep = Sweep(votes, clamp, weight, threads=self.threads)
+        majority = majority_start(sweep)
+        if isinstance(self.class_prior, str) and self.class_prior == "learned":
+            sweep.count()
+            self.prior_ = class_prior("learned", sweep.mass, 1.0)
+        else:
+            self.prior_ = class_prior(self.class_prior, np.ones(votes.n_labels), 1.0)
+        self.likelihood_, steps, change = self._of_moments(sweep)
+        _, scored = sweep.step(*self._tables())
+        self.learned_ = self._report(votes, sweep)
         self.diagnostics_ = {
             "iterations": steps,
             "converged": change <= self.tolerance,
@@ -99,14 +98,6 @@ def outcome_counts(votes: Votes, threads: int = 1) -> Any:
     Raises:
         TooManyVoters: there are too many voters and labels for that.
     """
-    size = len(votes.voters) * votes.n_labels
-    if size > MOST_OUTCOMES:
+    if len(votes.voters) * votes.n_labels > MOST_OUTCOMES:
         raise TooManyVoters(len(votes.voters), votes.n_labels)
-
-    def one(start: int, stop: int) -> Any:
-        out = np.zeros(size * size, dtype=np.int64)
-        count_outcomes(start, stop, votes.indptr, votes.voter, votes.code, votes.counts, votes.n_labels, size, out)
-        return out.reshape(size, size)
-
-    both = np.sum(in_parts(one, votes.n_patterns, threads), axis=0)
-    return both + np.tril(both, -1).T
+    return outcomes_together(votes, threads)

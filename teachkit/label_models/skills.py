@@ -41,30 +41,30 @@ class SkillModel(LabelModel):
         """Learn skills; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
-        with Sweep(folded, clamp, weight, threads=self.threads) as sweep:
-            majority = majority_start(sweep)
-            skills, done, change = np.ones(len(self.voters_)), 0, None
-            while done < self.steps and (change is None or change > self.tolerance):
-                weighted_start(sweep, skills)
-                decided_shares(sweep.posterior, sweep.clamp)
-                sweep.count()
-                right, total, _ = rights(sweep.sums)
-                found = self._skills(skills, np.where(total > 0, right / np.where(total > 0, total, 1.0), 0.0))
-                change = float(np.abs(found - skills).max(initial=0.0))
-                skills, done = found, done + 1
-            self.skills_ = skills
+        sweep = Sweep(folded, clamp, weight, threads=self.threads)
+        majority = majority_start(sweep)
+        skills, done, change = np.ones(len(self.voters_)), 0, None
+        while done < self.steps and (change is None or change > self.tolerance):
             weighted_start(sweep, skills)
+            decided_shares(sweep.posterior, sweep.clamp)
             sweep.count()
-            self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
-            self.learned_ = learned(sweep)
-            self.diagnostics_ = {
-                "iterations": done,
-                "converged": self.closed or (change is not None and change <= self.tolerance),
-                "max_change": change,
-                "log_likelihood": None,
-                "flips_against_majority": flips(majority, sweep),
-                **identifiability(folded, np.ones(len(self.voters_), dtype=bool), self.threads),
-            }
+            right, total, _ = rights(sweep.sums)
+            found = self._skills(skills, np.where(total > 0, right / np.where(total > 0, total, 1.0), 0.0))
+            change = float(np.abs(found - skills).max(initial=0.0))
+            skills, done = found, done + 1
+        self.skills_ = skills
+        weighted_start(sweep, skills)
+        sweep.count()
+        self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
+        self.learned_ = learned(sweep)
+        self.diagnostics_ = {
+            "iterations": done,
+            "converged": self.closed or (change is not None and change <= self.tolerance),
+            "max_change": change,
+            "log_likelihood": None,
+            "flips_against_majority": flips(majority, sweep),
+            **identifiability(folded, np.ones(len(self.voters_), dtype=bool), self.threads),
+        }
         return self
 
     def _skills(self, before: Any, agreement: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from teachkit.label_models import kernels, worth_kernels
 from teachkit.label_models.base import decide
+from teachkit.votes.parts import in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,15 +55,7 @@ class Sweep:
         each = -(-len(chunks) // GROUPS)
         self._groups = [chunks[i : i + each] for i in range(0, len(chunks), each)] if chunks else []
         width = max(1, min(threads, len(self._groups)))
-        self._scores = [np.empty(min(CHUNK, patterns) * labels) for _ in range(width)]
-        self._pool = ThreadPoolExecutor(width - 1) if width > 1 else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._scores = [np.empty(min(CHUNK, patterns) * labels) for _ in range(width)]  # one for each thread
 
     def infer(self, base: Any, table: Any) -> float:
         """New posteriors by these tables (see ``kernels.score``); the greatest change."""
@@ -122,9 +114,11 @@ class Sweep:
     def worth(self, share: Any) -> tuple[Any, Any]:
         """``worth_kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""
 
+        near = worth_kernels.within(share)
+
         def one(group: Group, _: Any) -> Any:
             found = worth_kernels.no_chances(len(share))
-            worth_kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, share, found)
+            worth_kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, near, found)
             return found
 
         return worth_kernels.worth(_sum(self._by_groups(one), worth_kernels.no_chances(len(share))), share)
@@ -160,19 +154,15 @@ class Sweep:
         return sums.reshape(self.sums.shape), mass
 
     def _by_groups(self, work: Callable[[Group, Any], T]) -> list[T]:
-        """``work(group, scores)`` of each group, in order; every thread takes the next that is left."""
-        done: list[Any] = [None] * len(self._groups)
-        turns = iter(range(len(self._groups)))
+        """``work(group, scores)`` of each group, in order."""
 
-        def take_turns(scores: Any) -> None:
-            for index in turns:
-                done[index] = work(self._groups[index], scores)
+        def one(index: int) -> T:
+            scores = self._scores.pop()
+            found = work(self._groups[index], scores)
+            self._scores.append(scores)
+            return found
 
-        others = [self._pool.submit(take_turns, scores) for scores in self._scores[1:]] if self._pool else []
-        take_turns(self._scores[0])
-        for other in others:
-            other.result()
-        return done
+        return in_turns(one, len(self._groups), self.threads)
 
 
 def _sum(found: Sequence[Any], total: Any) -> Any:

@@ -16,28 +16,34 @@ _EDGE = 1e-12
 
 
 def no_chances(voters: int) -> Any:
-    """Of no votes what ``chances`` sums up: [2, V, bins]."""
-    return np.zeros((2, voters, _BINS))
+    """Of no votes what ``chances`` sums up: [V, bins, 2]."""
+    return np.zeros((voters, _BINS, 2))
+
+
+def within(share: Any) -> Any:
+    """Accuracies a little away from 0 and 1."""
+    return np.clip(share, _EDGE, 1.0 - _EDGE)
 
 
 @jit
 def chances(
     start: int, stop: int, indptr: Any, voter: Any, code: Any, weight: Any, posterior: Any, share: Any, found: Any
 ) -> None:  # pragma: no cover - compiled
-    """Add to ``found`` [2, V, bins] the votes of patterns start..stop, by how sure others are of what they say.
+    """Add to ``found`` [V, bins, 2] the votes of patterns start..stop, by how sure others are of what they say.
 
     A label that a voter gives has the probability q, and s = q (1 - a) / (q (1 - a) + (1 - q) a) without its own vote,
-    where a is its accuracy ``share`` [V]. First the number of votes, then the sum of s.
+    where a is its accuracy ``share`` [V], away from 0 and 1. First the number of votes, then the sum of s.
     """
-    for p in range(start, stop):
+    for p in range(np.uint64(start), np.uint64(stop)):
+        times = weight[p]
         for i in entries_of(indptr, p):
             v = np.uint64(voter[i])
-            q, a = posterior[p, np.uint64(code[i])], min(max(share[v], _EDGE), 1.0 - _EDGE)
+            q, a = posterior[p, np.uint64(code[i])], share[v]
             mine = q * (1.0 - a)
             s = mine / (mine + (1.0 - q) * a)
-            place = np.uint64(min(int(s * _BINS), _BINS - 1))
-            found[0, v, place] += weight[p]
-            found[1, v, place] += weight[p] * s
+            place = np.uint64(min(s * _BINS, _BINS - 1.0))
+            found[v, place, 0] += times
+            found[v, place, 1] += times * s
 
 
 def worth(found: Any, share: Any) -> tuple[Any, Any]:
@@ -50,14 +56,14 @@ def worth(found: Any, share: Any) -> tuple[Any, Any]:
     The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
     """
     below, above = np.zeros(len(share)), np.zeros(len(share))
-    _worth(found[0], found[1], share, below, above)
+    _worth(*np.ascontiguousarray(np.moveaxis(found, 2, 0)), within(share), below, above)
     return below, above
 
 
 @jit
 def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:  # pragma: no cover - compiled
     for v in range(len(share)):
-        a = min(max(share[v], _EDGE), 1.0 - _EDGE)
+        a = share[v]
         total = 0.0
         for b in range(_BINS):
             total += count[v, b]

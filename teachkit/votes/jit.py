@@ -30,6 +30,7 @@ COMMON = (
 KERNELS = (
     *COMMON,
     "votes/pairs.py",
+    "votes/together.py",
     "label_models/hierarchy.py",
     "label_models/dependence.py",
     "label_models/squarem.py",

@@ -49,17 +49,15 @@ def _to_pack(n_rows: int, n_voters: int, n_labels: int) -> tuple[Any, int]:
 
 @jit
 def _pack_rows(block: Any, words: Any, start: int, bits: int) -> None:  # pragma: no cover - compiled
-    rows, voters = block.shape
+    """A sum of shifts by multiples of ``bits`` is done by vector instructions."""
+    rows, voters = np.uint64(block.shape[0]), np.uint64(block.shape[1])
+    per_word = np.uint64(64 // bits)
     for i in range(rows):
-        word, at, shift = np.uint64(0), np.uint64(0), np.uint64(0)
-        for v in range(voters):
-            word |= np.uint64(block[i, v] + 1) << shift
-            shift += np.uint64(bits)
-            if shift == np.uint64(64):
-                words[start + i, at] = word
-                word, at, shift = np.uint64(0), at + np.uint64(1), np.uint64(0)
-        if shift > np.uint64(0):
-            words[start + i, at] = word
+        for w in range(np.uint64(words.shape[1])):
+            word, first = np.uint64(0), w * per_word
+            for j in range(min(per_word, voters - first)):
+                word |= np.uint64(block[i, first + j] + 1) << (j * np.uint64(bits))
+            words[np.uint64(start) + i, w] = word
 
 
 @jit
@@ -95,7 +93,7 @@ def _spoken(word: Any, bits: int) -> Any:  # pragma: no cover - compiled
 
 
 @jit
-def _bits_set(word: Any) -> Any:  # pragma: no cover - compiled
+def bits_set(word: Any) -> Any:  # pragma: no cover - compiled
     """How many bits are set (compiled to one instruction): H. S. Warren, Hacker's Delight, 2002, 5-1."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -108,7 +106,7 @@ def _lengths(start: int, stop: int, words: Any, rows: Any, bits: int, out: Any) 
     for p in range(start, stop):
         found = np.uint64(0)
         for w in range(words.shape[1]):
-            found += _bits_set(_spoken(words[rows[p], w], bits))
+            found += bits_set(_spoken(words[rows[p], w], bits))
         out[p] = np.int64(found)
 
 
@@ -118,14 +116,14 @@ def _unpack(
 ) -> None:  # pragma: no cover - compiled
     """From vote to vote, over the lowest bits of those that there are."""
     ones = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    per_word, halvings = np.uint64(64 // bits), _bits_set(np.uint64(bits - 1))  # shifts: a division takes 20 cycles
+    per_word, halvings = np.uint64(64 // bits), bits_set(np.uint64(bits - 1))  # shifts: a division takes 20 cycles
     for p in range(start, stop):
         at, row = np.uint64(indptr[p]), np.uint64(rows[p])
         for w in range(np.uint64(words.shape[1])):
             word = words[row, w]
             left = _spoken(word, bits)
             while left != np.uint64(0):
-                place = _bits_set((left & (~left + np.uint64(1))) - np.uint64(1))
+                place = bits_set((left & (~left + np.uint64(1))) - np.uint64(1))
                 voter[at] = w * per_word + (place >> halvings)
                 code[at] = np.int64((word >> place) & ones) - 1
                 at += np.uint64(1)

@@ -123,7 +123,7 @@ def without(votes: Votes, left_out: Any) -> Votes:
 
     silent = votes.keeping(~np.asarray(left_out)[votes.voter])
     first, new, _ = fold_rows(silent.indptr, silent.voter, silent.code)
-    return silent.regrouped(first, new[votes.pattern_of])
+    return silent.regrouped(first, new[votes.pattern_of].astype(np.int64))
 
 
 def dropped(votes: Votes, left_out: Any) -> Votes:

@@ -1,7 +1,7 @@
 """The compiled loops that put votes in rows: folding equal items into one pattern, taking, joining.
 
 Rows of votes are ``indptr`` [P+1] (int64), ``voter`` [nnz] and ``code`` [nnz] (int16), as in ``Votes``. Folding
-is by an open-addressing hash table that compares whole rows; patterns come in order of first occurrence, but in
+is by open-addressing hash tables, and compares whole rows; patterns come in order of first occurrence, but in
 blocks with the longest first (``by_length``).
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.votes.jit import jit
+from teachkit.votes.parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ BLOCK = 16_384
 @jit
 def entries_of(indptr: Any, p: int) -> Any:  # pragma: no cover - compiled
     """Where the votes of row ``p`` stand; unsigned, as numba has to look whether a signed index counts from the end."""
-    return range(np.uint64(indptr[p]), np.uint64(indptr[p + 1]))
+    return range(np.uint64(indptr[p]), np.uint64(indptr[np.uint64(p) + np.uint64(1)]))
 
 
 @jit
@@ -43,23 +44,27 @@ def empty_entries(size: int, numbers: Any) -> tuple[Any, Any]:
     return np.empty(size, dtype=numbers), np.empty(size, dtype=np.int16)
 
 
-def fold(words: Any) -> tuple[Any, Any, Any]:
-    """Rows of 64-bit words [N, W] -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
-    return _folded(len(words), partial(_lead, words))
+def fold(words: Any, threads: int = 1) -> tuple[Any, Any, Any]:
+    """Rows of 64-bit words [N, W] -> (first row of each pattern [P], pattern of each row [N], counts [P]).
+
+    The first two are int32, the last int64.
+    """
+    return _folded(len(words), partial(_hash_words, words), partial(_are_words, words), threads)
 
 
-def fold_rows(indptr: Any, voter: Any, code: Any) -> tuple[Any, Any, Any]:
-    """Rows of votes -> (first row of each pattern [P], pattern of each row [N], counts [P])."""
-    return _folded(len(indptr) - 1, partial(_lead_rows, indptr, voter, code))
+def fold_rows(indptr: Any, voter: Any, code: Any, threads: int = 1) -> tuple[Any, Any, Any]:
+    """``fold`` of rows of votes."""
+    rows = indptr, voter, code
+    return _folded(len(indptr) - 1, partial(_hash_rows, *rows), partial(_are_rows, *rows), threads)
 
 
 def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any) -> tuple[Any, Any, Any]:
-    """What ``fold`` found with patterns in another order: in each block those with most votes [P] first.
+    """What ``fold`` found with patterns in another order, in each block those with most votes [P] first.
 
     A processor guesses how often a loop goes round. It guesses wrong at every pattern that has more or fewer votes than
     the one before, which takes as long as all its votes.
     """
-    order, place = np.empty(len(first), dtype=np.int64), np.empty(len(first), dtype=np.int64)
+    order, place = np.empty(len(first), dtype=np.int32), np.empty(len(first), dtype=np.int64)
     _by_length(lengths, BLOCK, np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64), order, place)
     return first[order], place[pattern_of], counts[order]
 
@@ -82,15 +87,47 @@ def _by_length(lengths: Any, block: int, at: Any, order: Any, place: Any) -> Non
             order[new], place[p] = p, new
 
 
-def _folded(rows: int, lead: Callable[[Any, Any], None]) -> tuple[Any, Any, Any]:
-    """What ``fold`` gives; ``lead(table, leader)`` writes the first row of the same kind [rows].
+def _folded(rows: int, hash_of: Callable[..., None], are: Callable[..., bool], threads: int) -> tuple[Any, Any, Any]:
+    """What ``fold`` gives.
 
-    The hash table is empty, and at most half of it gets full.
+    ``hash_of(seed, hashes, start, stop)`` writes the hashes of some rows, ``are(first, pattern_of, start, stop)`` says
+    whether some rows equal the first row of their pattern. Where hashes alone are equal, another seed is tried.
     """
-    leader, first, counts = (np.zeros(rows, dtype=np.int64) for _ in range(3))
-    lead(np.full(1 << max(4, int(2 * rows - 1).bit_length()), -1, dtype=np.int32), leader)
+    seed, hashes = 0, np.empty(rows, dtype=np.uint64)
+    while True:
+        in_parts(partial(hash_of, np.uint64(seed), hashes), rows, threads)
+        first, pattern_of, counts = _numbered(hashes, threads)
+        if all(in_parts(partial(are, first, pattern_of), rows, threads)):
+            return first, pattern_of, counts
+        seed += 1
+
+
+def _numbered(hashes: Any, threads: int) -> tuple[Any, Any, Any]:
+    """What ``fold`` gives, of rows that are equal if their hashes [N] are.
+
+    First each block, whose table stays in the processor's cache; then the rows that lead there, dealt out by the first
+    bits of their hashes, so that their tables do, too.
+    """
+    leader = np.empty(len(hashes), dtype=np.int32)
+    near = in_parts(lambda start, stop: _lead_near(start, stop, hashes, _table(BLOCK), leader), len(hashes), threads)
+    many = sum(near)
+    bits = (many // BLOCK).bit_length()
+    ends, rows, keys = np.zeros((1 << bits) + 2, np.int64), np.empty(many, np.int32), np.empty(many, np.uint64)
+    _deal(hashes, leader, bits, ends, rows, keys)
+    most = int(np.diff(ends).max())
+
+    def far(start: int, stop: int) -> None:
+        _lead_far(start, stop, ends, rows, keys, _table(most), np.empty(most, dtype=np.int32), leader)
+
+    in_parts(far, 1 << bits, threads, least=2)
+    first, counts = rows, np.zeros(many, dtype=np.int64)
     found = _number(leader, first, counts)
     return first[:found].copy(), leader, counts[:found].copy()
+
+
+def _table(rows: int) -> Any:
+    """A hash table of which so many rows fill at most half."""
+    return np.empty(1 << max(4, (2 * rows - 1).bit_length()), dtype=np.int32)
 
 
 @jit
@@ -100,41 +137,112 @@ def _mix(h: Any, word: Any) -> Any:  # pragma: no cover - compiled
 
 
 @jit
-def slot_of(words: Any, row: int, size: int) -> Any:  # pragma: no cover - compiled
-    """Where a row is looked for first in a table of ``size`` places, a power of two."""
-    h = np.uint64(14695981039346656037)
-    for w in range(words.shape[1]):
-        h = _mix(h, words[row, w])
-    h = _mix(h, np.uint64(words.shape[1]))  # once more, so that the last word's high bits count
-    return h & np.uint64(size - 1)
+def _hash_words(words: Any, seed: Any, out: Any, start: int, stop: int) -> None:  # pragma: no cover - compiled
+    for row in range(start, stop):
+        h = _mix(np.uint64(14695981039346656037), seed)
+        for w in range(words.shape[1]):
+            h = _mix(h, words[row, w])
+        out[row] = _mix(h, np.uint64(words.shape[1]))  # once more, so that the last word's high bits count
 
 
 @jit
-def _lead(words: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
-    """The first row with the same words."""
-    rows, width = words.shape
-    mask = np.uint64(len(table) - 1)
-    for row in range(rows):
-        slot = slot_of(words, row, len(table))
-        while True:
-            other = table[slot]
-            if other < 0:
-                table[slot] = other = row
-                break
-            same = True
-            for w in range(width):
+def _hash_rows(
+    indptr: Any, voter: Any, code: Any, seed: Any, out: Any, start: int, stop: int
+) -> None:  # pragma: no cover - compiled
+    for row in range(start, stop):
+        h = _mix(np.uint64(14695981039346656037), seed)
+        for i in entries_of(indptr, row):
+            h = _mix(h, (np.uint64(voter[i]) << np.uint64(16)) | np.uint64(code[i]))
+        out[row] = _mix(h, np.uint64(indptr[row + 1] - indptr[row]))
+
+
+@jit
+def _are_words(words: Any, first: Any, pattern_of: Any, start: int, stop: int) -> bool:  # pragma: no cover - compiled
+    for row in range(start, stop):
+        other = first[pattern_of[row]]
+        if other != row:
+            for w in range(words.shape[1]):
                 if words[row, w] != words[other, w]:
-                    same = False
-                    break
-            if same:
-                break
-            slot = (slot + np.uint64(1)) & mask
-        leader[row] = other
+                    return False
+    return True
+
+
+@jit
+def _are_rows(
+    indptr: Any, voter: Any, code: Any, first: Any, pattern_of: Any, start: int, stop: int
+) -> bool:  # pragma: no cover - compiled
+    for row in range(start, stop):
+        other = first[pattern_of[row]]
+        begin, here = indptr[other], indptr[row]
+        if indptr[other + 1] - begin != indptr[row + 1] - here:
+            return False
+        for i in range(indptr[row + 1] - here):
+            if voter[here + i] != voter[begin + i] or code[here + i] != code[begin + i]:
+                return False
+    return True
+
+
+@jit
+def _lead(keys: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
+    """The first place with the same key, to ``leader``; ``table`` is made empty first."""
+    mask = np.uint64(len(table) - 1)
+    for slot in range(len(table)):
+        table[slot] = -1
+    for i in range(len(keys)):
+        place = keys[i] & mask
+        while table[place] >= 0 and keys[table[place]] != keys[i]:
+            place = (place + np.uint64(1)) & mask
+        if table[place] < 0:
+            table[place] = i
+        leader[i] = table[place]
+
+
+@jit
+def _lead_near(start: int, stop: int, hashes: Any, table: Any, leader: Any) -> int:  # pragma: no cover - compiled
+    """The first row of the same hash among those of the same block, to ``leader`` [N]; how many rows lead."""
+    many = 0
+    for begin in range(start, stop, BLOCK):
+        end = min(begin + BLOCK, stop)
+        _lead(hashes[begin:end], table, leader[begin:end])
+        for row in range(begin, end):
+            leader[row] += begin
+            many += leader[row] == row
+    return many
+
+
+@jit
+def _deal(hashes: Any, leader: Any, bits: int, ends: Any, rows: Any, keys: Any) -> None:  # pragma: no cover - compiled
+    """The rows that lead and their hashes by the hashes' first bits; those of part i come to ends[i]..ends[i + 1]."""
+    shift = np.uint64(63 - bits)
+    for row in range(len(leader)):
+        ends[((hashes[row] >> np.uint64(1)) >> shift) + np.uint64(2)] += leader[row] == row
+    for part in range(2, len(ends)):
+        ends[part] += ends[part - 1]
+    for row in range(len(leader)):
+        if leader[row] == row:
+            part = ((hashes[row] >> np.uint64(1)) >> shift) + np.uint64(1)
+            rows[ends[part]], keys[ends[part]] = row, hashes[row]
+            ends[part] += 1
+
+
+@jit
+def _lead_far(
+    start: int, stop: int, ends: Any, rows: Any, keys: Any, table: Any, own: Any, leader: Any
+) -> None:  # pragma: no cover - compiled
+    """The first row of the same hash, to ``leader`` [N] of ``rows`` in the parts start..stop; ``own`` is a place."""
+    for part in range(start, stop):
+        begin, end = ends[part], ends[part + 1]
+        _lead(keys[begin:end], table, own)
+        for i in range(end - begin):
+            leader[rows[begin + i]] = rows[begin + own[i]]
 
 
 @jit
 def _number(leader: Any, first: Any, counts: Any) -> int:  # pragma: no cover - compiled
-    """From the first row of the same kind to the number of the pattern, in place; how many patterns there are."""
+    """From a row of the same kind, the first or one that it is known of, to the number of the pattern, in place.
+
+    Returns how many patterns there are.
+    """
     found = 0
     for row in range(len(leader)):
         if leader[row] == row:
@@ -145,34 +253,6 @@ def _number(leader: Any, first: Any, counts: Any) -> int:  # pragma: no cover - 
             leader[row] = leader[leader[row]]
         counts[leader[row]] += 1
     return found
-
-
-@jit
-def _lead_rows(indptr: Any, voter: Any, code: Any, table: Any, leader: Any) -> None:  # pragma: no cover - compiled
-    """The first row with the same votes."""
-    mask = np.uint64(len(table) - 1)
-    for row in range(len(indptr) - 1):
-        start, stop = indptr[row], indptr[row + 1]
-        h = np.uint64(14695981039346656037)
-        for i in range(start, stop):
-            h = _mix(h, (np.uint64(voter[i]) << np.uint64(16)) | np.uint64(code[i]))
-        slot = _mix(h, np.uint64(stop - start)) & mask
-        while True:
-            other = table[slot]
-            if other < 0:
-                table[slot] = other = row
-                break
-            begin = indptr[other]
-            same = indptr[other + 1] - begin == stop - start
-            if same:
-                for i in range(stop - start):
-                    if voter[start + i] != voter[begin + i] or code[start + i] != code[begin + i]:
-                        same = False
-                        break
-            if same:
-                break
-            slot = (slot + np.uint64(1)) & mask
-        leader[row] = other
 
 
 def by_item(item: Any, voter: Any, code: Any, n_items: int, n_voters: int) -> tuple[Any, Any, Any]:
@@ -218,6 +298,7 @@ def _last(
 
 def take(indptr: Any, voter: Any, code: Any, rows: Any) -> tuple[Any, Any, Any]:
     """Some rows of votes, in the order asked for."""
+    rows = np.asarray(rows, dtype=np.int64)
     out = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(indptr[rows + 1] - indptr[rows], out=out[1:])
     who, said = empty_entries(out[-1], voter.dtype)

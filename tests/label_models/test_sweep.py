@@ -18,10 +18,10 @@ def run(votes: Votes, threads: int) -> tuple[float, ...]:
     random = np.random.default_rng(0)
     k, v = votes.n_labels, len(votes.voters)
     base, table = random.normal(size=k), random.normal(size=(v * k, k))
-    with Sweep(votes, threads=threads) as sweep:
-        mass = sweep.share(np.linspace(0.1, 1.0, v))
-        change, likelihood = sweep.step(base, table)
-        known = np.concatenate(sweep.worth(np.full(v, 0.7)))
+    sweep = Sweep(votes, threads=threads)
+    mass = sweep.share(np.linspace(0.1, 1.0, v))
+    change, likelihood = sweep.step(base, table)
+    known = np.concatenate(sweep.worth(np.full(v, 0.7)))
     found = (mass, known, sweep.posterior, sweep.sums, sweep.mass)
     return (change, likelihood, *(x for a in found for x in a.ravel().tolist()))
 
@@ -33,9 +33,9 @@ def test_sums_are_those_over_items_whatever_the_chunk(given_: tuple[Any, int], c
     votes = Votes.from_matrix(matrix, k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", chunk)
-        with Sweep(votes) as sweep:
-            sweep.posterior[:] = np.random.default_rng(0).random(sweep.posterior.shape)
-            sweep.count()
+        sweep = Sweep(votes)
+        sweep.posterior[:] = np.random.default_rng(0).random(sweep.posterior.shape)
+        sweep.count()
     share = sweep.posterior[votes.pattern_of]
     expected = np.zeros((matrix.shape[1], k, k))
     for row, shares in zip(matrix, share, strict=True):
@@ -61,8 +61,8 @@ def test_real_chunks_give_the_same_bits_too() -> None:
 
 def test_weights_and_known_labels_count() -> None:
     votes = Votes.from_matrix([[0], [1], [1]], 2)
-    with Sweep(votes, np.array([1, -1]), np.array([5.0, 0.0])) as sweep:
-        sweep.step(np.zeros(2), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    sweep = Sweep(votes, np.array([1, -1]), np.array([5.0, 0.0]))
+    sweep.step(np.zeros(2), np.array([[1.0, 0.0], [0.0, 1.0]]))
     assert sweep.posterior[0].tolist() == [0.0, 1.0]
     assert sweep.mass.tolist() == [0.0, 5.0]
     assert sweep.sums[0].tolist() == [[0.0, 5.0], [0.0, 0.0]]
