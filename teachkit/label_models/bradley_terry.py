@@ -15,6 +15,7 @@ from teachkit.label_models.likelihood import FEW_STEPS, MANY_STEPS, LikelihoodMo
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
 from teachkit.votes.comparisons import Comparisons
+from teachkit.votes.parts import in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,16 +121,16 @@ class BradleyTerry(LikelihoodModel):
         weights = np.zeros((len(self.voters_), kernels.WEIGHTS))
         weights[:, 0] = _START
         done, change, scored = 0, None, math.nan
-        with _PairSweep(votes, game.pair, clamp, weight, threads=self.threads) as sweep:
-            majority = majority_start(sweep)
-            sweep.count()
-            self._learn_all(game, sweep, weights)
-            while done < limit and (change is None or change > self.tolerance):
-                if done:
-                    self._learn_all(game, sweep, weights)
-                change, scored = sweep.step(*self._tables())
-                done += 1
-            self.learned_ = self._report(votes, sweep)
+        sweep = _PairSweep(votes, game.pair, clamp, weight, threads=self.threads)
+        majority = majority_start(sweep)
+        sweep.count()
+        self._learn_all(game, sweep, weights)
+        while done < limit and (change is None or change > self.tolerance):
+            if done:
+                self._learn_all(game, sweep, weights)
+            change, scored = sweep.step(*self._tables())
+            done += 1
+        self.learned_ = self._report(votes, sweep)
         self.prior_ = game.mean_shares()
         self.scores_ = game.report(sweep.posterior, _precision(self.score_spread), self.threads)
         self.sides_ = self._side_biases(sweep, weights)
@@ -215,9 +216,9 @@ class BradleyTerry(LikelihoodModel):
         """Posterior of each pattern [P, K]; where nobody votes, what the scores say."""
         votes = _comparisons(votes)
         pair, logs, shares = self._priors(votes)
-        with _PairSweep(votes, pair, threads=self.threads) as sweep:
-            sweep.logs = logs
-            sweep.infer(*self._tables())
+        sweep = _PairSweep(votes, pair, threads=self.threads)
+        sweep.logs = logs
+        sweep.infer(*self._tables())
         silent = votes.votes_per_pattern == 0
         sweep.posterior[silent] = shares[pair[silent]]
         return sweep.posterior

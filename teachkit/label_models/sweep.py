@@ -113,7 +113,6 @@ class Sweep:
 
     def worth(self, share: Any) -> tuple[Any, Any]:
         """``worth_kernels.worth`` of the votes, whose posteriors make voters right that often: ``share`` [V]."""
-
         near = worth_kernels.within(share)
 
         def one(group: Group, _: Any) -> Any:

@@ -56,7 +56,8 @@ def worth(found: Any, share: Any) -> tuple[Any, Any]:
     The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
     """
     below, above = np.zeros(len(share)), np.zeros(len(share))
-    _worth(*np.ascontiguousarray(np.moveaxis(found, 2, 0)), within(share), below, above)
+    count, chance = np.ascontiguousarray(np.moveaxis(found, 2, 0))
+    _worth(count, chance, within(share), below, above)
     return below, above
 
 

@@ -109,8 +109,11 @@ def _numbered(hashes: Any, threads: int) -> tuple[Any, Any, Any]:
     bits of their hashes, so that their tables do, too.
     """
     leader = np.empty(len(hashes), dtype=np.int32)
-    near = in_parts(lambda start, stop: _lead_near(start, stop, hashes, _table(BLOCK), leader), len(hashes), threads)
-    many = sum(near)
+
+    def near(start: int, stop: int) -> int:
+        return _lead_near(start, stop, BLOCK, hashes, _table(BLOCK), leader)
+
+    many = sum(in_parts(near, len(hashes), threads))
     bits = (many // BLOCK).bit_length()
     ends, rows, keys = np.zeros((1 << bits) + 2, np.int64), np.empty(many, np.int32), np.empty(many, np.uint64)
     _deal(hashes, leader, bits, ends, rows, keys)
@@ -198,11 +201,13 @@ def _lead(keys: Any, table: Any, leader: Any) -> None:  # pragma: no cover - com
 
 
 @jit
-def _lead_near(start: int, stop: int, hashes: Any, table: Any, leader: Any) -> int:  # pragma: no cover - compiled
+def _lead_near(
+    start: int, stop: int, block: int, hashes: Any, table: Any, leader: Any
+) -> int:  # pragma: no cover - compiled
     """The first row of the same hash among those of the same block, to ``leader`` [N]; how many rows lead."""
     many = 0
-    for begin in range(start, stop, BLOCK):
-        end = min(begin + BLOCK, stop)
+    for begin in range(start, stop, block):
+        end = min(begin + block, stop)
         _lead(hashes[begin:end], table, leader[begin:end])
         for row in range(begin, end):
             leader[row] += begin

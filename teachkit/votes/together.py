@@ -28,14 +28,21 @@ _AT_ONCE = 4
 def outcomes_together(votes: Votes, threads: int = 1) -> Any:
     """On how many items voter u says c and voter v says d [V K, V K]; on the diagonal, how often u says c."""
     size, each = len(votes.voters) * votes.n_labels, votes.votes_per_pattern
-    most = int(votes.counts.max(initial=0)).bit_length()
-    planes = [np.flatnonzero(votes.counts >> bit & 1) for bit in range(most)]  # the patterns whose count has this bit
+    planes = _planes(votes.counts)
     pairs = sum(-(-len(patterns) // 64) for patterns in planes) * size * (size + 1)
     if pairs <= _AT_ONCE * int((each * (each + 1)).sum()):
         both = _by_bits(votes, size, planes, threads)
     else:
         both = _by_votes(votes, size, threads)
     return both + np.tril(both, -1).T
+
+
+def _planes(counts: Any) -> list[Any]:
+    """For each bit, the patterns whose count has it."""
+    several = np.flatnonzero(counts > 1)
+    more = counts[several]
+    higher = [several[(more >> bit & 1) > 0] for bit in range(1, int(more.max(initial=0)).bit_length())]
+    return [np.flatnonzero(counts & 1), *higher]
 
 
 def _by_bits(votes: Votes, size: int, planes: Sequence[Any], threads: int) -> Any:
