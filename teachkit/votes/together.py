@@ -82,12 +82,14 @@ def _compare(
     ``table`` is a place to work in: a bit for each outcome and pattern.
     """
     size, width = np.uint64(table.shape[0]), np.uint64(table.shape[1])
-    for begin in range(0, len(patterns), 64 * width):
-        here = patterns[begin : begin + 64 * width]
-        table[:] = np.uint64(0)
-        for n in range(np.uint64(len(here))):
+    many = np.uint64(len(patterns))
+    for begin in range(np.uint64(0), many, np.uint64(64) * width):
+        for a in range(size):
+            for w in range(width):
+                table[a, w] = 0
+        for n in range(min(np.uint64(64) * width, many - begin)):
             word, bit = n >> np.uint64(6), np.uint64(1) << (n & np.uint64(63))
-            for i in entries_of(indptr, here[n]):
+            for i in entries_of(indptr, patterns[begin + n]):
                 table[row_of(voter[i], code[i], labels), word] |= bit
         for a in range(size):
             for b in range(a + np.uint64(1)):
