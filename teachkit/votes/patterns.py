@@ -58,20 +58,28 @@ def fold_rows(indptr: Any, voter: Any, code: Any, threads: int = 1) -> tuple[Any
     return _folded(len(indptr) - 1, partial(_hash_rows, *rows), partial(_are_rows, *rows), threads)
 
 
-def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any) -> tuple[Any, Any, Any]:
+def by_length(first: Any, pattern_of: Any, counts: Any, lengths: Any, threads: int = 1) -> tuple[Any, Any, Any]:
     """What ``fold`` found with patterns in another order, in each block those with most votes [P] first.
 
     A processor guesses how often a loop goes round. It guesses wrong at every pattern that has more or fewer votes than
     the one before, which takes as long as all its votes.
     """
-    order, place = np.empty(len(first), dtype=np.int32), np.empty(len(first), dtype=np.int64)
-    _by_length(lengths, BLOCK, np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64), order, place)
-    return first[order], place[pattern_of], counts[order]
+    at = np.zeros(int(lengths.max(initial=0)) + 2, dtype=np.int64)
+    moved, often, place = np.empty_like(first), np.empty_like(counts), np.empty(len(first), dtype=np.int32)
+    _by_length(lengths, BLOCK, at, first, counts, moved, often, place)
+    out = np.empty(len(pattern_of), dtype=np.int64)
+    in_parts(lambda start, stop: _renumber(start, stop, place, pattern_of, out), len(out), threads)
+    return moved, out, often
 
 
 @jit
-def _by_length(lengths: Any, block: int, at: Any, order: Any, place: Any) -> None:  # pragma: no cover - compiled
-    """A stable counting sort of each block; ``at`` has a place for each length, and one more."""
+def _by_length(
+    lengths: Any, block: int, at: Any, first: Any, counts: Any, moved: Any, often: Any, place: Any
+) -> None:  # pragma: no cover - compiled
+    """A stable counting sort of each block of ``first`` and ``counts``, to ``moved`` and ``often``.
+
+    New places go to ``place``; ``at`` has room for each length, and one more.
+    """
     for start in range(0, len(lengths), block):
         stop = min(start + block, len(lengths))
         most = len(at) - 2
@@ -84,7 +92,13 @@ def _by_length(lengths: Any, block: int, at: Any, order: Any, place: Any) -> Non
         for p in range(start, stop):
             new = start + at[most - lengths[p]]
             at[most - lengths[p]] += 1
-            order[new], place[p] = p, new
+            moved[new], often[new], place[p] = first[p], counts[p], new
+
+
+@jit
+def _renumber(start: int, stop: int, place: Any, pattern_of: Any, out: Any) -> None:  # pragma: no cover - compiled
+    for row in range(np.uint64(start), np.uint64(stop)):
+        out[row] = place[np.uint64(pattern_of[row])]
 
 
 def _folded(rows: int, hash_of: Callable[..., None], are: Callable[..., bool], threads: int) -> tuple[Any, Any, Any]:
@@ -125,7 +139,7 @@ def _numbered(hashes: Any, threads: int) -> tuple[Any, Any, Any]:
     in_parts(far, 1 << bits, threads, least=2)
     first, counts = rows, np.zeros(many, dtype=np.int64)
     found = _number(leader, first, counts)
-    return first[:found].copy(), leader, counts[:found].copy()
+    return first[:found], leader, counts[:found]
 
 
 def _table(rows: int) -> Any:

@@ -92,7 +92,7 @@ class Votes:
         from teachkit.votes.patterns import by_length, fold
 
         found = fold(words, threads)
-        first, pattern_of, counts = by_length(*found, lengths_of(words, found[0], bits, threads))
+        first, pattern_of, counts = by_length(*found, lengths_of(words, found[0], bits, threads), threads)
         return cls(tuple(voters), n_labels, *unpack(words, first, bits, len(voters), threads), counts, pattern_of)
 
     @classmethod
