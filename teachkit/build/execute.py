@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from teachkit.build import label_sets, tables, testing, voting
 from teachkit.build.asking import prompts
@@ -54,6 +54,13 @@ MAKE: Mapping[str, Callable[[Executor, Node], Output]] = {
 """Bring a node about. Labeling functions vote together (``voting.cast``); exports and tests have no rows."""
 
 
+class Identity(NamedTuple):
+    """What an output was made of: the node's own definition, and with all that it is made of."""
+
+    definition: str
+    fingerprint: str
+
+
 class Executor:
     """Runs the wanted nodes of a graph; what they need and is not wanted is taken from the store."""
 
@@ -70,7 +77,7 @@ class Executor:
         self.results: dict[str, NodeResult] = {}
         self.published = store.read_environment(files.target_name)
         self._stale: set[str] = set()
-        self._identities: dict[str, tuple[str, str]] = {}
+        self._identities: dict[str, Identity] = {}
         self.python_files: Files | None = None
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
@@ -273,20 +280,21 @@ class Executor:
         before = self.published["nodes"].get(node.id)
         return before is not None and list(before["objects"]) == [p.key for p in output.parts]
 
-    def made_as(self, node_id: str) -> tuple[str, str]:
-        """The definition and the fingerprint that an output is of.
+    def made_as(self, node_id: str) -> Identity:
+        """What an output is of.
 
-        They are the node's own, unless what was published stands in for it, or for something that it is made of.
+        That is the node itself, unless what was published stands in for it, or for something that it is made of.
         """
         node, known = self.graph[node_id], self._identities
         if not self._stale:
-            return node.own, node.fingerprint
+            return Identity(node.own, node.fingerprint)
         if node_id not in known:
             before = self.published["nodes"].get(node_id)
             if before is not None and node_id in self._stale:
-                known[node_id] = before["definition"], before["fingerprint"]
+                known[node_id] = Identity(before["definition"], before["fingerprint"])
             else:
-                known[node_id] = node.own, fingerprint_of(node, node.own, [self.made_as(i)[1] for i in node.inputs])
+                inputs = [self.made_as(i).fingerprint for i in node.inputs]
+                known[node_id] = Identity(node.own, fingerprint_of(node, node.own, inputs))
         return known[node_id]
 
     def of_other_items(self, node: Node) -> bool:

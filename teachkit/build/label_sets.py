@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import label_counts, rows
-from teachkit.build.fitting import fit, fitting, parameter_table, stored_parameters
+from teachkit.build.fitting import fit, fitting, parameter_table
 from teachkit.build.keys import described, node_key, output_of
 from teachkit.build.recipe import recipe_of
 from teachkit.errors import FileChanged, TeachkitError
@@ -52,10 +53,10 @@ def make_label_set(run: Executor, node: Node) -> Output:
         tables = rows(run, node, task, votes, fitted, gold)
     _check_class(run, node)
     _say_uncalibrated(run, node, task, fitted.models)
-    doubt = _doubt(stored_parameters(parameters), task)
+    doubt = _doubt(fitted.models, task)
     if doubt:
         run.note(f"{node.id}: the fit was not believed, and all voters count alike: {doubt}")
-    elif others := [why for held in fitted.held if (why := _doubt(_diagnostics(held.models), task))]:
+    elif others := [why for held in fitted.held if (why := _doubt(held.models, task))]:
         doubt = f"fits that judge gold of tune were not believed, and figures on tune are of other labels: {others[0]}"
         run.note(f"{node.id}: {len(others)} of {len(fitted.held)} {doubt}")
     metas = []
@@ -98,15 +99,13 @@ def _say_uncalibrated(run: Executor, node: Node, task: TaskInfo, models: Sequenc
             run.note(f"{node.id}: posteriors are not calibrated{of_label}: in gold.tune {problem}")
 
 
-def _diagnostics(models: Sequence[Any]) -> list[Any]:
-    return [{"diagnostics": getattr(model, "diagnostics_", None)} for model in models]
-
-
-def _doubt(parameters: Sequence[Any], task: TaskInfo) -> str:
+def _doubt(models: Sequence[Any], task: TaskInfo) -> str:
     """Why a fit was not believed; of multichoice with the label, the first that was not."""
-    for label, kept in zip(task.labels if task.multi else [""], parameters, strict=False):
-        if found := ((kept or {}).get("diagnostics") or {}).get("fallback"):
-            return f"{label}: {found}" if label else str(found)
+    for label, model in zip(task.labels if task.multi else [""], models, strict=False):
+        found = getattr(model, "diagnostics_", None)
+        why = found.get("fallback") if isinstance(found, Mapping) else None
+        if why:
+            return f"{label}: {why}" if label else str(why)
     return ""
 
 
@@ -121,11 +120,9 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     found = {}
     for name in node.inputs:
         output, parent = run.outputs[name], run.graph[name]
-        definition, fingerprint = run.made_as(name)
         found[name] = {
             "name": parent.name,
-            "definition": definition,
-            "fingerprint": fingerprint,
+            **run.made_as(name)._asdict(),
             "objects": [p.key for p in output.parts],
             "described": described(run.store, output.parts),
             "path": parent.where.path,

@@ -72,10 +72,10 @@ def publish(
 def _published(run: Executor, node_id: str) -> EnvironmentNode:
     """A node as published; a test or an export has no objects, and is there so that ``state:`` knows it."""
     node, output = run.graph[node_id], run.outputs.get(node_id, Output((), ""))
-    definition, fingerprint = run.made_as(node_id)
+    made = run.made_as(node_id)
     return EnvironmentNode(
-        fingerprint=fingerprint,
-        definition=definition,
+        fingerprint=made.fingerprint,
+        definition=made.definition,
         objects=[p.key for p in output.parts],
         digest=output.digest,
         items=_items(run, node),
@@ -99,7 +99,7 @@ def _entry(run: Executor, node: Node) -> LockedLabels:
             classes[label] = classes.get(label, 0) + count
     return LockedLabels(
         task=node.task or "",
-        fingerprint=run.made_as(node.id)[1],
+        fingerprint=run.made_as(node.id).fingerprint,
         digest=output.digest,
         rows=sum(p.rows for p in output.parts),
         labeled=sum(p.extra["labeled"] for p in output.parts),

@@ -71,7 +71,7 @@ def run_record(
     read = _read_sources(run)
     outputs = {
         i: {
-            **dict(zip(("definition", "fingerprint"), run.made_as(i), strict=True)),
+            **run.made_as(i)._asdict(),
             "objects": [p.key for p in o.parts],
             "digest": o.digest,
             "described": described(work.store, o.parts),
@@ -109,7 +109,7 @@ def _read_sources(run: Executor) -> set[str]:
 def _is_other(run: Executor, node_id: str) -> bool:
     """Whether a node that was found in the store is not what was published: without it the chain would not say so."""
     before, output = run.published["nodes"].get(node_id), run.outputs[node_id]
-    if before is None or before["definition"] != run.made_as(node_id)[0]:
+    if before is None or before["definition"] != run.made_as(node_id).definition:
         return True
     return (before["objects"], before["digest"]) != ([p.key for p in output.parts], output.digest)
 

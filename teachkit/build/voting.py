@@ -245,40 +245,30 @@ def _annotations_key(run: Executor, node: Node) -> str:
 
 def _keys_alike(run: Executor, items: set[str], task: TaskInfo) -> dict[str, str]:
     """Item without a row -> the key that it may mean: programs for tables make 1 of 001, and people type spaces."""
-    import pyarrow as pa
-
-    from teachkit.engine.session import parquet
-    from teachkit.graph import quote
-
-    if not items:
-        return {}
-
-    def bare(text: str) -> str:
-        return f"ltrim(regexp_replace(trim(lower({text})), '\\.0*$', ''), '0')"
-
-    run.session.connection.register("__items", pa.table({"item": pa.array(sorted(items), type=pa.string())}))
-    key = f"cast(d.{quote(task.key)} as varchar)"
     found: dict[str, str] = {}
-    for part in run.outputs[task.dataset].parts:
-        matching = f"{parquet([run.store.path(part.key)])} d join __items i on {bare('i.item')} = {bare(key)}"
-        found |= dict(run.session.rows(f"select i.item, min({key}) from {matching} group by 1"))
-    run.session.connection.unregister("__items")
+    bare = "ltrim(regexp_replace(trim(lower({})), '\\.0*$', ''), '0')"
+    for _, item, key, _ in _matches(run, items, task, bare) if items else ():
+        found[item] = min(found.get(item, key), key)
     return found
 
 
 def _rows_of(run: Executor, items: set[str], task: TaskInfo) -> dict[str, tuple[int, int]]:
     """Item key, as text -> (part, row in it)."""
+    return {item: (part, row) for part, item, _, row in _matches(run, items, task, "{}")}
+
+
+def _matches(run: Executor, items: set[str], task: TaskInfo, bare: str) -> Iterator[tuple[int, str, str, int]]:
+    """(part, item, key, row in the part) where an item and a row's key are the same text, in the form ``bare``."""
     import pyarrow as pa
 
     from teachkit.engine.session import parquet
     from teachkit.graph import quote
 
+    key = f"cast(d.{quote(task.key)} as varchar)"
     run.session.connection.register("__items", pa.table({"item": pa.array(sorted(items), type=pa.string())}))
-    found: dict[str, tuple[int, int]] = {}
     for number, part in enumerate(run.outputs[task.dataset].parts):
         relation = parquet([run.store.path(part.key)], row_number=True)
-        matching = f"{relation} d join __items i on i.item = cast(d.{quote(task.key)} as varchar)"
-        rows = run.session.rows(f"select i.item, d.file_row_number from {matching}")
-        found |= {item: (number, row) for item, row in rows}
+        matching = f"{relation} d join __items i on {bare.format('i.item')} = {bare.format(key)}"
+        for item, text, row in run.session.rows(f"select i.item, {key}, d.file_row_number from {matching}"):
+            yield number, item, text, row
     run.session.connection.unregister("__items")
-    return found
