@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from teachkit.engine.sources import Content
+    from teachkit.engine.source_content import Content
     from teachkit.errors import TeachkitError, Where
     from teachkit.project.llm_models import LlmMode
     from teachkit.store import ObjectMeta

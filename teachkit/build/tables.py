@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from teachkit.build.execute import Executor
-    from teachkit.engine.sources import Content
+    from teachkit.engine.source_content import Content
     from teachkit.graph import Node
     from teachkit.store import ObjectMeta
 
@@ -88,14 +88,14 @@ def make_transform(run: Executor, node: Node) -> Output:
 
 def check_source(run: Executor, node: Node, content: Content) -> None:
     """Raise ``SourceChanged`` if a source that has been read may have been other than ``content`` by then."""
-    from teachkit.engine.sources import check_same
+    from teachkit.engine.source_content import check_same
 
     check_same(content, node.spec, run.files.root, run.store, node.name, node.where)
 
 
 def _content(run: Executor, node: Node) -> Content | None:
     """What a source holds, None if it must be read to know."""
-    from teachkit.engine.sources import content_of
+    from teachkit.engine.source_content import content_of
 
     return content_of(node.spec, run.files.root, run.store, node.name, node.where)
 

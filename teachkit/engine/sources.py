@@ -1,4 +1,4 @@
-"""Sources: where their rows are, how DuckDB reads them, and when they have changed."""
+"""Sources: where their rows are, and how DuckDB reads them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teachkit.engine.broken_csv import UNKNOWN_FORM, misfit, mixed_ends
-from teachkit.errors import (
-    MissingExtension,
-    SourceChanged,
-    SourceNotFound,
-    SourceUnreadable,
-    TeachkitError,
-    Where,
-    listing,
-)
+from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, Where, listing
 from teachkit.graph.sql import literal, names_in, not_fixed, quote
 from teachkit.hashing import digest, digest_file
 from teachkit.project.root import name_below
@@ -78,6 +70,27 @@ def check_there(spec: SourceSpec, root: Path, name: str, where: Where) -> list[P
             advice = "write its header line; a file with a header alone has no rows, and that is fine"
         raise SourceUnreadable(where, source=name, problem=problem, advice=advice)
     return files
+
+
+def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
+    """The local files that hold a source's rows; of a database also what was written and lies beside it yet."""
+    files = local_files(spec, root)
+    return files + [log for file in files for log in _logs(file, spec.database_kind)]
+
+
+SQLITE_LOG = "-wal"
+_LOGS: Mapping[str | None, Sequence[str]] = {
+    "duckdb": (".wal", ".wal.checkpoint", ".wal.recovery"),
+    "sqlite": (SQLITE_LOG,),
+}
+"""The ends of the names of write-ahead logs."""
+
+
+def _logs(file: Path, kind: str | None) -> list[Path]:
+    """The write-ahead logs of a database that hold something: SQLite leaves an empty one when a file is read."""
+    real = file.resolve() if file.is_symlink() else file
+    logs = [Path(f"{real}{end}") for end in _LOGS.get(kind, ())]
+    return [log for log in logs if log.is_file() and log.stat().st_size]
 
 
 def _files_of(pattern: str, root: Path) -> list[Path]:
@@ -405,98 +418,6 @@ def _problem(text: str) -> str:
     first = re.sub(r'(JSON transform error.*?): ".*', r"\1", first)  # a value of the row
     first = re.sub(r"(?<=[\"'\s])/(?:[^\"'\s/]+/)+(?=[^\"'\s/]+)", "", first)
     return re.sub(r"(://)[^/@\s]+@|(password=)\S+", r"\1\2…", first)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Content:
-    """What a source held when it was looked at.
-
-    ``key`` names it: by the digests of its local ``files``, or the answer to its declared ``version`` query.
-    """
-
-    key: str
-    files: Mapping[Path, str]
-    signatures: Mapping[Path, str]
-    version: str | None = None
-
-
-def content_of(spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> Content | None:
-    """What a source holds now, None if it must be read to know."""
-    if spec.table.version is not None:
-        answer = _version(spec, root, name, where)
-        return Content(digest(["version", answer]), {}, {}, answer)
-    if is_remote(spec):
-        return None
-    try:
-        signatures = _signatures(spec, root)
-        files = store.file_digests(signatures)
-    except FileNotFoundError as error:  # it was there a moment ago
-        raise SourceChanged(where, source=name, changed=name_below(Path(str(error.filename)), root)) from error
-    return Content(digest(list(files.values())), files, signatures)
-
-
-def check_same(content: Content, spec: SourceSpec, root: Path, store: Store, name: str, where: Where) -> None:
-    """Look again at a source that has been read: what was read is ``content`` only if it still is.
-
-    Raises:
-        SourceChanged: it is not, or was written and put back meanwhile.
-    """
-    if content.version is not None:
-        if not_fixed(str(spec.table.version)) is not None:
-            return  # the clock or chance: another content with each build, as is wanted
-        if _version(spec, root, name, where) != content.version:
-            raise SourceChanged(where, source=name, changed="'version' has another answer")
-        return
-    now = content_of(spec, root, store, name, where)
-    if now == content:
-        return
-    before, after = ({(f, c.signatures[f], c.files[f]) for f in c.files} if c else set() for c in (content, now))
-    changed = sorted({name_below(file, root) for file, *_ in before ^ after})
-    raise SourceChanged(where, source=name, changed=listing(changed, 3))
-
-
-def _signatures(spec: SourceSpec, root: Path) -> dict[Path, str]:
-    return {file: _signature(file) for file in files_of_content(spec, root)}
-
-
-def _signature(file: Path) -> str:
-    """Of SQLite's log without the time of its last change: who reads as root gives it its owner anew."""
-    if not file.name.endswith(_LOGS["sqlite"][0]):
-        return signature(file)
-    stat = file.stat()
-    return f"log {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
-
-
-def files_of_content(spec: SourceSpec, root: Path) -> list[Path]:
-    """The local files that hold a source's rows; of a database also what was written and lies beside it yet."""
-    files = local_files(spec, root)
-    return files + [log for file in files for log in _logs(file, spec.database_kind)]
-
-
-_LOGS: Mapping[str | None, Sequence[str]] = {
-    "duckdb": (".wal", ".wal.checkpoint", ".wal.recovery"),
-    "sqlite": ("-wal",),
-}
-"""The ends of the names of write-ahead logs."""
-
-
-def _logs(file: Path, kind: str | None) -> list[Path]:
-    """The write-ahead logs of a database that hold something: SQLite leaves an empty one when a file is read."""
-    real = file.resolve() if file.is_symlink() else file
-    logs = [Path(f"{real}{end}") for end in _LOGS.get(kind, ())]
-    return [log for log in logs if log.is_file() and log.stat().st_size]
-
-
-def _version(spec: SourceSpec, root: Path, name: str, where: Where) -> str:
-    import duckdb
-
-    asked = dataclasses.replace(spec, table=spec.table.model_copy(update={"query": spec.table.version, "table": None}))
-    with duckdb.connect() as connection:
-        try:
-            relation = open_source(connection, asked, root, name, where)
-            return repr(connection.execute(f"select * from {relation}").fetchall())
-        except duckdb.Error as error:
-            raise unreadable(error, name, where) from error
 
 
 def find_records(spec: SourceSpec, path: Path, column: str, values: Sequence[str]) -> dict[str, int]:

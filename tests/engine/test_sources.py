@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from teachkit.engine.sources import (
-    SourceReader,
-    check_there,
-    content_of,
-    find_records,
-    names_file,
-    open_source,
-    unreadable,
-)
+from teachkit.engine.source_content import content_of
+from teachkit.engine.sources import SourceReader, check_there, find_records, names_file, open_source, unreadable
 from teachkit.errors import MissingExtension, SourceNotFound, SourceUnreadable, TeachkitError, UnknownColumn, Where
 from teachkit.graph import compile_graph
 from teachkit.graph.node import SourceSpec
