@@ -120,7 +120,8 @@ class Sweep:
             worth_kernels.chances(group[0][0], group[-1][1], *self._rows, self.weight, self.posterior, near, found)
             return found
 
-        return worth_kernels.worth(_sum(self._by_groups(one), worth_kernels.no_chances(len(share))), share)
+        total = _sum(self._by_groups(one), worth_kernels.no_chances(len(share)))
+        return worth_kernels.worth(total, share, self.threads)
 
     def _scored(self, chunk: Chunk, scores: Any, base: Any, table: Any) -> None:
         """The log-odds of a chunk, to ``scores``."""

@@ -8,11 +8,14 @@ import numpy as np
 
 from teachkit.label_models.kernels import log
 from teachkit.votes.jit import jit
+from teachkit.votes.parts import in_parts
 from teachkit.votes.patterns import entries_of
 
 _BINS = 64
 _DROP = 1.920729410347  # half of 1.96 squared: the 95 % interval of a likelihood
 _EDGE = 1e-12
+_FEW = 64
+"""For fewer voters one thread is as fast."""
 
 
 def no_chances(voters: int) -> Any:
@@ -46,7 +49,7 @@ def chances(
             found[v, place, 1] += times * s
 
 
-def worth(found: Any, share: Any) -> tuple[Any, Any]:
+def worth(found: Any, share: Any, threads: int = 1) -> tuple[Any, Any]:
     """How many votes of known truth would say as much of each voter's accuracy [V], against less and against more.
 
     With s as in ``chances``, whose sums are ``found``, and a, the accuracy ``share`` [V], the mean of q: as a function
@@ -55,24 +58,34 @@ def worth(found: Any, share: Any) -> tuple[Any, Any]:
     fall by ``_DROP`` at the same t. It is the number of votes where each s is 0 or 1, and nothing where each is 1/2.
     The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
     """
-    below, above = np.zeros(len(share)), np.zeros(len(share))
-    count, chance = np.ascontiguousarray(np.moveaxis(found, 2, 0))
-    _worth(count, chance, within(share), below, above)
+    below, above, near = np.zeros(len(share)), np.zeros(len(share)), within(share)
+
+    def one(start: int, stop: int) -> None:
+        _worth(start, stop, found, near, np.empty((3, _BINS)), below, above)
+
+    in_parts(one, len(share), threads, least=_FEW)
     return below, above
 
 
 @jit
-def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:  # pragma: no cover - compiled
-    for v in range(len(share)):
-        a = share[v]
-        total = 0.0
+def _worth(
+    start: int, stop: int, found: Any, share: Any, place: Any, below: Any, above: Any
+) -> None:  # pragma: no cover - compiled
+    """Of voters start..stop; ``place`` [3, bins] holds numbers and means of s, and the logarithms at the top."""
+    for v in range(start, stop):
+        a, bins, total = share[v], 0, 0.0
         for b in range(_BINS):
-            total += count[v, b]
+            if found[v, b, 0] > 0.0:
+                s = min(found[v, b, 1] / found[v, b, 0], 1.0)
+                place[0, bins], place[1, bins] = found[v, b, 0], s
+                place[2, bins] = log(a * s + (1.0 - a) * (1.0 - s))
+                total += found[v, b, 0]
+                bins += 1
         for side in range(2):
             near, far = a, _EDGE if side == 0 else 1.0 - _EDGE
             middle, falls = far, total > 0.0
             for step in range(27):
-                if _fall(count[v], chance[v], a, middle) < _DROP:
+                if _fall(bins, place, middle) < _DROP:
                     near = middle
                     falls = falls and step > 0
                 else:
@@ -81,19 +94,18 @@ def _worth(count: Any, chance: Any, share: Any, below: Any, above: Any) -> None:
             if not falls:
                 continue
             apart = a * log(a / near) + (1.0 - a) * log((1.0 - a) / (1.0 - near))
-            found = min(_DROP / apart, total) if apart > 0.0 else total
+            trials = min(_DROP / apart, total) if apart > 0.0 else total
             if side == 0:
-                below[v] = found
+                below[v] = trials
             else:
-                above[v] = found
+                above[v] = trials
 
 
 @jit
-def _fall(count: Any, chance: Any, a: float, t: float) -> float:  # pragma: no cover - compiled
-    """How much less likely a voter's votes are with the accuracy t than with a."""
-    found = 0.0
-    for b in range(_BINS):
-        if count[b] > 0.0:
-            s = min(chance[b] / count[b], 1.0)
-            found += count[b] * (log(a * s + (1.0 - a) * (1.0 - s)) - log(t * s + (1.0 - t) * (1.0 - s)))
-    return found
+def _fall(bins: int, place: Any, t: float) -> float:  # pragma: no cover - compiled
+    """How much less likely a voter's votes are with the accuracy t than at the top."""
+    fall = 0.0
+    for b in range(bins):
+        s = place[1, b]
+        fall += place[0, b] * (place[2, b] - log(t * s + (1.0 - t) * (1.0 - s)))
+    return fall
