@@ -45,6 +45,8 @@ def in_turns(work: Callable[[int], T], count: int, threads: int) -> list[T]:
     try:
         take_turns()
     finally:
+        for _ in turns:  # after an error, or Ctrl-C, nobody takes another
+            pass
         begun = [helper for helper in helpers if not helper.cancel()]
         failed = [helper.exception() for helper in begun]  # waits for each
     for problem in failed:

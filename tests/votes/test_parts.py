@@ -48,6 +48,24 @@ def test_an_error_ends_the_work_and_leaves_the_threads(bad: int) -> None:
     assert in_turns(lambda turn: turn, 8, 3) == list(range(8))
 
 
+def test_after_an_error_nobody_takes_another_turn() -> None:
+    begun, go_on, taken = threading.Event(), threading.Event(), []
+    caller = threading.current_thread()
+
+    def work(turn: int) -> None:
+        taken.append(turn)
+        if threading.current_thread() is caller:
+            begun.wait(60)
+            go_on.set()
+            raise KeyboardInterrupt
+        begun.set()
+        go_on.wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_turns(work, 100_000, 2)
+    assert len(taken) < 100_000
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own() -> None:
