@@ -131,13 +131,13 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     return found
 
 
-_OWN_KERNELS = {
-    "auto": ("label_models/hierarchy.py", "label_models/dependence.py"),
+OWN_KERNELS = {
+    "auto": ("label_models/hierarchy.py", "votes/together.py"),
     "mace": ("label_models/priors.py",),
     "glad": ("label_models/glad_kernels.py",),
     "kos": ("label_models/kos_kernels.py",),
-    "metal": ("label_models/moment_kernels.py",),
-    "triplet": ("label_models/moment_kernels.py",),
+    "metal": ("label_models/moment_kernels.py", "votes/together.py"),
+    "triplet": ("label_models/moment_kernels.py", "votes/together.py"),
     "bradley_terry": ("label_models/comparison_kernels.py",),
     "plackett_luce": ("label_models/ranking_kernels.py",),
 }
@@ -147,6 +147,6 @@ _OWN_KERNELS = {
 def _say_if_compiling(run: Executor, node: Node, task: TaskInfo) -> None:
     from teachkit.votes.jit import is_compiled
 
-    own = _OWN_KERNELS.get(node.spec.algorithm, ())
+    own = OWN_KERNELS.get(node.spec.algorithm, ())
     if (task.coded or own) and not is_compiled(*own, common=task.coded):
         run.note("compiling the label models' kernels for this machine, once (some seconds)")

@@ -18,12 +18,29 @@ print(Votes.from_matrix([[0, 1], [0, 1], [1, -1]]).n_patterns, numba.config.CACH
 """
 
 
+FIT = """
+from teachkit import registry
+from teachkit.build.label_sets import OWN_KERNELS
+from teachkit.votes.jit import is_compiled
+votes = [[0, 1, 1], [0, 1, -1], [1, -1, 1], [0, 0, 1]]
+models = [name for name in OWN_KERNELS if name not in ("bradley_terry", "plackett_luce")]
+for name in models:
+    registry.load("label_model", name)().fit(votes)
+print([name for name in models if not is_compiled(*OWN_KERNELS[name])])
+"""
+
+
 def fold(**places: str) -> str:
-    """Fold some votes in a process of its own, with these places for caches and no others."""
+    """Fold some votes."""
+    return run(FOLD, **places)
+
+
+def run(code: str, **places: str) -> str:
+    """In a process of its own, with these places for caches and no others."""
     names = ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")
     environment = {key: value for key, value in os.environ.items() if key not in names} | places
     return subprocess.run(
-        [sys.executable, "-c", FOLD], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 
@@ -84,6 +101,10 @@ def test_compiled_means_these_very_kernels_of_every_file(tmp_path: Path, monkeyp
     (folder / "kernels.f-1.py311.nbi").unlink()
     assert not jit.is_compiled("label_models/ranking_kernels.py")
     assert jit.is_compiled("label_models/ranking_kernels.py", common=False)
+
+
+def test_what_fits_have_compiled_is_known_to_be_compiled(tmp_path: Path) -> None:
+    assert run(FIT, NUMBA_CACHE_DIR=str(tmp_path)) == "[]\n"
 
 
 def test_every_file_with_kernels_counts_for_the_cache() -> None:
