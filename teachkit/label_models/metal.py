@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from teachkit.label_models.diagnostics import CHANCE
 from teachkit.label_models.kernels import in_order
 from teachkit.label_models.moment_kernels import complete
 from teachkit.label_models.moments import MomentModel, outcome_counts
@@ -25,8 +26,10 @@ class Metal(MomentModel):
     is followed for a time t goes about as far as with a ridge of 1/t (100 steps of 0.01 with momentum 0.9, counted for
     both sides of a symmetric matrix and the square's 2, are 40). So voters that overlap little stay where they start.
     The class prior is given or uniform, as in Snorkel: pairs do not tell it. A vote
-    counts by mu, silence does not, as in Snorkel. Needs three voters that overlap; its cost does not grow with the
-    number of steps. For labeling functions; people with few votes each share too few items.
+    counts by mu, silence does not, as in Snorkel. Pairs of copies, whose agreement is of another origin than the label,
+    are left out, as the paper leaves out those that its graph of dependencies joins. Needs three voters that overlap;
+    its cost does not grow with the number of steps. For labeling functions; people with few votes each share too few
+    items.
 
     Snorkel takes no gold; here it teaches. The ridge says how far the start can be relied on beside pairs, whose errors
     (voters are not independent) no number of items mends. The start is taken for as good as ``strength`` votes of known
@@ -37,7 +40,7 @@ class Metal(MomentModel):
     """
 
     name: ClassVar[str] = "metal"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -85,11 +88,8 @@ class Metal(MomentModel):
             start, ridge = self._with_gold(start, ridge, gold, in_order(rates)[:, None])
         mu = start.copy()
         blocks = counts.reshape(voters, k, voters, k)
-        shared = np.zeros((voters, voters), dtype=np.int64)
-        for c in range(k):
-            for d in range(k):
-                shared += blocks[:, c, :, d]
-        steps, change = complete(shares, shared > 0, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
+        known = (blocks.sum(axis=(1, 3)) > 0) & ~_copies(blocks)
+        steps, change = complete(shares, known, prior, start, ridge, int(self.n_iter or 0), self.tolerance, mu)
         out = np.ones((voters, k + 1, k))
         out[:, :k] = mu / np.maximum(in_order(mu.swapaxes(1, 2)), 1.0)[:, None, :]
         return out, steps, float(change)
@@ -111,3 +111,10 @@ class Metal(MomentModel):
         share = coverage * items / self.strength
         found = (start + coverage[:, :, None] * gold / self.strength) / (1.0 + share)[:, None, :]
         return np.clip(found, 1e-6, 0.995), ridge * (1.0 + share)
+
+
+def _copies(blocks: Any) -> Any:
+    """Which pairs of voters say the same everywhere [V, V], by how often they say what together [V, K, V, K]."""
+    said, same = np.einsum("vcvc->vc", blocks), np.einsum("ucvc->uvc", blocks)
+    found = (same == said[:, None, :]).all(axis=2) & (same == said[None, :, :]).all(axis=2)
+    return found & (said.sum(axis=1) >= CHANCE)[:, None]

@@ -66,6 +66,19 @@ def test_metal_finds_likelihoods_from_pairs_alone() -> None:
     assert right(Metal(), votes, truth) > right(Majority(), votes, truth)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_of_a_voter_do_not_vouch_for_each_other(seed: int) -> None:
+    """Functions for one label each, the first of which stands there six times."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 2, 2000)
+    columns = [np.where(random.random(2000) < np.where(truth == v % 2, 0.3, 0.1), v % 2, -1) for v in range(9)]
+    alone = np.stack(columns, axis=1)
+    copied = np.concatenate([alone, np.repeat(alone[:, :1], 5, axis=1)], axis=1)
+    one, six = (Metal().fit(Votes.from_matrix(matrix, 2)) for matrix in (alone, copied))
+    assert six.likelihood_[:9] == pytest.approx(one.likelihood_, abs=0.05)
+    assert np.ptp(six.likelihood_[[0, *range(9, 14)]], axis=0) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_voters_that_overlap_little_stay_where_they_start() -> None:
     matrix = np.full((300, 3), -1)
     matrix[:100, 0], matrix[100:200, 1], matrix[200:, 2] = 0, 1, 1
