@@ -170,12 +170,13 @@ def test_kos_trusts_those_who_are_right() -> None:
 
 @pytest.mark.parametrize("model", [Metal(), Triplet()])
 def test_gold_teaches_how_far_to_trust_a_voter(model: Any) -> None:
-    """Three copies of a bad voter look right to each other; gold of other items shows what they are."""
+    """Three bad voters that err alike look right to each other; gold of other items shows what they are."""
     random = np.random.default_rng(0)
     truth = random.integers(0, 2, 3000)
     bad = np.where(random.random(3000) < 0.4, truth, 1 - truth)
     good = [np.where(random.random(3000) < 0.8, truth, 1 - truth) for _ in range(3)]
-    votes = Votes.from_matrix(np.stack([bad, bad, bad, *good], axis=1), 2)
+    alike = [np.where(random.random(3000) < 0.02, 1 - bad, bad) for _ in range(3)]
+    votes = Votes.from_matrix(np.stack([*alike, *good], axis=1), 2)
     gold = np.full(3000, -1)
     gold[:100] = truth[:100]
     rest = gold < 0
