@@ -112,6 +112,7 @@ def voter_values(
         "several": len({row.voter for row in rows}) > 1,
         "in_label_sets": [view.reference(n.id) for n in view.graph.of("label_set") if node.id in n.inputs],
         "items": measured.items,
+        "gold_in_fit": measured.gold_in_fit,
         "gold_splits": _splits_with_gold(measured),
         "examples": {
             side: [_example(row, said, truth, texts, pages) for row, said, truth in found.get(side, ())]
