@@ -136,7 +136,7 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
             )
         ),
         "row": shown_row(why.row, secret if of_test else set()),
-        "split": SPLITS[int(measured.split[row])] if row >= 0 else None,
+        "split": SPLITS[int(measured.split[row])] if row >= 0 and measured.task.has_splits else None,
         "gold": None if of_test else gold_name(measured, row),
         "hidden": of_test and bool(secret),
         "sources": [_source(view, found) for found in why.sources],

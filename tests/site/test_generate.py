@@ -153,6 +153,8 @@ def test_gold_of_the_test_split_is_nowhere(odd: Sandbox) -> None:
     gold_file = next(e[2] for e in search_index(docs) if e[0] == "truth")
     assert "рад" not in read(docs / gold_file).text
     assert "No gold outside the test split" in read(docs / "nodes/label_set.whole.html").text
+    assert not any("split test" in read(page).text for page in (docs / "items/whole").iterdir())
+    assert any("split test" in read(page).text for page in (docs / "items/labels_7").iterdir())
     assert "truth.csv" in read(docs / gold_file).text
 
 
@@ -187,6 +189,7 @@ def test_items_of_which_no_label_holds_say_so_and_are_calibrated_as_analyze_says
     text = read(site(project) / "nodes/label_set.m.html").text
     assert "no spans" not in text
     assert "none of them" in text
+    assert "72 rows" in read(project.root / "target/docs/nodes/annotations.t.ann.html").text
     calibration = project("analyze", "t", "--gold", "tune", "--format", "json").json["calibration"]
     assert f"{calibration['labeled']} answers, expected calibration error {calibration['expected_error']:.4g}" in text
 
