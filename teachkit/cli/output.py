@@ -141,13 +141,18 @@ def console(settings: Settings, *, stderr: bool = False) -> Console:
     )
 
 
-def padded(text: str, width: int) -> str:
-    """A text with blanks up to a width on the screen, where some characters take two columns or none."""
+def width_of(text: str) -> int:
+    """How many columns of the screen a text takes: some characters take two, or none."""
     if text.isascii():
-        return f"{text:<{width}}"
+        return len(text)
     from rich.cells import cell_len
 
-    return text + " " * (width - cell_len(text))
+    return cell_len(text)
+
+
+def padded(text: str, width: int) -> str:
+    """A text with blanks up to a width on the screen."""
+    return text + " " * (width - width_of(text))
 
 
 def percent(share: float | None) -> str:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 FAMILY = "👩\u200d👩\u200d👧"
 PERSIAN = "می\u200cخواهم"
+LONG = "東京の速報です" * 40
 LABELS = ["日本 語", "none", "الرياضة"]
-TEXTS = [f"東京 {FAMILY}", f"nothing {PERSIAN}", "كرة", "東京 nothing", "silent", "silent too"]
+TEXTS = [f"東京 {FAMILY}", f"nothing {PERSIAN}", "كرة", "東京 nothing", f"silent {LONG}", f"{LONG} silent too {LONG}"]
 GOLD = ["日本 語", "none", "الرياضة", "none", "none", "日本 語"]
 WORLD = {
     "teachkit.yml": "name: world\n",
@@ -97,3 +98,13 @@ def test_commands_in_advice_can_be_copied(world: Sandbox) -> None:
 def test_none_of_the_labels_is_told_apart_from_no_decision(world: Sandbox) -> None:
     rows = {line.split()[0]: line.split()[1] for line in world("show", "kept_topics").out.splitlines()[1:3]}
     assert rows == {"0": "[]", "1": "kept"}
+
+
+def test_texts_are_cut_to_the_columns_that_they_take(world: Sandbox) -> None:
+    shown = world("errors", "theme", "--gold", "all", "--fault", "uncovered").out
+    tried = world("try", "--task", "theme", "--label", "none", "--any-of", "too").out
+    for out in (shown, tried):
+        lines = [line for line in out.splitlines() if "速報" in line]
+        assert lines
+        assert all(80 < cell_len(line) <= 100 for line in lines)
+    assert "«too»" in tried
