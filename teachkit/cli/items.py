@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from teachkit.cli.output import print_table
+from teachkit.cli.output import print_table, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _LEAST = 24
+_SHORTEST = 4
 
 
 def print_items(
@@ -25,8 +26,8 @@ def print_items(
     settings: Settings,
 ) -> None:
     """Write a row for each item: cells below ``head``, then its texts in ``columns``, cut to fit the window."""
-    used = sum(max([len(name), *(len(row[i]) for row in rows)]) + 2 for i, name in enumerate(head))
-    longest = {c: max([len(c), *(len(marked(t[c])) for t in texts if c in t)]) for c in columns}
+    used = sum(max([len(name), *(width_of(row[i]) for row in rows)]) + 2 for i, name in enumerate(head))
+    longest = {c: max([len(c), *(width_of(marked(t[c])) for t in texts if c in t)]) for c in columns}
     left = max(window() - used, _LEAST)
     widths: dict[str, int] = {}
     for column in reversed(columns):  # the first, which is what a rule reads, gets what the others leave
@@ -38,10 +39,20 @@ def print_items(
 
 
 def marked(text: Excerpt, width: int | None = None) -> str:
-    """A text with its matches between « and », at most ``width`` characters with them."""
+    """A text with its matches between « and », at most ``width`` columns of the screen with them."""
+    found = _marked(text, width)
+    characters = width or 0
+    while width is not None and (wide := width_of(found)) > width and characters > _SHORTEST:
+        characters = max(_SHORTEST, min(characters - 1, characters * width // wide))
+        found = _marked(text, characters)
+    return found
+
+
+def _marked(text: Excerpt, width: int | None) -> str:
+    """The same, in characters."""
     found = text
     if width is not None and len(text.text) + 2 * len(text.marks) > width:
-        found = text.narrowed(max(4, width - 2 * min(len(text.marks), 2)))
+        found = text.narrowed(max(_SHORTEST, width - 2 * min(len(text.marks), 2)))
         while found.marks and len(found.text) + 2 * len(found.marks) > width:
             found = type(found)(found.text, found.marks[:-1])
     out, at = "", 0

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from teachkit.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -91,12 +93,13 @@ def cell(value: Any, longest: int = _CELL) -> str:
             text = f"{value['start']}-{value['end']} {label}{sure}"
         case dict():
             text = ", ".join(f"{k}: {cell(v)}" for k, v in value.items())
+        case []:
+            return "[]"
         case list():
             text = ", ".join(cell(v) for v in value)
         case _:
             text = str(value)
-    text = " ".join(text.split())
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(" ".join(text.split()))
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -136,6 +139,20 @@ def console(settings: Settings, *, stderr: bool = False) -> Console:
     return Console(
         file=stream, width=width, no_color=settings.no_color or None, highlight=False, markup=False, soft_wrap=False
     )
+
+
+def width_of(text: str) -> int:
+    """How many columns of the screen a text takes: some characters take two, or none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int) -> str:
+    """A text with blanks up to a width on the screen."""
+    return text + " " * (width - width_of(text))
 
 
 def percent(share: float | None) -> str:

@@ -23,7 +23,7 @@ def show_trial(found: VoterTrial, settings: Settings) -> None:
     """Write a trial: figures, voters beside it, examples, what to do next."""
     name = "" if found.text else f"{found.voter}: "
     votes = f"{name}votes on {found.votes:,} of {count(found.items, 'item')} ({percent(found.coverage)})"
-    click.echo(f"{votes}; {_new(found.new)}")
+    click.echo(f"{votes}; {_new(found.new)}" if found.votes else votes)
     for claim in found.claims:
         click.echo("")
         _claim(claim, found)
@@ -56,7 +56,7 @@ def _claim(claim: Claim, found: VoterTrial) -> None:
         more = f"; all voters {percent(claim.recall_before)}, with it {percent(claim.recall_after)}"
         of = f"finds {claim.right:,} of {count(claim.true_items, 'item')} with gold '{said}'"
         rows.append(("recall", f"{percent(claim.recall)}, {of}{more}"))
-    if found.label_set is not None:
+    if found.label_set is not None and claim.votes:
         rows.append(("posterior", _posterior(claim, found, said)))
     for title, text in rows:
         click.echo(f"  {title:<9}  {text}")

@@ -23,6 +23,7 @@ ENOUGH = 3
 CHANCE = 10
 """Equal votes that make a copy."""
 NAMED = 5
+NO_VOTES = "no votes"
 MANY, MOVED = 50, 0.01
 """After so many steps a fit has settled that changes by no more than this, whatever its own tolerance: models that end
 after a few do so on purpose."""
@@ -47,7 +48,7 @@ def identifiability(votes: Votes, informative: Any, threads: int = 1) -> dict[st
     weak = {}
     for v, name in enumerate(votes.voters):
         if not labels[v].any():
-            weak[name] = "no votes"
+            weak[name] = NO_VOTES
         elif others[v] < 2:
             weak[name] = f"shares items with {('no other voter', 'one other voter')[others[v]]}"
         elif labels[v].sum() == 1 and not informative[v] and votes.n_labels > 1:

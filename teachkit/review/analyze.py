@@ -417,12 +417,27 @@ def _doubts(run: Executor, node: Node | None, task: TaskInfo, splits: str, *, cu
         said.append(f"{node.name} is as it was last built, and not up to date: what it believes is of earlier votes.")
     if splits not in ("train", "test") and any(k.get("calibration", {}).get("problem", "") is None for k in kept):
         said.append("Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test.")
-    for label, found in zip(task.labels, kept, strict=False):
+    for label, found in zip(task.labels, _of_own_labels(kept) if task.multi else kept, strict=False):
         if task.multi:
             said += [f"{label}: {sentence}" for sentence in doubts(found, (None, label))]
         else:
             said += doubts(found, task.labels)
     return said
+
+
+def _of_own_labels(kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Diagnostics of each label's model without voters that speak of other labels alone: that is no doubt."""
+    from teachkit.label_models.diagnostics import NO_VOTES
+
+    silent = [{v for v, why in found.get("weak_voters", {}).items() if why == NO_VOTES} for found in kept]
+    never = set.intersection(*silent) if silent else set()
+    return [
+        {
+            **found,
+            "weak_voters": {v: why for v, why in found.get("weak_voters", {}).items() if v in never or v not in one},
+        }
+        for found, one in zip(kept, silent, strict=True)
+    ]
 
 
 def _parameters(run: Executor, node: Node | None) -> list[Any]:

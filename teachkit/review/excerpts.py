@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from teachkit.printable import printable
 from teachkit.voters.rules import Rule, words_spans
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def excerpt(text: str, spans: Sequence[tuple[int, int]] = (), width: int = LONGE
             if line and line[-1] != " ":
                 line.append(" ")
         else:
-            line.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
+            line.append(printable(character))
         if len(line) > LONGEST and index >= last + LONGEST * bool(last):
             break  # the rest would be cut anyway
     places.append(len(line))

@@ -171,9 +171,6 @@ def _check(wanted: Wanted) -> None:
         if not wanted.sql.strip():
             advice = 'write an expression: --sql "length(text) < 20"'
             raise BadOption(None, option="--sql", problem="it is empty", advice=advice)
-    elif wanted.label is None:
-        problem, advice = "a rule of words or a regular expression needs it", "name the label that it votes for"
-        raise BadOption(None, option="--label", problem=problem, advice=advice)
 
 
 def _with_tried(files: ProjectFiles, wanted: Wanted) -> ProjectFiles:
@@ -187,6 +184,9 @@ def _with_tried(files: ProjectFiles, wanted: Wanted) -> ProjectFiles:
     check_kind(_kind(files, task), task, "try")  # before its label, which other kinds do not have, is
     if wanted.sql is not None:
         found = Definition("lf_sql", TRIED, where, None, _sql_text(wanted), task)
+    elif wanted.label is None:
+        problem, advice = "a rule of words or a regular expression needs it", "name the label that it votes for"
+        raise BadOption(None, option="--label", problem=problem, advice=advice)
     else:
         config = RuleLF.model_validate({"name": "tried", **wanted.keys()}).model_copy(update={"name": TRIED})
         found = Definition("lf_yaml", TRIED, where, config, "", task)

@@ -14,6 +14,7 @@ from teachkit.votes.values import shown_spans
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from teachkit.graph import TaskInfo
     from teachkit.lineage import Explanation, VoteShare
     from teachkit.site.label_sets import Labels
     from teachkit.site.measure import Measured
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _SILENT = 12  # silent voters whose weight is shown one by one
 _AT_ONCE = 500
+
+_NONE_OF_THEM = "none of them"  # of the labels of multichoice holds
 
 MISTAKE, UNSURE, CONTESTED, CHANCE = "differs from gold", "unsure", "contested", "sample"
 
@@ -104,8 +107,8 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
         "why": reason,
         "before": None,
         "after": None,
-        "label": label_name(why.label),
-        "model_label": label_name(why.model_label),
+        "label": label_name(why.label, measured.task),
+        "model_label": label_name(why.model_label, measured.task),
         "confidence": why.confidence,
         "decided_by": why.decided_by,
         "posterior": _posterior(measured, why),
@@ -133,7 +136,7 @@ def _item(view: View, measured: Measured, why: Explanation, place: tuple[int, st
             )
         ),
         "row": shown_row(why.row, secret if of_test else set()),
-        "split": SPLITS[int(measured.split[row])] if row >= 0 else None,
+        "split": SPLITS[int(measured.split[row])] if row >= 0 and measured.task.has_splits else None,
         "gold": None if of_test else gold_name(measured, row),
         "hidden": of_test and bool(secret),
         "sources": [_source(view, found) for found in why.sources],
@@ -154,17 +157,17 @@ def _posterior(measured: Measured, why: Explanation) -> list[tuple[str, Any]]:
         if found and "candidate" in found[0]:
             shown = "{score:+.2f} ({low:+.2f} to {high:+.2f})"
             return [(one["candidate"], shown.format(**one)) for one in found]
-        return [(label_name(one["label"]) or "", f"{one['share']:.1%}") for one in found]
+        return [(label_name(one["label"], measured.task) or "", f"{one['share']:.1%}") for one in found]
     return [(name, "not known" if value is None else f"{value:.6g}") for name, value in found.items()]
 
 
-def label_name(label: Any) -> str | None:
+def label_name(label: Any, task: TaskInfo) -> str | None:
     """A label as text, of multichoice all that hold."""
     if isinstance(label, float):
         return f"{label:.6g}"
-    if isinstance(label, list) and (not label or isinstance(label[0], dict)):
-        return shown_spans(label)
-    return None if label is None else ", ".join(map(str, label)) if isinstance(label, list) else str(label)
+    if isinstance(label, list):
+        return shown_spans(label) if task.text else ", ".join(map(str, label)) or _NONE_OF_THEM
+    return None if label is None else str(label)
 
 
 def gold_name(measured: Measured, row: int) -> str | None:
@@ -175,7 +178,7 @@ def gold_name(measured: Measured, row: int) -> str | None:
     if not measured.task.coded:
         return measured.task.answers.show(measured.codes[row])
     if measured.task.multi:
-        return ", ".join(name for name, yes in zip(labels, measured.codes[row], strict=True) if yes) or "none of them"
+        return ", ".join(name for name, yes in zip(labels, measured.codes[row], strict=True) if yes) or _NONE_OF_THEM
     return labels[int(measured.codes[row])]
 
 
@@ -185,7 +188,7 @@ def _vote(view: View, task: str, vote: VoteShare) -> dict[str, Any]:
         "voter": vote.voter,
         "node": view.reference(node) if node else None,
         "kind": vote.kind,
-        "label": label_name(vote.label),
+        "label": label_name(vote.label, view.graph.tasks[task]),
         "yes": vote.polarity > 0,
         "moved": vote.contribution,
         "place": f"{vote.path}:{vote.line}" if vote.line else vote.path,

@@ -92,7 +92,7 @@ def _mistake(
     return {
         "key": labels.keys[row],
         "href": pages.get(row),
-        "label": label_name(labels.labels[row]),
+        "label": label_name(labels.labels[row], measured.task),
         "gold": gold_name(measured, place),
         "confidence": confidence if confidence == confidence else None,
         "text": texts.get(place, ""),

@@ -203,7 +203,7 @@ def _confusion(measured: Measured, labels: Labels, gold: Any, split: str) -> dic
 def _reliability(measured: Measured, labels: Labels, gold: Any) -> dict[str, Any] | None:
     """How often labels of each confidence are right, on gold of tune (of train where tune has none).
 
-    Of multichoice, each posterior of a label stands for itself.
+    Of multichoice, each yes or no to a label stands for itself.
     """
     import numpy as np
 
@@ -218,7 +218,8 @@ def _reliability(measured: Measured, labels: Labels, gold: Any) -> dict[str, Any
         if not here.any() or labels.posterior.shape[1] != len(measured.task.labels):
             continue
         if measured.task.multi:
-            said, right = labels.posterior[here].ravel(), (gold[here] == 1).ravel()
+            yes, share = labels.codes[here].ravel() == 1, labels.posterior[here].ravel()
+            said, right = np.where(yes, share, 1.0 - share), yes == (gold[here] == 1).ravel()
         else:
             said, right = labels.confidence[here], gold[here] == labels.codes[here]
         said = np.clip(said, 0.0, 1.0)

@@ -27,7 +27,7 @@ class Measured:
     ``codes`` is gold without that of the test split (-1; multichoice [N, L]; values, where answers are), ``split`` [N]
     an index in ``SPLITS``; ``in_split`` how many items with gold each split has. ``rows``: figures by voter's node;
     ``by_class``: from (voter, label the row is about) to how many votes each answer has. ``covered``, ``conflicts``:
-    shares of the items.
+    shares of the items. ``gold_in_fit``: ``label_set``, whose learned accuracies ``rows`` have, was told gold of tune.
     """
 
     task: TaskInfo
@@ -41,6 +41,7 @@ class Measured:
     covered: float | None
     conflicts: float | None
     label_set: str | None
+    gold_in_fit: bool
     missing: Sequence[str] = field(default=())
 
     @property
@@ -79,9 +80,20 @@ def measure(view: View, task: TaskInfo) -> Measured | None:
         _take(
             *voter_rows(run, task, None, [*voters, *others], codes), task, rows, by_class, only={v.id for v in others}
         )
-    name = label_set.name if label_set else None
     return Measured(
-        task, items, codes, split, in_split, problem, rows, by_class, covered, conflicts, name, tuple(missing)
+        task=task,
+        items=items,
+        codes=codes,
+        split=split,
+        in_split=in_split,
+        problem=problem,
+        rows=rows,
+        by_class=by_class,
+        covered=covered,
+        conflicts=conflicts,
+        label_set=label_set.name if label_set else None,
+        gold_in_fit=label_set is not None and label_set.spec.taught and bool(in_split.get("tune")),
+        missing=tuple(missing),
     )
 
 

@@ -35,6 +35,7 @@ def node_values(view: View, node: Node) -> dict[str, Any]:
         "description": view.hide.text(node.description),
         "tags": list(dict.fromkeys(node.tags)),
         "rows": view.rows(node.id),
+        "rows_are": _rows_are(view, node),
         "inputs": [view.reference(i) for i in node.inputs if i in view.graph.nodes],
         "children": [view.reference(i) for i in children],
         "columns": _columns(view, node),
@@ -45,6 +46,13 @@ def node_values(view: View, node: Node) -> dict[str, Any]:
         "version": node.own[:10],
         "fingerprint": node.fingerprint[:10],
     }
+
+
+def _rows_are(view: View, node: Node) -> str:
+    """What a node's rows are; a judgment on an item of multichoice is a row for each label."""
+    if node.kind == "annotations" and not view.graph.tasks[node.task or ""].multi:
+        return "judgments"
+    return "rows"
 
 
 def _columns(view: View, node: Node) -> list[dict[str, Any]]:
@@ -112,6 +120,7 @@ def voter_values(
         "several": len({row.voter for row in rows}) > 1,
         "in_label_sets": [view.reference(n.id) for n in view.graph.of("label_set") if node.id in n.inputs],
         "items": measured.items,
+        "gold_in_fit": measured.gold_in_fit,
         "gold_splits": _splits_with_gold(measured),
         "examples": {
             side: [_example(row, said, truth, texts, pages) for row, said, truth in found.get(side, ())]

@@ -47,7 +47,7 @@ def task_values(
         "covered": measured.covered if measured else None,
         "conflicts": measured.conflicts if measured else None,
         "measured_as": measured.label_set if measured else None,
-        "gold_in_fit": bool(measured and measured.label_set and _told(view, measured)),
+        "gold_in_fit": bool(measured and measured.gold_in_fit),
         "voters": voter_table(view, measured, voters) if measured else [],
         "not_built": [view.reference(n.id) for n in [*voters, *label_sets] if view.states[n.id] == "missing"],
         "others": [{**view.reference(n.id), "role": n.spec.meta.role} for n in others],
@@ -55,12 +55,6 @@ def task_values(
         "histories": [{"name": n.name, "points": of_label_set(dict(history), n.name)} for n in label_sets],
         "unreadable": history["unreadable"],
     }
-
-
-def _told(view: View, measured: Measured) -> bool:
-    """Whether the label model was told gold."""
-    node = view.graph.nodes.get(f"label_set.{measured.label_set}")
-    return node is not None and node.spec.taught and bool(measured.in_split.get("tune"))
 
 
 def label_set_summary(view: View, node: Node, locked: Mapping[str, Any]) -> dict[str, Any]:

@@ -212,7 +212,9 @@ def test_analyze_says_how_far_posteriors_keep_their_word(project: Sandbox) -> No
     assert after["calibration"]["expected_error"] < raw["calibration"]["expected_error"] / 2
     assert not any("too good" in doubt for doubt in after["doubts"])
     said = project("analyze", "thema").out
-    assert "posteriors on 134 items with gold: expected calibration error 0." in said
+    labeled = project("analyze", "thema", "--format", "json").json["calibration"]["labeled"]
+    assert labeled < 134
+    assert f"posteriors on 134 items with gold, {labeled} of them labeled: expected calibration error 0." in said
     assert "doubt: Posteriors are calibrated on gold of tune, so they look too good on it: see --gold test." in said
 
 
@@ -244,6 +246,8 @@ def test_of_a_multichoice_task_pairs_of_item_and_label_are_held_against_gold(pro
     found = project("analyze", "thema", "--gold", "test", "--format", "json").json
     assert found["calibration"]["items"] == 3 * 133
     assert all(doubt.partition(":")[0] in LABELS for doubt in found["doubts"])
+    shown = project("analyze", "thema", "--gold", "test").out
+    assert "posteriors on 399 pairs of item and label with gold: expected calibration error" in shown
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from teachkit import Project
 from teachkit.errors import BadOption, NotBuilt, UnknownNode
 from teachkit.votes.intervals import wilson
+from tests.review.test_try import LABELS, ROWS, unicode_project
 from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -129,3 +130,13 @@ def test_a_label_set_that_is_not_up_to_date_is_no_witness_against_its_voters(tmp
     assert old in found["doubts"]
     assert found["gaps"] == []
     assert f"doubt: {old}" in sandbox("analyze", "kind").out
+
+
+def test_a_voter_of_one_label_is_no_doubt_about_the_others(tmp_path: Path) -> None:
+    files = unicode_project(ROWS, "multichoice")
+    files["labeling_functions/sort/never.sql"] = "{{ config(label='ok') }}\nkörper = 'never'\n"
+    sandbox = Sandbox(tmp_path, files | {"label_models/m.yml": "label_models:\n  - {name: sorted, task: sort}\n"})
+    sandbox("build")
+    doubts = sandbox("analyze", "sort", "--format", "json").json["doubts"]
+    silent = [doubt.partition(": ")[2] for doubt in doubts if doubt.endswith("no votes.")]
+    assert silent == ["Votes cannot judge 'never': no votes."] * len(LABELS)

@@ -449,6 +449,21 @@ def test_a_file_that_holds_nothing_is_refused(zoo: Sandbox) -> None:
     assert "holds no labeling function" in found.err
 
 
+def test_of_no_votes_nothing_is_claimed(zoo: Sandbox) -> None:
+    said = zoo("try", "--any-of", "unicorn", "--label", "cat").out
+    assert said.startswith("votes on 0 of 8 items (0.0%)\n")
+    assert "heard no voter" not in said
+    assert "finds 0 of 1 item with gold 'cat'" in said
+
+
+def test_a_kind_that_is_not_tried_is_said_before_a_label_is_asked_for(tmp_path: Path, zoo: Sandbox) -> None:
+    sandbox = zoo.copy(tmp_path / "numbers")
+    sandbox.write({"tasks/age.yml": "tasks: [{name: age, kind: number, dataset: ref('animals'), key: id}]\n"})
+    for rule in (("--any-of", "old"), ("--regex", "[0-9]+"), ("--sql", "length(text)")):
+        refused = sandbox("try", "--task", "age", *rule, code=2)
+        assert "task 'age' is of the kind 'number'" in refused.err
+
+
 def test_without_a_task_the_project_must_have_one(tmp_path: Path, zoo: Sandbox) -> None:
     second = ZOO["tasks/kind.yml"].replace("name: kind,", "name: other,")
     with zoo.changed({"tasks/other.yml": second}):

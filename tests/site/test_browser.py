@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -100,6 +101,7 @@ def test_from_the_overview_to_an_item(watched: Watched, url: str) -> None:
     assert page.locator(".example").count() >= 5
     page.click("text=Compiled SQL") if page.locator("text=Compiled SQL").count() else None
     page.click("#figures ~ p a >> text=spam_labels")
+    page.wait_for_selector("table.matrix")
     assert page.locator("table.matrix td.right").count() == 2
     page.fill("[data-filter=sampled]", "channel")
     shown = page.locator("#sampled tbody tr:visible")
@@ -221,6 +223,45 @@ def test_it_works_from_files_too(browser: Browser, project: Sandbox, url: str) -
     assert page.locator("g.node").count() == 31
     assert found.complaints == []
     assert all(one.startswith("file://") for one in found.requests)
+    page.close()
+
+
+def test_seven_labels_in_any_script_are_all_to_be_seen(browser: Browser, tmp_path: Path) -> None:
+    labels = ["日本語ニュース", "économie", "sport & loisirs", "none", "null", "الرياضة", "it's"]
+    rows = "".join(f"{n},w{n % 7},{labels[n % 7]},{'tune' if n % 2 else 'train'}\n" for n in range(70))
+    rules = "".join(f"  - {{name: r{n}, label: {json.dumps(one)}, any_of: [w{n}]}}\n" for n, one in enumerate(labels))
+    project = Sandbox(
+        tmp_path / "labels",
+        {
+            "teachkit.yml": "name: labels\n",
+            "data/t.csv": "id,text,gold,split\n" + rows,
+            "sources/t.yml": "sources:\n  - {name: raw, tables: [{name: t, path: data/t.csv, key: id}]}\n",
+            "tasks/t.yml": f"tasks:\n  - {{name: t, labels: {json.dumps(labels)}, dataset: \"source('raw', 't')\", "
+            "key: id, gold: {column: gold}, splits: {column: split}}\n",
+            "labeling_functions/t/r.yml": "labeling_functions:\n" + rules,
+            "label_models/m.yml": "label_models:\n  - {name: m, task: t, type: majority}\n",
+        },
+    )
+    project("build")
+    project("docs", "generate")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((project.root / "target/docs/nodes/label_set.m.html").as_uri())
+    for wide, window in page.locator(".scroll:has(.matrix)").evaluate_all(
+        "all => all.map(e => [e.scrollWidth, e.clientWidth])"
+    ):
+        assert wide <= window
+    heights = page.locator(".matrix thead th").evaluate_all("all => all.map(e => e.offsetHeight)")
+    assert len(set(heights)) == 1
+    assert heights[0] < 60
+    widths = page.locator(".figures svg").evaluate_all("all => all.map(e => e.clientWidth)")
+    assert len(widths) == 7
+    assert len(set(widths)) == 1
+    page.goto((project.root / "target/docs/tasks/t.html").as_uri())
+    arabic = page.locator(".facts > span", has_text="الرياضة")
+    label, count = arabic.locator(".label").bounding_box(), arabic.locator("b").bounding_box()
+    assert label is not None
+    assert count is not None
+    assert label["x"] < count["x"]
     page.close()
 
 

@@ -153,6 +153,8 @@ def test_gold_of_the_test_split_is_nowhere(odd: Sandbox) -> None:
     gold_file = next(e[2] for e in search_index(docs) if e[0] == "truth")
     assert "рад" not in read(docs / gold_file).text
     assert "No gold outside the test split" in read(docs / "nodes/label_set.whole.html").text
+    assert not any("split test" in read(page).text for page in (docs / "items/whole").iterdir())
+    assert any("split test" in read(page).text for page in (docs / "items/labels_7").iterdir())
     assert "truth.csv" in read(docs / gold_file).text
 
 
@@ -163,6 +165,45 @@ def test_multichoice_shows_each_label_by_itself(odd: Sandbox) -> None:
     assert "posterior of size" in text
     assert "posterior of taste" in text
     assert "about" in read(docs / "nodes/lf.about.good.html").text
+
+
+def test_items_of_which_no_label_holds_say_so_and_are_calibrated_as_analyze_says(tmp_path: Path) -> None:
+    topics = ["red", "round", "red|round", ""]
+    rows = "".join(f"{n},{topics[n % 4].replace('|', ' ')},{topics[n * 7 % 4] or 'old'},tune\n" for n in range(24))
+    judged = "".join(json.dumps({"item": n, "label": [] if n % 3 else ["old"]}) + "\n" for n in range(24))
+    project = Sandbox(
+        tmp_path,
+        {
+            "teachkit.yml": "name: multi\n",
+            "data/a.csv": "id,text,topics,part\n" + rows,
+            "sources/a.yml": "sources:\n  - {name: raw, tables: [{name: a, path: data/a.csv, key: id}]}\n",
+            "tasks/t.yml": "tasks:\n  - {name: t, kind: multichoice, labels: [red, round, old], key: id, show: [text], "
+            "dataset: \"source('raw', 'a')\", gold: {column: topics}, splits: {column: part}}\n",
+            "labeling_functions/t/r.yml": "labeling_functions:\n  - {name: red, label: red, any_of: [red]}\n"
+            "  - {name: round, label: round, any_of: [round]}\n",
+            "annotations/t/ann.jsonl": judged,
+            "label_models/m.yml": "label_models:\n  - {name: m, task: t, type: dawid_skene, gold: tune}\n",
+        },
+    )
+    project("build")
+    text = read(site(project) / "nodes/label_set.m.html").text
+    assert "no spans" not in text
+    assert "none of them" in text
+    assert "72 rows" in read(project.root / "target/docs/nodes/annotations.t.ann.html").text
+    calibration = project("analyze", "t", "--gold", "tune", "--format", "json").json["calibration"]
+    assert f"{calibration['labeled']} answers, expected calibration error {calibration['expected_error']:.4g}" in text
+
+
+def test_learned_accuracies_say_whether_the_model_was_told_gold(built: Sandbox) -> None:
+    page = "nodes/lf.mood.praise.html"
+    text = read(site(built) / page).text
+    assert "without gold" in text
+    assert "told the gold of tune" not in text
+    built.write({"label_models/mood.yml": "label_models:\n  - {name: moods, task: mood, gold: tune}\n"})
+    built("build")
+    text = read(site(built) / page).text
+    assert "told the gold of tune" in text
+    assert "without gold" not in text
 
 
 def test_a_label_set_that_leaves_items_out_has_its_own_rows(odd: Sandbox) -> None:

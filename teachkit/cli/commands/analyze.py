@@ -86,7 +86,7 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     numeric = [False] * text + [True] * (len(head) - text)
     print_table(head, [_row(row, multi=multi) for row in found.voters], settings, numeric=numeric)
     if found.calibration is not None:
-        _show_calibration(found.calibration)
+        _show_calibration(found.calibration, multi=multi)
     if found.gaps:
         click.echo("")
     for sentence in found.gaps:
@@ -126,7 +126,7 @@ def _show_rest(found: TaskAnalysis) -> None:
         click.echo(test_look(found.task, found.test_looks))
 
 
-def _show_calibration(found: PosteriorCalibration) -> None:
+def _show_calibration(found: PosteriorCalibration, *, multi: bool) -> None:
     """What posteriors say and how often they are right, by bins of equal size."""
     figures = [
         ("expected calibration error", found.expected_error),
@@ -134,7 +134,9 @@ def _show_calibration(found: PosteriorCalibration) -> None:
     ]
     figures += [("Brier score", found.brier), ("log-loss", found.log_loss)]
     said = ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None)
-    click.echo(f"\nposteriors on {count(found.items, 'item')} with gold: {said}")
+    of = f"{found.items:,} pairs of item and label" if multi else count(found.items, "item")
+    labeled = f", {found.labeled:,} of them labeled" if found.labeled < found.items else ""
+    click.echo(f"\nposteriors on {of} with gold{labeled}: {said}")
     filled = [b for b in found.equal_mass_bins if b.count and b.mean is not None and b.share is not None]
     if filled:
         words = (f"{percent(b.mean)} -> {percent(b.share)} of {b.count}" for b in filled)

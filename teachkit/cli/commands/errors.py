@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ _TITLES = {"uncovered": "uncovered", "wrong": "voters wrong", "outvoted": "outvo
 _ADVICE = 8
 _VOTERS = 10
 _NAMED = 6
+_COMMAND = re.compile(r"""teachkit (?:'[^']*'|"[^"]*"|[^'")])+""")
+_GLUE = "\0"  # stands for a blank at which no line may end
 
 
 @as_command
@@ -73,7 +76,8 @@ def _cells(found: ErrorReport, settings: Settings) -> None:
     rows = []
     for one in found.cells:
         of = {fault.fault: fault.items for fault in one.faults}
-        rows.append([one.gold, one.label or "none", f"{one.items:,}", *(f"{of.get(f, 0) or ''}" for f in shown)])
+        label = one.label or one.cell.rpartition(":")[2]
+        rows.append([one.gold, label, f"{one.items:,}", *(f"{of.get(f, 0) or ''}" for f in shown)])
     if len(rows) > 1:
         rows.append(["all", "", f"{found.wrong:,}", *(f"{found.faults[f]:,}" for f in shown)])
     print_table(head, rows, settings, numeric=[False, False, *[True] * (len(head) - 2)])
@@ -86,8 +90,7 @@ def _advice(found: ErrorReport) -> None:
     click.echo("\nwhat to do, most errors first")
     for fault, one in ranked[:_ADVICE]:
         click.echo(f"  {one.cell}, {_TITLES[fault.fault]}, {count(fault.items, 'item')}:")
-        lines = textwrap.wrap(fault.advice, window() - 4, break_long_words=False, break_on_hyphens=False)
-        click.echo("\n".join(f"    {line}" for line in lines))
+        click.echo(_wrapped(fault.advice))
     if len(ranked) > _ADVICE:
         click.echo(f"  {len(ranked) - _ADVICE} more with fewer errors")
     if found.faults["gold"]:
@@ -95,6 +98,13 @@ def _advice(found: ErrorReport) -> None:
         voters = f"{limits['voters']:.0f} independent voters, right on {limits['precision']:.0%} of their votes"
         click.echo(f"gold is suspicious where {voters}, agree against it")
         click.echo(f"and the posterior is {limits['posterior']} or more")
+
+
+def _wrapped(advice: str) -> str:
+    """Advice in lines; a command in it stays whole, to be copied."""
+    kept = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), advice)
+    lines = textwrap.wrap(kept, window() - 4, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"    {line}" for line in lines).replace(_GLUE, " ")
 
 
 def _voters(found: ErrorReport, settings: Settings) -> None:

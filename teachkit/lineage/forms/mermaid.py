@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from teachkit.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -151,7 +153,6 @@ def _text(boxes: Sequence[_Box], edges: Iterable[tuple[int, int]]) -> str:
 
 def escaped(text: str) -> str:
     """A text for a quoted label: one line, cut where it is long, all that Mermaid or HTML could read as ``#CODE;``."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    line = printable(" ".join(text.split()))
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
     return re.sub(r"[^\w ,./…-]|^\W|_(?=_)|(?<=_)_|(?<=\d)\.(?= )", lambda found: f"#{ord(found[0])};", line)
