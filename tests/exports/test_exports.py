@@ -113,6 +113,16 @@ def test_a_folder_in_the_way_is_named(built: Sandbox) -> None:
     assert "[store-unwritable]" in found.all
 
 
+def test_without_a_format_the_ending_of_the_path_says_it(built: Sandbox) -> None:
+    names = {"a.csv": "csv", "b.jsonl": "jsonl", "c.parquet": "parquet", "d.data": "parquet"}
+    entries = "".join(f"  - {{name: {n[0]}, label_set: ref('moods'), path: output/{n}}}\n" for n in names)
+    built.write({"exports/train.yml": "exports:\n" + entries})
+    built("build")
+    output = built.root / "output"
+    assert len(read(output / "a.csv")) == len(read(output / "b.jsonl")) == len(built.rows("moods"))
+    assert pq.read_table(output / "c.parquet") == pq.read_table(output / "d.data")
+
+
 def test_formulas_are_escaped_and_all_else_is_as_it_was(tmp_path: Path) -> None:
     texts = ["=1+1", "+1 2", "-x", "@x", "\tx", "\rx", "plain", "a=1", "", "'quoted", 'say "hi"', "a,b", "a\nb", "ü 🎉"]
     path = tmp_path / "x.csv"
