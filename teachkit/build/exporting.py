@@ -71,9 +71,9 @@ def _make(run: Executor, node: Node, path: Path) -> None:
     except duckdb.Error as error:
         raise run.session.failure(error, node) from error
     try:
-        _write(table, path, node.spec.config.format)
+        _write(table, path, node.spec.format)
     except pa.ArrowException as error:
-        problem = f"{node.spec.config.format} cannot hold this: {error}"
+        problem = f"{node.spec.format} cannot hold this: {error}"
         raise NodeFailed(node.where, problem=problem, advice="cast the column to varchar in a transform") from error
 
 

@@ -121,6 +121,8 @@ def _fill(codes: Any, values: Sequence[Any], gold: GoldColumn, task: TaskInfo) -
     for row, value in enumerate(values):
         if value is None or value == "":
             continue
+        if task.multi:
+            codes[row] = 0  # labels that a list leaves out do not hold; of [] that is all of them
         for one in value if isinstance(value, list) else str(value).split("|") if task.multi else [value]:
             code = known.get(str(one))
             if code is None:
@@ -134,8 +136,6 @@ def _fill(codes: Any, values: Sequence[Any], gold: GoldColumn, task: TaskInfo) -
                     advice=f"map it under gold: values: (known: {shown}).{did_you_mean(str(one), known)}",
                 )
             if task.multi:
-                if (codes[row] < 0).all():
-                    codes[row] = 0
                 codes[row, code] = 1
             else:
                 codes[row] = code

@@ -228,7 +228,9 @@ def annotations_text(run: Executor, node: Node) -> str:
         FileChanged: it was written since.
         NotUtf8: it is in another encoding.
     """
-    data: bytes = (run.files.root / node.spec.path).read_bytes()
+    from teachkit.voters.annotations import as_committed
+
+    data = as_committed((run.files.root / node.spec.path).read_bytes())
     if digest_bytes(data) != node.spec.digest:
         raise FileChanged(node.where, file=f"'{node.spec.path}'")
     try:

@@ -226,7 +226,11 @@ def in_bounds(value: float | None, low: float | None, high: float | None) -> boo
 
 
 def need_one(arguments: Model, names: Sequence[str], check: str, where: Where) -> None:
-    """Refuse a test without any bound: it could never fail."""
+    """Refuse a test without any bound, which could never fail, and one whose bounds no figure lies within."""
+    low, high = (getattr(arguments, name, None) for name in ("min", "max"))
+    if low is not None and high is not None and low > high:
+        problem = f"this test can never pass: min {low:g} is above max {high:g}"
+        raise BadValue(where, key=check, problem=problem, advice="write the lower bound as 'min'")
     if all(getattr(arguments, name) is None for name in names):
         problem = f"this test can never fail: it has none of {', '.join(names)}"
         raise BadValue(where, key=check, problem=problem, advice=f"write for example '{check}: {{{names[0]}: …}}'")

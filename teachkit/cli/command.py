@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 
 from teachkit.cli.output import readers_may_leave
 from teachkit.cli.settings import Settings
-from teachkit.errors import StoreUnwritable, TeachkitError
+from teachkit.errors import StoreUnwritable, TeachkitError, UnreadableFile, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -183,7 +184,9 @@ def _shown(error: TeachkitError, settings: Settings) -> int:
 
 
 def _disk_problem(error: OSError) -> TeachkitError:
-    """A full or read-only disk is the user's to mend, wherever it shows."""
+    """A full or read-only disk, or a file that may not be read, is the user's to mend, wherever it shows."""
+    if error.filename and Path(error.filename).is_file() and not os.access(error.filename, os.R_OK):
+        return UnreadableFile(Where(str(error.filename)), problem=error.strerror or str(error))
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     advice = (
         "free some space, then run the command again" if full else "correct its permissions, or choose another place"

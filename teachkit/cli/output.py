@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,8 @@ def plain(value: Any) -> Any:
             return [plain(v) for v in value]
         case bytes():
             return value.hex()
+        case Decimal() if value.as_tuple().exponent == 0:
+            return int(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

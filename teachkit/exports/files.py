@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?")  # a label or key that is no more than this runs nothing
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -25,7 +28,8 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 def write_csv(table: pa.Table, path: Path) -> None:
     """RFC 4180 in UTF-8; NULL is an empty field, structs and lists are JSON.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP's advice on CSV injection).
+    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP's advice on CSV injection); a
+    number is none.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
@@ -36,7 +40,10 @@ def write_csv(table: pa.Table, path: Path) -> None:
 
 
 def write_jsonl(table: pa.Table, path: Path) -> None:
-    """One JSON object a line, in UTF-8; times in ISO 8601, bytes in hex, what is no number in JSON as null."""
+    """One JSON object a line, in UTF-8; times in ISO 8601, bytes in hex, what is no number in JSON as null.
+
+    Whole numbers of any size are numbers; decimals are texts, which keep their digits.
+    """
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for batch in table.to_batches():
             for row in batch.to_pylist():
@@ -56,7 +63,7 @@ def _field(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_finite(value), ensure_ascii=False, default=_text, allow_nan=False)
+    return json.dumps(_finite(value), ensure_ascii=False, default=_other, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -70,11 +77,13 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def _other(value: Any) -> str | int:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)  # DuckDB's HUGEINT: a sum, or keys of which one is negative
     return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text

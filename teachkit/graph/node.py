@@ -299,6 +299,7 @@ class ExportSpec:
     config: Export
     label_set: str
     path: str
+    format: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from teachkit.graph.node import TaskInfo
     from teachkit.project import Definition
 
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
 
 def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     """The node of one export; None if it is not enabled, or its label set has an error of its own.
@@ -67,7 +69,8 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     path = compiler.renderer.value(config.path, definition.at("path"))
     _check_path(path, definition, compiler)
     compiler.schemas[f"export.{config.name}"] = columns or own
-    canonical = {"export": config.format, "columns": columns, "where": where}
+    form = config.format or _FORMATS.get(Path(path).suffix, "parquet")
+    canonical = {"export": form, "columns": columns, "where": where}
     reads: dict[str, tuple[str, ...] | None] = {label_set: None}
     if config.rows == "labels":
         reads[task.dataset] = tuple(sorted((read - set(own)) | {task.key}))
@@ -78,7 +81,7 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
         "export",
         config.name,
         definition.where,
-        ExportSpec(config, label_set, path),
+        ExportSpec(config, label_set, path, form),
         canonical,
         tuple(reads),
         reads,

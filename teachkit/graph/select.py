@@ -7,6 +7,7 @@ also all that the descendants need. Methods: ``tag: path: source: task: type: vo
 from __future__ import annotations
 
 import fnmatch
+import posixpath
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -159,13 +160,13 @@ def _matching(graph: Graph, body: str, known: Known) -> set[str]:
         case "tag":
             return {n.id for n in graph if any(fnmatch.fnmatchcase(t, value) for t in n.tags)}
         case "path":
-            folder = value.rstrip("/")
+            path = posixpath.normpath(value)  # as a shell completes it: with ./ in front, or / at the end
             return {
                 n.id
                 for n in graph
-                if fnmatch.fnmatchcase(n.where.path, value)
-                or n.where.path.startswith(folder + "/")
-                or n.where.path == value
+                if fnmatch.fnmatchcase(n.where.path, path)
+                or n.where.path.startswith(path + "/")
+                or n.where.path == path
             }
         case "source":
             return {

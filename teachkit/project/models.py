@@ -431,7 +431,9 @@ class Export(Model):
     rows: Literal["labels", "scores"] = Field(
         default="labels", description="'scores': those of what is compared (`bradley_terry`), the best first."
     )
-    format: Literal["parquet", "csv", "jsonl"] = "parquet"
+    format: Literal["parquet", "csv", "jsonl"] | None = Field(
+        default=None, description="Default: what the path ends in, else parquet."
+    )
     path: str = Field(description="Where to write, relative to the project.")
     columns: Strings = Field(
         default=[], description="Columns of the label set and of the dataset; default: all of the label set."

@@ -140,7 +140,7 @@ def _plain_arrays(chunk: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
     import pyarrow.compute as pc
 
     if isinstance(chunk, pa.ChunkedArray):
-        for array in chunk.chunks or [chunk.combine_chunks()]:
+        for array in chunk.chunks or [pa.nulls(0, chunk.type)]:
             yield from _plain_arrays(array)
     elif isinstance(chunk, pa.ExtensionArray):
         yield from _plain_arrays(chunk.storage)

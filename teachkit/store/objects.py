@@ -259,8 +259,8 @@ def _read_digests(path: Path) -> _Columns:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             columns = [ColumnDigest() for _ in schema]
-            for column, empty in zip(columns, schema.empty_table().columns, strict=True):
-                column.update(empty)
+            for column, field in zip(columns, schema, strict=True):
+                column.update(pa.nulls(0, field.type))
             for batch in file.iter_batches(_BATCH):
                 for column, array in zip(columns, batch.columns, strict=True):
                     column.update(array)

@@ -78,7 +78,7 @@ def compile_annotations(definition: Definition, context: VoterContext) -> Sequen
 
     meta: AnnotationMeta = definition.config
     path = definition.where.path
-    data = (context.root / path).read_bytes()
+    data = as_committed((context.root / path).read_bytes())
     refuse_conflict(data.decode(errors="replace"), path, advice=_KEEP_BOTH, lines=True)
     silence = meta.abstain or context.defaults.abstain or context.task.silence(looks_at_all=True)
     spec = AnnotationsSpec(path, meta, silence, digest_bytes(data))
@@ -104,6 +104,11 @@ def compile_annotations(definition: Definition, context: VoterContext) -> Sequen
             "annotations",
         )
     ]
+
+
+def as_committed(data: bytes) -> bytes:
+    """A file's content as git keeps it: a checkout on Windows has other ends of lines, and says nothing else."""
+    return data.replace(b"\r\n", b"\n")
 
 
 def read_judgments(text: str, path: str, name: str, meta: AnnotationMeta, task: TaskInfo) -> list[Judgment]:

@@ -186,6 +186,14 @@ def test_full_refresh_runs_everything_and_changes_nothing(built: Sandbox) -> Non
     assert built.state() == before
 
 
+def test_judgments_checked_out_on_windows_are_the_same(built: Sandbox) -> None:
+    path = "annotations/mood/ann.jsonl"
+    built.write({path: built.read(path).replace("\n", "\r\n").encode()})
+    assert "annotations.mood.ann" not in built.fresh_nodes("--locked")
+    assert "annotations.mood.ann" in built.fresh_nodes("--locked", "--full-refresh")
+    built("audit", "verify", "--from-sources")
+
+
 def test_locked_passes_if_nothing_moved(built: Sandbox) -> None:
     before = built.state()
     built("build", "--locked")

@@ -454,6 +454,20 @@ def test_multichoice_curator_and_gold(multi: Sandbox) -> None:
     assert rows["e"] == (["red", "round", "big"], "gold")
 
 
+def test_gold_of_an_empty_list_says_that_no_label_holds(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, MULTI)
+    sandbox.write(
+        {
+            "transforms/lists.sql": "select * replace (coalesce(string_split(truth, '|'), [])"
+            " as truth) from {{ source('raw', 'items') }}"
+        }
+    )
+    sandbox.replace("tasks/t.yml", "source('raw', 'items')", "ref('lists')")
+    sandbox("build", "--exclude", "type:export")
+    message = sandbox.result("test.t_labels.accuracy")["message"]
+    assert "on 6 items of gold" in message
+
+
 LABELS = ["öl", "茶", "naïve label", "a'b", 'say "hi"', "x,y;z", "=1+1"]
 ODD: Mapping[str, str] = {
     "teachkit.yml": "name: odd\n",

@@ -52,6 +52,22 @@ def test_voters_of_every_kind_mark_places(built: Sandbox) -> None:
     assert people == {"n0": [], "n1": [span(9, 18, "drug"), span(22, 28, "place")], "n2": None}
 
 
+def test_gold_may_be_lists_of_json(built: Sandbox, tmp_path: Path) -> None:
+    """A span in the short form is a list of numbers and a text: to DuckDB a list of JSON."""
+    sandbox = built.copy(tmp_path / "notes")
+    rows = [
+        {**row, "truth": json.loads(row["truth"] or "null")}
+        for row in csv.DictReader(NOTES["data/notes.csv"].splitlines())
+    ]
+    sandbox.write({"data/notes.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    sandbox.replace(
+        "sources/s.yml", "data/notes.csv, key: code, columns: {truth: {type: varchar}}", "data/notes.jsonl, key: code"
+    )
+    before = built.read("teachkit.lock")
+    sandbox("build")
+    assert sandbox.read("teachkit.lock").split("quality")[1] == before.split("quality")[1]
+
+
 def test_labels_hold_what_was_marked_with_its_probability(built: Sandbox) -> None:
     rows = {row["code"]: row for row in built.rows("spans")}
     assert rows["n2"]["label"] == rows["n2"]["model_label"] == [span(13, 22, "drug"), span(26, 28, "place")]

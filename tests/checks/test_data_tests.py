@@ -510,6 +510,7 @@ def test_outcomes_are_kept_until_what_is_read_changes(built: Sandbox, monkeypatc
     ("check", "arguments", "said"),
     [
         ("row_count", {}, "can never fail"),
+        ("row_count", {"min": 5, "max": 3}, "can never pass: min 5 is above max 3"),
         ("row_count", {"minimum": 3}, "Did you mean 'min'?"),
         ("not_null", {"column": "txt"}, "Did you mean 'text'?"),
         ("not_null", {}, "this test is for a column"),
@@ -540,6 +541,7 @@ def test_arguments_that_make_no_sense_are_refused(
     ("test", "said"),
     [
         ("coverage: {}", "can never fail"),
+        ("coverage: {min: 0.9, max: 10%}", "can never pass: min 0.9 is above max 0.1"),
         ("coverage: {min: 2}", "min: 2 is too large"),
         ("accuracy: {against: gold.tset, min: 1}", "gold.tset"),
         ("class_balance: {}", "no label is named"),

@@ -597,3 +597,16 @@ def check(found: Outcome, bad: Bad) -> None:
     assert "s3cr3t" not in found.all
     if bad.slug:
         assert found.all.count(f"[{bad.slug}]") >= 1
+
+
+def test_data_that_may_not_be_read_is_not_called_unwritable(fresh: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The administrator, who runs tests in containers, may read everything: so the refusal is made up."""
+    path = fresh.root / "data/reviews.csv"
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("teachkit.store.files.digest_file", refuse)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    found = fresh("build", code=2)
+    assert "data/reviews.csv: this file cannot be read: Permission denied  [unreadable-file]" in found.err

@@ -113,8 +113,18 @@ def test_a_folder_in_the_way_is_named(built: Sandbox) -> None:
     assert "[store-unwritable]" in found.all
 
 
+def test_without_a_format_the_ending_of_the_path_says_it(built: Sandbox) -> None:
+    names = {"a.csv": "csv", "b.jsonl": "jsonl", "c.parquet": "parquet", "d.data": "parquet"}
+    entries = "".join(f"  - {{name: {n[0]}, label_set: ref('moods'), path: output/{n}}}\n" for n in names)
+    built.write({"exports/train.yml": "exports:\n" + entries})
+    built("build")
+    output = built.root / "output"
+    assert len(read(output / "a.csv")) == len(read(output / "b.jsonl")) == len(built.rows("moods"))
+    assert pq.read_table(output / "c.parquet") == pq.read_table(output / "d.data")
+
+
 def test_formulas_are_escaped_and_all_else_is_as_it_was(tmp_path: Path) -> None:
-    texts = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "a=1", "", "'quoted", 'say "hi"', "a,b", "a\nb", "ü 🎉"]
+    texts = ["=1+1", "+1 2", "-x", "@x", "\tx", "\rx", "plain", "a=1", "", "'quoted", 'say "hi"', "a,b", "a\nb", "ü 🎉"]
     path = tmp_path / "x.csv"
     write_csv(pa.table({"=id": texts, "n": [-1.5] * len(texts), "list": [["=1"]] * len(texts)}), path)
     with path.open(encoding="utf-8", newline="") as file:
@@ -124,6 +134,12 @@ def test_formulas_are_escaped_and_all_else_is_as_it_was(tmp_path: Path) -> None:
     assert {row[1] for row in rows[1:]} == {"-1.5"}
     assert {row[2] for row in rows[1:]} == {'["=1"]'}
     assert path.read_bytes().endswith(b"\r\n")
+
+
+def test_a_label_that_is_a_number_is_no_formula(tmp_path: Path) -> None:
+    texts = ["-1", "0", "+1", "-0.5"]
+    write_csv(pa.table({"label": [*texts, "-1+2", "+1|x"]}), tmp_path / "x.csv")
+    assert [row["label"] for row in read(tmp_path / "x.csv")] == [*texts, "'-1+2", "'+1|x"]
 
 
 def test_what_is_missing_or_no_number(tmp_path: Path) -> None:
@@ -168,6 +184,16 @@ def test_times_and_decimals_in_jsonl(tmp_path: Path) -> None:
     write_csv(table, tmp_path / "x.csv")
     assert read(tmp_path / "x.csv")[0]["at"] == "2026-01-02 03:04:05+00:00"
     assert read(tmp_path / "x.csv")[0]["raw"] == "00ff"
+
+
+def test_whole_numbers_of_128_bits_are_numbers(built: Sandbox) -> None:
+    """DuckDB's type of sums, and of JSON's numbers where some are negative."""
+    built.replace("transforms/reviews.sql", "split\n", "split, -stars::hugeint as wide, [stars::hugeint] as many\n")
+    path = declare(built, "jsonl", ", columns: [id, stars, wide, many]")
+    built("build")
+    assert [(r["wide"], r["many"]) for r in read(path)] == [(-r["stars"], [r["stars"]]) for r in read(path)]
+    shown = built("show", "reviews", "--limit", "1", "--format", "json").json["rows"][0]
+    assert shown["wide"] == -shown["stars"]
 
 
 def test_a_type_that_a_format_cannot_hold_is_named(built: Sandbox) -> None:

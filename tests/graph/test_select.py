@@ -58,6 +58,8 @@ SELECTIONS: dict[str, str] = {
     "tag:nope": "",
     "path:labeling_functions": ALL_LFS,
     "path:labeling_functions/": ALL_LFS,
+    "path:./labeling_functions": ALL_LFS,
+    "path:./labeling_functions/spam/*.sql": "lf.spam.link",
     "path:labeling_functions/spam/rules.yml": "lf.spam.buy lf.spam.bye unit_test.u",
     "path:labeling_functions/spam/*.sql": "lf.spam.link",
     "source:raw": "source.raw.comments source.raw.authors test.raw.comments.key",

@@ -417,6 +417,16 @@ def test_an_environment_that_says_other_than_its_run(node: str, key: str, projec
     assert f"another {key} than run 00000" in found["problem"]
 
 
+def test_an_environment_in_which_two_nodes_changed_places(project: Sandbox) -> None:
+    environment = project.json_file(".teachkit/refs/dev.json")
+    one, other = (environment["nodes"][f"lf.mood.{name}"] for name in ("stars", "praise"))
+    one["objects"], other["objects"] = other["objects"], one["objects"]
+    project.write({".teachkit/refs/dev.json": json.dumps(environment)})
+    found = broken(project)
+    assert (found["step"], found["path"]) == ("runs", ".teachkit/refs/dev.json")
+    assert "has objects of lf.mood.praise that no run made for it" in found["problem"]
+
+
 def test_an_environment_with_a_label_set_of_no_run(project: Sandbox) -> None:
     environment = project.json_file(".teachkit/refs/dev.json")
     environment["nodes"]["label_set.mine"] = environment["nodes"]["label_set.moods"]

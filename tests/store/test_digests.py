@@ -79,6 +79,11 @@ def test_an_empty_column_still_has_a_type() -> None:
     assert column_digest([pa.array([], strings)]) != column_digest([pa.array([], numbers)])
 
 
+def test_an_empty_column_of_json_in_lists_is_one_of_texts() -> None:
+    json, text = pa.list_(pa.json_()), pa.list_(pa.string())
+    assert column_digest([pa.chunked_array([], json)]) == column_digest([pa.array([], text)])
+
+
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())], ids=str)
 def test_every_form_of_text_has_one_digest(kind: pa.DataType) -> None:
     texts = pa.array(["b", None, "", "a", "b", "ü" * 20])

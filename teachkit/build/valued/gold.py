@@ -67,8 +67,12 @@ def read_value_gold(run: Executor, task: TaskInfo, annotations: Sequence[str]) -
 def _of_column(run: Executor, task: TaskInfo, relation: str) -> Any:
     if task.gold is None:
         raise AssertionError("only a task with a gold column has one to read")
-    column = f"select {quote(task.gold.column.lower())} as v, {quote(task.key)} as key from {relation}"
-    table = run.session.table(column)
+    column = quote(task.gold.column.lower())
+    if task.answers.json_texts and "JSON" in run.session.types({"v": column}, relation)["v"]:
+        column = (
+            f"cast(to_json({column}) as varchar)"  # what DuckDB makes of a list of numbers and texts: JSON in lists
+        )
+    table = run.session.table(f"select {column} as v, {quote(task.key)} as key from {relation}")
     try:
         found = task.answers.values(task.answers.column(table.column("v").combine_chunks(), task.labels))
         if task.text:

@@ -153,8 +153,11 @@ class Chain:
                 if made is None:
                     problem = f"the environment of target '{target}' has {node_id}, which no run published"
                     raise DoesNotHold(Broken(step="runs", node=node_id, path=path, problem=problem))
+            if made is None and node["objects"]:
+                problem = f"the environment of target '{target}' has objects of {node_id} that no run made for it"
+                raise DoesNotHold(Broken(step="runs", node=node_id, path=path, problem=problem))
             if made is None:
-                continue  # nothing is recorded of what a killed build had made
+                continue  # exports and tests have no objects
             wrong = [k for k in ("objects", "digest", "definition") if node[k] != made.output[k]]
             if wrong:
                 problem = (
