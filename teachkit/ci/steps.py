@@ -10,8 +10,7 @@ from teachkit.build.revisions.base import base_of
 from teachkit.ci.findings import of_diff, of_error, of_run
 from teachkit.ci.result import Ci, Step
 from teachkit.ci.written import write_files
-from teachkit.diff.words import counted
-from teachkit.errors import ProjectErrors, TeachkitError
+from teachkit.errors import ProjectErrors, TeachkitError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from teachkit.cli.output import count, interval, percent, print_table
+from teachkit.cli.output import interval, percent, print_table
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ def _pairs(found: PairsSection, settings: Settings) -> None:
         click.echo("dependent: they agree more than the labels explain (1: copies)\n")
         _list(close[:_LISTED], "dependence", lambda r: _two(r.dependence), settings)
         if len(close) > _LISTED:
-            click.echo(f"and {count(len(close) - _LISTED, 'more pair')}: see --format json")
+            click.echo(f"and {counted(len(close) - _LISTED, 'more pair')}: see --format json")
     elif found.pairs:
         click.echo("no two voters agree more than the labels explain")
     elif not found.note:
@@ -162,7 +163,7 @@ def _agreement(found: AgreementSection, settings: Settings) -> None:
             rows = [[f"{r.first}, {r.second}", _two(r.kappa), f"{r.units:,}", percent(r.same)] for r in least[:_LISTED]]
             print_table(["", "kappa", "both vote", "same"], rows, settings, numeric=[False, True, True, True])
         one_sided = sum(r.kappa == 0 or (r.kappa is None) for r in found.pairs)
-        said = f"all {count(len(found.pairs), 'pair')}: --format json"
+        said = f"all {counted(len(found.pairs), 'pair')}: --format json"
         if one_sided:
             said += f"; of {one_sided:,} kappa says nothing, as one of the two always says the same there"
         click.echo(f"\n{said}")
@@ -220,8 +221,9 @@ def _marginal(found: MarginalSection, settings: Settings) -> None:
     words = [f"coverage {percent(found.coverage)}"]
     if found.accuracy is not None:
         words = [f"accuracy {percent(found.accuracy)}", f"macro-F1 {found.macro_f1:.3f}", *words]
-    gold = count(found.gold_labels, "gold label") if found.gold_labels else "no gold, so only coverage can be compared"
-    click.echo(f"with all voters: {', '.join(words)} ({gold})")
+    gold = found.gold_labels
+    by = counted(gold, "gold label") if gold else "no gold, so only coverage can be compared"
+    click.echo(f"with all voters: {', '.join(words)} ({by})")
     if not found.voters:
         click.echo("there is one voter only: nothing is left without it")
         return

@@ -168,11 +168,6 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low * 100:.0f}–{high * 100:.0f}"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 row``, ``1,956 rows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def test_look(task: str, number: int) -> str:
     """What to say below figures that were measured on the test split."""
     return f"\nlook no. {number:,} at the test split of task '{task}'"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.build.run import BAD, NodeFinished, NodeProgress, NodeStarted, Note
-from teachkit.cli.output import console, count, padded, readers_may_leave, seconds
+from teachkit.cli.output import console, padded, readers_may_leave, seconds
 from teachkit.cli.problems import colors
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def node_line(result: NodeResult, index: int, total: int, *, color: bool) -> str
     status = f"{result.status:<7}"
     if color and result.status in _COLORS:
         status = click.style(status, fg=_COLORS[result.status])
-    rows = count(result.rows, "row") if result.rows is not None else ""
+    rows = counted(result.rows, "row") if result.rows is not None else ""
     line = f"{index:>{width}}/{total} {status} {padded(result.id, _ID_WIDTH)} {rows:>14} {seconds(result.seconds):>8}"
     about = result.message.split("\n", 1)[0] if result.status not in ("built", "reused") and result.message else ""
     return f"{line}  {about}".rstrip() if result.status not in BAD else line.rstrip()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from teachkit.cli.output import count, format_option, print_json, print_table, readers_may_leave, seconds
-from teachkit.errors import BadOption
+from teachkit.cli.output import format_option, print_json, print_table, readers_may_leave, seconds
+from teachkit.errors import BadOption, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ def _show_summary(run: Run, settings: Settings, *, stderr: bool) -> None:
         return
     counts = run.counts
     said = ", ".join(f"{counts[status]} {status}" for status in _ORDER if status in counts)
-    click.echo(f"\n{count(len(run.results), 'node')} in {seconds(run.seconds)}: {said}", err=stderr)
+    click.echo(f"\n{counted(len(run.results), 'node')} in {seconds(run.seconds)}: {said}", err=stderr)
     if run.command != "test":
         click.echo(_published(run), err=stderr)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.items import print_items
-from teachkit.cli.output import cell, count, interval, percent, print_table, test_look
+from teachkit.cli.output import cell, interval, percent, print_table, test_look
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ _VOTERS = 10
 def show_trial(found: VoterTrial, settings: Settings) -> None:
     """Write a trial: figures, voters beside it, examples, what to do next."""
     name = "" if found.text else f"{found.voter}: "
-    votes = f"{name}votes on {found.votes:,} of {count(found.items, 'item')} ({percent(found.coverage)})"
+    votes = f"{name}votes on {found.votes:,} of {counted(found.items, 'item')} ({percent(found.coverage)})"
     click.echo(f"{votes}; {_new(found.new)}" if found.votes else votes)
     for claim in found.claims:
         click.echo("")
@@ -45,16 +46,17 @@ def _new(number: int) -> str:
 
 def _claim(claim: Claim, found: VoterTrial) -> None:
     said = claim.label if claim.yes else f"not {claim.label}"
-    click.echo(f"says '{said}' on {count(claim.votes, 'item')} ({percent(claim.coverage)}), {claim.new:,} of them new")
+    votes = f"{counted(claim.votes, 'item')} ({percent(claim.coverage)})"
+    click.echo(f"says '{said}' on {votes}, {claim.new:,} of them new")
     if claim.judged:
         share = f"precision {percent(claim.precision)}, 95 %: {interval(claim.low, claim.high)}"
         right = f"{claim.right:,} of {claim.judged:,} right, {share}"
     else:
         right = "no vote of it is on an item with gold"
-    rows = [("gold", f"{right}  ({count(found.gold_items, 'item')} with gold: {found.gold_splits})")]
+    rows = [("gold", f"{right}  ({counted(found.gold_items, 'item')} with gold: {found.gold_splits})")]
     if claim.true_items:
         more = f"; all voters {percent(claim.recall_before)}, with it {percent(claim.recall_after)}"
-        of = f"finds {claim.right:,} of {count(claim.true_items, 'item')} with gold '{said}'"
+        of = f"finds {claim.right:,} of {counted(claim.true_items, 'item')} with gold '{said}'"
         rows.append(("recall", f"{percent(claim.recall)}, {of}{more}"))
     if found.label_set is not None and claim.votes:
         rows.append(("posterior", _posterior(claim, found, said)))
@@ -86,8 +88,8 @@ def _overlaps(overlaps: Sequence[Overlap], settings: Settings) -> None:
         print_table(head, rows, settings, numeric=[False, False, True, True, True, True, True, False])
     more = [o for o in overlaps[_VOTERS:] if o.both]
     never = sum(not o.both for o in overlaps)
-    rest = [f"{count(len(more), 'more voter')} with less overlap"] if more else []
-    rest += [f"{count(never, 'voter')} never together with it"] if never else []
+    rest = [f"{counted(len(more), 'more voter')} with less overlap"] if more else []
+    rest += [f"{counted(never, 'voter')} never together with it"] if never else []
     if rest:
         click.echo("; ".join(rest))
 

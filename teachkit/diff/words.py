@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from teachkit.diff.labels import NOT
-from teachkit.errors import listing
+from teachkit.errors import counted, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,8 +244,3 @@ def _nothing(diff: Diff) -> str:
 def _at_most(found: LabelSetDiff) -> str:
     shift = found.largest_shift or 0.0
     return f"by at most {shift:.4f}" if shift >= _SHOWN_SHIFT else "in their last digits alone"
-
-
-def counted(number: int, noun: str, several: str = "") -> str:
-    """``1 item``, ``1,956 items``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or noun + 's'}"

@@ -69,7 +69,7 @@ def export_node(definition: Definition, compiler: Compiler) -> Node | None:
     path = compiler.renderer.value(config.path, definition.at("path"))
     _check_path(path, definition, compiler)
     compiler.schemas[f"export.{config.name}"] = columns or own
-    form = config.format or _FORMATS.get(Path(path).suffix, "parquet")
+    form = config.format or _FORMATS.get(Path(path).suffix.lower(), "parquet")
     canonical = {"export": form, "columns": columns, "where": where}
     reads: dict[str, tuple[str, ...] | None] = {label_set: None}
     if config.rows == "labels":

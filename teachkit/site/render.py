@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from teachkit import errors
 from teachkit.site import charts
 from teachkit.site.markdown import markdown
 from teachkit.version import __version__
@@ -95,9 +96,7 @@ def words(value: Any) -> str:
 
 def counted(value: int | None, noun: str) -> str:
     """``1 row``, ``1,956 rows``, ``no rows``."""
-    if not value:
-        return f"no {noun}s"
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+    return errors.counted(value, noun) if value else f"no {noun}s"
 
 
 _FILTERS: Mapping[str, Callable[..., Any]] = {

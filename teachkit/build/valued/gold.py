@@ -69,9 +69,8 @@ def _of_column(run: Executor, task: TaskInfo, relation: str) -> Any:
         raise AssertionError("only a task with a gold column has one to read")
     column = quote(task.gold.column.lower())
     if task.answers.json_texts and "JSON" in run.session.types({"v": column}, relation)["v"]:
-        column = (
-            f"cast(to_json({column}) as varchar)"  # what DuckDB makes of a list of numbers and texts: JSON in lists
-        )
+        # DuckDB reads a list of numbers and texts as JSON within a list
+        column = f"cast(to_json({column}) as varchar)"
     table = run.session.table(f"select {column} as v, {quote(task.key)} as key from {relation}")
     try:
         found = task.answers.values(task.answers.column(table.column("v").combine_chunks(), task.labels))

@@ -8,8 +8,8 @@ import click
 
 from teachkit.cli.analysis import show_sections
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
-from teachkit.errors import BadOption
+from teachkit.cli.output import format_option, interval, percent, print_json, print_table, test_look
+from teachkit.errors import BadOption, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,9 +70,9 @@ def _show(found: TaskAnalysis, settings: Settings) -> None:
     share = percent(found.covered / found.items if found.items else None) or "none"
     of = f", as in {found.label_set}" if found.label_set else ""
     of += f", slice {found.slice}" if found.slice else ""
-    click.echo(f"task {found.task}{of}: {count(found.items, 'item')}, {share} with a vote, ", nl=False)
+    click.echo(f"task {found.task}{of}: {counted(found.items, 'item')}, {share} with a vote, ", nl=False)
     seen = "; that of tune is in the fit" if found.gold_in_fit else ""
-    gold = f"{count(found.gold_items, 'item')} with gold ({found.gold_splits}{seen})"
+    gold = f"{counted(found.gold_items, 'item')} with gold ({found.gold_splits}{seen})"
     click.echo(f"{percent(found.conflicts)} with a conflict; {gold}\n")
     if any(row.figures for row in found.voters):
         print_table(*_values(found), settings, numeric=[False, False] + [True] * (len(_values(found)[0]) - 2))
@@ -134,7 +134,7 @@ def _show_calibration(found: PosteriorCalibration, *, multi: bool) -> None:
     ]
     figures += [("Brier score", found.brier), ("log-loss", found.log_loss)]
     said = ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None)
-    of = f"{found.items:,} pairs of item and label" if multi else count(found.items, "item")
+    of = f"{found.items:,} pairs of item and label" if multi else counted(found.items, "item")
     labeled = f", {found.labeled:,} of them labeled" if found.labeled < found.items else ""
     click.echo(f"\nposteriors on {of} with gold{labeled}: {said}")
     filled = [b for b in found.equal_mass_bins if b.count and b.mean is not None and b.share is not None]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import NestedGroup, as_command
-from teachkit.cli.output import cell, count, format_option, print_json, print_table
+from teachkit.cli.output import cell, format_option, print_json, print_table
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -102,13 +103,13 @@ def _show_log(found: AuditLog, settings: Settings) -> None:
         click.echo(f"  {run.run_id}  task {task}, {by}: {', '.join(nodes)}")
     older = found.total - len(found.runs)
     if older > 0:
-        click.echo(f"\n{count(older, 'older run')} not shown: --limit -1 shows all")
+        click.echo(f"\n{counted(older, 'older run')} not shown: --limit -1 shows all")
     for fault in found.unreadable:
         click.echo(f"\n{fault.path} cannot be read: {fault.problem}")
     if found.broken is not None:
         click.echo(f"\nTHE CHAIN DOES NOT HOLD: {found.broken.path}: {found.broken.problem}")
     elif found.total:
-        click.echo(f"\nthe chain holds: {count(found.total, 'run')}, each with the hash of the one before it")
+        click.echo(f"\nthe chain holds: {counted(found.total, 'run')}, each with the hash of the one before it")
 
 
 def _row(run: RunEntry) -> list[str]:
@@ -118,7 +119,7 @@ def _row(run: RunEntry) -> list[str]:
         for one in run.label_sets
     ]
     if run.others:
-        made.append(count(run.others, "other node"))
+        made.append(counted(run.others, "other node"))
     by = f"{run.command} ({run.by})" if run.by else run.command
     return [run.run_id, when, cell(by), cell(run.target), _commit(run), run.status, ", ".join(made)]
 

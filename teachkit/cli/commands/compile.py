@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, print_json
+from teachkit.cli.output import format_option, print_json
 from teachkit.cli.running import selection_options
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -41,7 +42,7 @@ def command(
         for node_id, text in texts.items():
             click.echo(f"-- {node_id}\n{text}\n")
     else:
-        click.echo(f"wrote {count(len(texts), 'file')} to target/compiled/")
+        click.echo(f"wrote {counted(len(texts), 'file')} to target/compiled/")
     return 0
 
 

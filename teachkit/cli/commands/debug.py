@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, print_json
+from teachkit.cli.output import format_option, print_json
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -55,7 +56,7 @@ def _probe(settings: Settings, provider: str | None, form: str) -> int:
         probe, worst = settings.project().probe(provider)
         if form == "text":
             cost = "no price is known" if worst is None else f"at most {worst:.6f} USD"
-            asked = count(probe.questions, "small question")
+            asked = counted(probe.questions, "small question")
             click.echo(f"provider {probe.name}: {asked} to {probe.endpoint}, {cost}\n")
         found = probe.run()
     except (LlmSetupError, ProviderError) as error:

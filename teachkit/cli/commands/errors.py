@@ -10,7 +10,8 @@ import click
 
 from teachkit.cli.command import as_command
 from teachkit.cli.items import marked, window
-from teachkit.cli.output import cell, count, format_option, percent, print_json, print_table, test_look
+from teachkit.cli.output import cell, format_option, percent, print_json, print_table, test_look
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def command(
 
 
 def _summary(found: ErrorReport) -> None:
-    click.echo(f"task {found.task}, {found.label_set}: {count(found.gold_items, 'item')} with gold ", nl=False)
+    click.echo(f"task {found.task}, {found.label_set}: {counted(found.gold_items, 'item')} with gold ", nl=False)
     judged = found.right + found.wrong + found.undecided
     share = f" ({percent(found.right / judged)})" if judged else ""
     without = f", {found.unlabeled:,} of these without a label" if found.unlabeled else ""
@@ -89,7 +90,7 @@ def _advice(found: ErrorReport) -> None:
     )
     click.echo("\nwhat to do, most errors first")
     for fault, one in ranked[:_ADVICE]:
-        click.echo(f"  {one.cell}, {_TITLES[fault.fault]}, {count(fault.items, 'item')}:")
+        click.echo(f"  {one.cell}, {_TITLES[fault.fault]}, {counted(fault.items, 'item')}:")
         click.echo(_wrapped(fault.advice))
     if len(ranked) > _ADVICE:
         click.echo(f"  {len(ranked) - _ADVICE} more with fewer errors")
@@ -135,11 +136,11 @@ def _voters(found: ErrorReport, settings: Settings) -> None:
     ]
     print_table(head, rows, settings, numeric=[False, False, *[True] * (len(head) - 2)])
     if len(found.voters) > _VOTERS:
-        click.echo(f"{count(len(found.voters) - _VOTERS, 'more voter')} with fewer")
+        click.echo(f"{counted(len(found.voters) - _VOTERS, 'more voter')} with fewer")
 
 
 def _items(found: ErrorReport) -> None:
-    click.echo(f"\n{len(found.items):,} of {count(found.listed_of, 'item')}, the surest errors first", nl=False)
+    click.echo(f"\n{len(found.items):,} of {counted(found.listed_of, 'item')}, the surest errors first", nl=False)
     click.echo("; * weighed most" if any(item.strongest for item in found.items) else "")
     for item in found.items:
         click.echo("")

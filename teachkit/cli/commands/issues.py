@@ -8,7 +8,8 @@ import click
 
 from teachkit.cli.command import as_command
 from teachkit.cli.items import marked, window
-from teachkit.cli.output import cell, count, format_option, percent, print_json, print_table, test_look
+from teachkit.cli.output import cell, format_option, percent, print_json, print_table, test_look
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +87,13 @@ def _people(found: Issues, settings: Settings) -> None:
     rows = [[cell(a.name, 30), f"{a.judged:,}", f"{a.issues:,}", percent(a.issues / a.judged)] for a in there[:_PEOPLE]]
     print_table(["annotator", "judged", "issues", "share"], rows, settings, numeric=[False, True, True, True])
     if len(there) > _PEOPLE:
-        click.echo(f"{count(len(there) - _PEOPLE, 'more annotator')} with a smaller share")
+        click.echo(f"{counted(len(there) - _PEOPLE, 'more annotator')} with a smaller share")
 
 
 def _list(found: Issues) -> None:
     if not found.issues:
         return
-    click.echo(f"\n{len(found.issues):,} of {count(found.found, 'issue')}, the surest first")
+    click.echo(f"\n{len(found.issues):,} of {counted(found.found, 'issue')}, the surest first")
     shown: set[tuple[str, str]] = set()
     for issue in found.issues:
         click.echo("")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import cell, count, plain, print_table
+from teachkit.cli.output import cell, plain, print_table
 from teachkit.cli.running import selection_options
-from teachkit.errors import BadOption, StoreUnwritable, did_you_mean, listing
+from teachkit.errors import BadOption, StoreUnwritable, counted, did_you_mean, listing
 from teachkit.store import write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _say_what_changed(events: list[dict[str, Any]]) -> None:
         if about is not None and event["eventType"] == "START" and about["definitionFrom"] in _SINCE:
             sources.setdefault(about["definitionFrom"], []).append(event["job"]["name"])
     for source, names in sources.items():
-        click.echo(f"{count(len(names), 'node')} {_SINCE[source]}: {listing(names, _NAMED)}", err=True)
+        click.echo(f"{counted(len(names), 'node')} {_SINCE[source]}: {listing(names, _NAMED)}", err=True)
 
 
 def _show_upstream(found: dict[str, Any], settings: Settings) -> None:

@@ -8,8 +8,9 @@ import click
 
 from teachkit.cli.commands.llm_batch import with_batches
 from teachkit.cli.commands.llm_improve import improve
-from teachkit.cli.output import count, format_option, interval, percent, print_json, print_table, test_look
+from teachkit.cli.output import format_option, interval, percent, print_json, print_table, test_look
 from teachkit.cli.running import state_option
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,10 +73,10 @@ def _show_plan(found: list[Spending], form: str, settings: Settings) -> None:
     print_table(head, [_row(one) for one in found], settings, numeric=[False, False, *[True] * 8])
     for one in found:
         if one.vectors_missing:
-            said = f"{count(one.vectors_missing, 'vector')} to ask for first, to choose examples by"
-            click.echo(f"{one.id}: {said}; {count(one.unknown, 'request')} cannot be looked up before")
+            said = f"{counted(one.vectors_missing, 'vector')} to ask for first, to choose examples by"
+            click.echo(f"{one.id}: {said}; {counted(one.unknown, 'request')} cannot be looked up before")
         if one.more:
-            click.echo(f"{one.id}: up to {count(one.more, 'request')} more, of items that it is not sure of")
+            click.echo(f"{one.id}: up to {counted(one.more, 'request')} more, of items that it is not sure of")
         if one.too_long:
             said = "request is" if one.too_long == 1 else "requests are"
             click.echo(f"{one.id}: {one.too_long:,} {said} too long for {one.model}, with up to {one.longest:,} tokens")
@@ -122,12 +123,11 @@ def _scores(found: Mapping[str, Any] | None) -> Iterator[str]:
         return
     told = [f"{name} {found[key]:.3f}" for key, name in _MEASURES.items() if found.get(key) is not None]
     how = f"scores by {found['by']}, {found['calibrated'] or 'not calibrated'}"
-    yield f"{how}; on {count(found['items'], 'item')} of tune: {', '.join(told)}" if told else how
+    yield f"{how}; on {counted(found['items'], 'item')} of tune: {', '.join(told)}" if told else how
     cascade = found.get("cascade")
     if cascade:
-        kept = (
-            f"{cascade['kept']:,} of {count(cascade['rows'], 'answer')} are its own (score {cascade['threshold']:.3g})"
-        )
+        own = f"{cascade['kept']:,} of {counted(cascade['rows'], 'answer')}"
+        kept = f"{own} are its own (score {cascade['threshold']:.3g})"
         promise = f"{cascade['of']} {cascade['target']:g} at confidence {1 - cascade['delta']:g}"
         yield f"{kept}, {cascade['to']} gave the rest; {promise}: at least {cascade['bound']:.3f} on tune"
 

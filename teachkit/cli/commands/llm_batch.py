@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.command import SettingsCommand, as_command
-from teachkit.cli.output import count, format_option, print_json, print_table
+from teachkit.cli.output import format_option, print_json, print_table
 from teachkit.cli.running import state_option
-from teachkit.errors import BadOption
+from teachkit.errors import BadOption, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,13 +135,13 @@ def _show_submission(found: Submission, settings: Settings, *, dry_run: bool) ->
     most = f", up to {sum(highs):.4f} USD" if highs else ""
     batches = f"{len(found.batches):,} {'batch' if len(found.batches) == 1 else 'batches'}"
     if found.error is not None:
-        click.echo(f"\n{count(requests, 'request')} in {batches} submitted, then it failed")
+        click.echo(f"\n{counted(requests, 'request')} in {batches} submitted, then it failed")
     elif requests:
-        click.echo(f"\n{count(requests, 'request')} in {batches} {done}{most}")
+        click.echo(f"\n{counted(requests, 'request')} in {batches} {done}{most}")
     else:
         click.echo("\nnothing to submit: every request has an answer, or is in a batch")
     for batch in found.batches if not dry_run else ():
-        click.echo(f"  {batch.shown_id}  {count(batch.requests, 'request')}  {batch.model}")
+        click.echo(f"  {batch.shown_id}  {counted(batch.requests, 'request')}  {batch.model}")
 
 
 # ---------------------------------------------------------------------------- status, collect, cancel
@@ -187,14 +187,14 @@ def _show_collected(found: Looked) -> None:
     cost = [batch.cost for batch in done if batch.cost is not None]
     said = f", {_usd(sum(cost) / 1e6)} USD" if cost else ""
     before = f" ({found.already:,} of them before)" if found.already else ""
-    click.echo(f"\n{count(sum(batch.kept for batch in done), 'answer')} kept{before}{said}")
+    click.echo(f"\n{counted(sum(batch.kept for batch in done), 'answer')} kept{before}{said}")
     failures: dict[str, int] = {}
     for batch in done:
         for kind, number in batch.failures.items():
             failures[kind] = failures.get(kind, 0) + number
     if failures:
         listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(failures.items()))
-        click.echo(f"{count(sum(failures.values()), 'request')} without an answer: {listed}")
+        click.echo(f"{counted(sum(failures.values()), 'request')} without an answer: {listed}")
         if found.first:
             click.echo(f"  the first: {found.first}")
         click.echo("  submit again, or build: only they are asked")

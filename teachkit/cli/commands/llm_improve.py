@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from teachkit.cli.output import count, print_json
-from teachkit.errors import BadOption, listing, writable
+from teachkit.cli.output import print_json
+from teachkit.errors import BadOption, counted, listing, writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ def improve(project: Project, names: Sequence[str], form: str, **wish: Any) -> N
     if form == "json":
         print_json(found.as_dict())
     elif found.file is None:
-        click.echo(f"nothing to improve: {found.prompt} is right on {count(found.judged, 'item')} of tune, all that it")
-        click.echo("has answered; the test split is not looked at")
+        click.echo(f"nothing to improve: {found.prompt} is right on {counted(found.judged, 'item')} of tune, all that")
+        click.echo("it has answered; the test split is not looked at")
     else:
         _show(found, found.file)
 
@@ -34,9 +34,9 @@ def improve(project: Project, names: Sequence[str], form: str, **wish: Any) -> N
 def _show(found: Candidate, file: str) -> None:
     click.echo(f"{file}\n")
     click.echo(writable(found.analysis.strip()))
-    shown = f"{found.shown} of {count(found.wrong, 'wrong answer')} on {count(found.judged, 'item')} of tune"
+    shown = f"{found.shown} of {counted(found.wrong, 'wrong answer')} on {counted(found.judged, 'item')} of tune"
     click.echo(f"\nwritten by {found.model}, which saw {shown}; ", nl=False)
-    click.echo(f"asked {count(found.asked, 'time')}, {found.cost:.6f} USD, {found.paid:.6f} paid now")
+    click.echo(f"asked {counted(found.asked, 'time')}, {found.cost:.6f} USD, {found.paid:.6f} paid now")
     if found.quotes:
         click.echo(
             f"WARNING: it quotes items: {listing(found.quotes)}. Their text would go into git with it, and gold of"

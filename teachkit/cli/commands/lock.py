@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, percent, print_json, print_table
-from teachkit.errors import BadOption
+from teachkit.cli.output import format_option, percent, print_json, print_table
+from teachkit.errors import BadOption, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ def _show(
     _say_left_out(left_out)
     if resolved and left_out:
         built = "it is built" if len(left_out) == 1 else "they are built"
-        click.echo(f"{count(len(left_out), 'label set')} left out: 'build --locked' fails until {built}")
+        click.echo(f"{counted(len(left_out), 'label set')} left out: 'build --locked' fails until {built}")
     if resolved:
         click.echo("resolved: run 'git add teachkit.lock'")
     elif resolved is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, print_json
+from teachkit.cli.output import format_option, print_json
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -21,5 +22,5 @@ def command(settings: Settings, form: str) -> int:
     if form == "json":
         print_json(manifest)
     else:
-        click.echo(f"{count(len(manifest['nodes']), 'node')}, no errors; wrote target/manifest.json")
+        click.echo(f"{counted(len(manifest['nodes']), 'node')}, no errors; wrote target/manifest.json")
     return 0

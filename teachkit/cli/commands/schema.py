@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, print_json
+from teachkit.cli.output import print_json
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -26,5 +27,5 @@ def command(settings: Settings, kind: str | None) -> int:
         print_json(json_schema(kind))
         return 0
     written = write_schemas(settings.project().root)
-    click.echo(f"wrote {count(len(written), 'schema')} to {FOLDER}/")
+    click.echo(f"wrote {counted(len(written), 'schema')} to {FOLDER}/")
     return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, format_option, print_arrow
+from teachkit.cli.output import format_option, print_arrow
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -27,5 +28,5 @@ def command(settings: Settings, query: str, limit: int, form: str) -> int:
     shown = table if limit < 0 else table.slice(0, limit)
     print_arrow(shown, form, settings)
     if shown.num_rows < table.num_rows:
-        click.echo(f"first {limit:,} of {count(table.num_rows, 'row')}; --limit -1 shows all", err=True)
+        click.echo(f"first {limit:,} of {counted(table.num_rows, 'row')}; --limit -1 shows all", err=True)
     return 0

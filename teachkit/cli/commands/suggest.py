@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import count, interval, percent, print_json, print_table
+from teachkit.cli.output import interval, percent, print_json, print_table
+from teachkit.errors import counted
 
 if TYPE_CHECKING:
     from teachkit.cli.settings import Settings
@@ -83,10 +84,10 @@ def command(
 
 
 def _text(found: Suggestions, settings: Settings) -> None:
-    missing = f"{found.uncovered:,} of {count(found.items, 'item')} without a vote, {found.errors:,} wrong by gold"
+    missing = f"{found.uncovered:,} of {counted(found.items, 'item')} without a vote, {found.errors:,} wrong by gold"
     click.echo(f"task {found.task}: {missing}")
     told = "gold (train, tune)" if found.evidence == "gold" else f"the posterior of {found.label_set or 'a label set'}"
-    of_items = f"{told} of {count(found.evidence_items, 'item')}"
+    of_items = f"{told} of {counted(found.evidence_items, 'item')}"
     click.echo(f"searched: {', '.join(found.columns) or 'nothing'}; what leans to a label: {of_items}")
     if found.suggestions:
         click.echo("")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachkit.cli.command import as_command
-from teachkit.cli.output import cell, count, format_option, interval, percent, print_json, print_table
-from teachkit.errors import BadOption
+from teachkit.cli.output import cell, format_option, interval, percent, print_json, print_table
+from teachkit.errors import BadOption, counted
 
 if TYPE_CHECKING:
     from teachkit.build.asking.trying import Trial
@@ -101,7 +101,7 @@ def _show(found: Trial, settings: Settings) -> None:
     ]
     print_table(["item", "says", "gold", "status", "reason"], rows, settings)
     silent = sum(i.status == "ok" and i.label is None for i in found.items)
-    click.echo(f"\n{found.voter} by {found.model}: {count(len(found.items), 'item')}, {silent} abstained", nl=False)
+    click.echo(f"\n{found.voter} by {found.model}: {counted(len(found.items), 'item')}, {silent} abstained", nl=False)
     click.echo(f"; {found.cost:.6f} USD, {found.paid:.6f} paid now")
     if found.figures:
         said = ", ".join(f"{name} {value:.4g}" for name, value in found.figures.items() if value is not None)
