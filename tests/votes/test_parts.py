@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,23 @@ def test_an_error_ends_the_work_and_leaves_the_threads(bad: int) -> None:
     with pytest.raises(KeyError):
         in_turns(work, 8, 3)
     assert in_turns(lambda turn: turn, 8, 3) == list(range(8))
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_after_an_error_no_work_is_begun(threads: int) -> None:
+    begun, all_work = [], threading.Barrier(threads, timeout=60)
+
+    def work(turn: int) -> None:
+        begun.append(turn)
+        if turn < threads:
+            all_work.wait()
+        if turn == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.01)  # until that is known
+
+    with pytest.raises(KeyboardInterrupt):
+        in_turns(work, 500, threads)
+    assert len(begun) < 250
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
