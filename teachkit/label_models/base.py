@@ -232,7 +232,7 @@ class LabelModel(Estimator):
 
     def _least_labels(self, matrix: Any, gold: Any | None) -> int:
         """K of a matrix: as many labels as votes, gold or a given class prior have, two at least."""
-        given = 0 if isinstance(self.class_prior, str) else len(self.class_prior)
+        given = 0 if isinstance(self.class_prior, str | Mapping) else np.size(self.class_prior)
         codes = [np.asarray(c) for c in (matrix, gold) if c is not None and not isinstance(c, Mapping)]
         return max(2, given, *(int(c.max()) + 1 for c in codes if c.size and c.dtype.kind in "iub"))
 

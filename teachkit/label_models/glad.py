@@ -48,8 +48,7 @@ class Glad(LabelModel):
 
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn abilities; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
-        if self.n_iter < 0:
-            raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
+        self._check()
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
         sweep = Sweep(folded, clamp, weight, threads=self.threads)
@@ -76,6 +75,11 @@ class Glad(LabelModel):
             **identifiability(folded, np.zeros(len(self.voters_), dtype=bool), self.threads),
         }
         return self
+
+    def _check(self) -> None:
+        super()._check()
+        if self.n_iter < 0:
+            raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
 
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K], with the ease that its votes show; the class prior where nobody votes."""

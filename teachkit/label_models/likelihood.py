@@ -68,6 +68,7 @@ class LikelihoodModel(LabelModel):
         return self
 
     def _check(self) -> None:
+        super()._check()
         if self.n_iter is not None and self.n_iter < 0:
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         if self.prior_strength < 0 or self.silence_weight < 0:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models.base import TIE_POLICIES
-from teachkit.label_models.estimator import Estimator
+from teachkit.label_models.estimator import Estimator, is_number
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def check_tie_policy(tie_policy: str) -> None:
 
 def check_at_least(name: str, value: float, least: float) -> None:
     """Raise ``ValueError`` for a parameter that is no number from ``least`` up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < least:
+    if not is_number(value) or value < least:
         raise ValueError(f"{name} is a number from {least:g} up, not {value!r}")
 
 
