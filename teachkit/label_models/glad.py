@@ -14,6 +14,7 @@ from teachkit.label_models.glad_kernels import abilities, infer
 from teachkit.label_models.kernels import log_all
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
+from teachkit.votes.parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Glad(LabelModel):
             self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
             abilities(*rows, weight, sweep.posterior, ease, self.abilities_)
             prior = log_all(np.maximum(self.prior_, 1e-300))
-            change = infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
+            change = self._infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
             sweep.count()
             done += 1
         self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
@@ -88,10 +89,14 @@ class Glad(LabelModel):
         prior = log_all(np.maximum(self.prior_, 1e-300))
         rows = (votes.indptr, votes.voter, votes.code)
         for _ in range(self.n_iter):
-            if infer(*rows, nothing, prior, self.abilities_, ease, found) <= self.tolerance:
+            if self._infer(*rows, nothing, prior, self.abilities_, ease, found) <= self.tolerance:
                 break
         found[votes.votes_per_pattern == 0] = self.prior_
         return found
+
+    def _infer(self, indptr: Any, *rest: Any) -> float:
+        """``glad_kernels.infer`` of all patterns: each stands alone, so that threads change nothing."""
+        return max(in_parts(lambda start, stop: infer(start, stop, indptr, *rest), len(indptr) - 1, self.threads))
 
     def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
         """The change of each posterior [K] that a vote makes: ease ties the votes of an item together."""
