@@ -141,7 +141,7 @@ class Calibrated(LabelModel):
         """What else the fitted model has: its log prior, ``informative_``, if it has them."""
         if name in ("log_prior", "log_prior_of", "informative_", "class_prior") and "model_" in self.__dict__:
             return getattr(self.model_, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def voter_report(self) -> list[Learned]:
         """What the model learned of each voter."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 
 class Estimator:
@@ -13,6 +13,14 @@ class Estimator:
 
     sort: ClassVar[str | None] = "classifier"
     """What scikit-learn calls it; None: nothing that it has a name for."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Only of what there is not: what a fit learns ends in an underscore."""
+            if name.endswith("_") and not name.startswith("_") and "voters_" not in vars(self):
+                raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit first")
+            raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; with ``deep`` also those of parameters that have some, as ``name__parameter``."""
