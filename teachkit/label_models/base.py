@@ -292,6 +292,14 @@ def gold_codes(votes: Votes, gold: Any) -> Any:
     return np.maximum(codes.astype(np.int64), -1)
 
 
+def known_codes(votes: Votes, gold: Any) -> Any:
+    """``gold_codes`` of labels that the votes have; ``ValueError`` for others."""
+    codes = gold_codes(votes, gold)
+    if codes.max(initial=-1) >= votes.n_labels:
+        raise ValueError(f"gold is not within -1..{votes.n_labels - 1}")
+    return codes
+
+
 def class_prior(declared: Any, mass: Any, strength: float) -> Any:
     """The class prior [K]: ``learned`` from expected items ``mass`` [K], ``uniform``, or as given.
 
@@ -347,9 +355,7 @@ def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     """Votes whose patterns are split by known gold, and the label to hold fixed for each (-1: none)."""
     if gold is None:
         return votes, np.full(votes.n_patterns, -1, dtype=np.int64)
-    gold = gold_codes(votes, gold)
-    if gold.max(initial=-1) >= votes.n_labels:
-        raise ValueError(f"gold is not within -1..{votes.n_labels - 1}")
+    gold = known_codes(votes, gold)
     found, pattern_of = np.unique(votes.pattern_of * (votes.n_labels + 1) + gold + 1, return_inverse=True)
     old, clamp = found // (votes.n_labels + 1), found % (votes.n_labels + 1) - 1
     return votes.regrouped(old, pattern_of), clamp
