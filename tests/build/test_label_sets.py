@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +17,6 @@ from tests.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 SMALL: Mapping[str, str] = {
     "teachkit.yml": "name: small\n",
@@ -85,6 +88,20 @@ def test_tie_policies(policy: str, tie: str | None, small: Sandbox) -> None:
     small("build")
     assert small.labels("t_labels")["c"] == tie
     assert small.labels("t_labels")["a"] == "yes"
+
+
+def test_one_fit_compiles_all_kernels_that_auto_is_asked_for(tmp_path: Path) -> None:
+    """Else every build says again that it compiles."""
+    program = """
+from tests.label_models.examples import crowd
+from teachkit.build.label_sets import _OWN_KERNELS
+from teachkit.label_models import Auto
+from teachkit.votes.jit import is_compiled
+Auto().fit(crowd(300, [0.9, 0.8, 0.7, 0.6], 3)[0])
+assert is_compiled(*_OWN_KERNELS["auto"], common=False)
+"""
+    fresh = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=fresh, cwd=Path(__file__).parents[2])
 
 
 def test_items_without_a_vote_can_be_left_out(small: Sandbox) -> None:
