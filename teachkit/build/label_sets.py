@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from teachkit.build.decisions import label_counts, rows
@@ -14,7 +15,7 @@ from teachkit.graph.label_sets import own_algorithm
 from teachkit.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from teachkit.build.execute import Executor
     from teachkit.build.run import Output
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from teachkit.graph import Node, TaskInfo
 
 _ALGORITHM_ROWS = 1
+_COMPILED = ("bradley_terry", "plackett_luce")  # of the label models whose answers are no codes
 
 
 def label_keys(run: Executor, node: Node) -> list[str]:
@@ -46,8 +48,7 @@ def make_label_set(run: Executor, node: Node) -> Output:
     """
     task = run.graph.tasks[node.task or ""]
     keys = label_keys(run, node)
-    _say_if_compiling(run, node, task)
-    with fitting(run, node):
+    with _compiling(run, node, task), fitting(run, node):
         votes, fitted, gold = fit(run, node)
         parameters = parameter_table(fitted)
         tables = rows(run, node, task, votes, fitted, gold)
@@ -131,22 +132,16 @@ def _inputs(run: Executor, node: Node) -> dict[str, Any]:
     return found
 
 
-OWN_KERNELS = {
-    "auto": ("label_models/hierarchy.py", "votes/together.py"),
-    "mace": ("label_models/priors.py",),
-    "glad": ("label_models/glad_kernels.py",),
-    "kos": ("label_models/kos_kernels.py",),
-    "metal": ("label_models/moment_kernels.py", "votes/together.py"),
-    "triplet": ("label_models/moment_kernels.py", "votes/together.py"),
-    "bradley_terry": ("label_models/comparison_kernels.py",),
-    "plackett_luce": ("label_models/ranking_kernels.py",),
-}
-"""Label models that have loops of their own to compile."""
+@contextmanager
+def _compiling(run: Executor, node: Node, task: TaskInfo) -> Iterator[None]:
+    """Say that a label model's loops are compiled while it is fitted, if they were not before on this machine."""
+    from teachkit.votes.jit import is_compiled, note_compiled
 
-
-def _say_if_compiling(run: Executor, node: Node, task: TaskInfo) -> None:
-    from teachkit.votes.jit import is_compiled
-
-    own = OWN_KERNELS.get(node.spec.algorithm, ())
-    if (task.coded or own) and not is_compiled(*own, common=task.coded):
+    algorithm = node.spec.algorithm
+    model = "votes" if ":" in algorithm else algorithm  # a class of the project's own: the votes are folded
+    waits = (task.coded or algorithm in _COMPILED) and not is_compiled(model)
+    if waits:
         run.note("compiling the label models' kernels for this machine, once (some seconds)")
+    yield
+    if waits:
+        note_compiled(model)

@@ -116,6 +116,7 @@ class Auto(LabelModel):
         return self
 
     def _check(self) -> None:
+        super()._check()
         if self.n_iter is not None and self.n_iter < 0:
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         if not (0 <= self.anchor <= 1 and self.silence_weight >= 0):

@@ -232,7 +232,7 @@ class LabelModel(Estimator):
 
     def _least_labels(self, matrix: Any, gold: Any | None) -> int:
         """K of a matrix: as many labels as votes, gold or a given class prior have, two at least."""
-        given = 0 if isinstance(self.class_prior, str) else len(self.class_prior)
+        given = 0 if isinstance(self.class_prior, str | Mapping) else np.size(self.class_prior)
         codes = [np.asarray(c) for c in (matrix, gold) if c is not None and not isinstance(c, Mapping)]
         return max(2, given, *(int(c.max()) + 1 for c in codes if c.size and c.dtype.kind in "iub"))
 
@@ -292,6 +292,14 @@ def gold_codes(votes: Votes, gold: Any) -> Any:
     return np.maximum(codes.astype(np.int64), -1)
 
 
+def known_codes(votes: Votes, gold: Any) -> Any:
+    """``gold_codes`` of labels that the votes have; ``ValueError`` for others."""
+    codes = gold_codes(votes, gold)
+    if codes.max(initial=-1) >= votes.n_labels:
+        raise ValueError(f"gold is not within -1..{votes.n_labels - 1}")
+    return codes
+
+
 def class_prior(declared: Any, mass: Any, strength: float) -> Any:
     """The class prior [K]: ``learned`` from expected items ``mass`` [K], ``uniform``, or as given.
 
@@ -347,9 +355,7 @@ def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     """Votes whose patterns are split by known gold, and the label to hold fixed for each (-1: none)."""
     if gold is None:
         return votes, np.full(votes.n_patterns, -1, dtype=np.int64)
-    gold = gold_codes(votes, gold)
-    if gold.max(initial=-1) >= votes.n_labels:
-        raise ValueError(f"gold is not within -1..{votes.n_labels - 1}")
+    gold = known_codes(votes, gold)
     found, pattern_of = np.unique(votes.pattern_of * (votes.n_labels + 1) + gold + 1, return_inverse=True)
     old, clamp = found // (votes.n_labels + 1), found % (votes.n_labels + 1) - 1
     return votes.regrouped(old, pattern_of), clamp

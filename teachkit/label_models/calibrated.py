@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from teachkit.label_models.base import TIE, Abstain, LabelModel, Learned, as_votes, gold_codes
+from teachkit.label_models.base import TIE, Abstain, LabelModel, Learned, as_votes, known_codes
 from teachkit.label_models.bootstrap import marks_of
 from teachkit.label_models.kernels import log_all, normalise
 from teachkit.votes import Votes
@@ -58,7 +58,7 @@ class Calibrated(LabelModel):
         given = as_votes(votes)
         if not isinstance(given, Votes):
             given = Votes.from_matrix(given[0], self.model._least_labels(given[0], gold), given[1])
-        known = np.full(given.n_items, -1, dtype=np.int64) if gold is None else gold_codes(given, gold)
+        known = np.full(given.n_items, -1, dtype=np.int64) if gold is None else known_codes(given, gold)
         fitted = self._new().fit(given, gold=known if self.clamp else None, abstain=abstain)
         return self._around(fitted, given, known, lambda items: self._unseen(fitted, given, known, items, abstain))
 
@@ -141,7 +141,7 @@ class Calibrated(LabelModel):
         """What else the fitted model has: its log prior, ``informative_``, if it has them."""
         if name in ("log_prior", "log_prior_of", "informative_", "class_prior") and "model_" in self.__dict__:
             return getattr(self.model_, name)
-        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        return super().__getattr__(name)  # type: ignore[misc]
 
     def voter_report(self) -> list[Learned]:
         """What the model learned of each voter."""

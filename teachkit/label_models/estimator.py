@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar, Self
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 
 class Estimator:
@@ -11,6 +13,14 @@ class Estimator:
 
     sort: ClassVar[str | None] = "classifier"
     """What scikit-learn calls it; None: nothing that it has a name for."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Only of what there is not: what a fit learns ends in an underscore."""
+            if name.endswith("_") and not name.startswith("_") and "voters_" not in vars(self):
+                raise AttributeError(f"{type(self).__name__} is not fitted yet: call fit first")
+            raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; with ``deep`` also those of parameters that have some, as ``name__parameter``."""
@@ -38,6 +48,14 @@ class Estimator:
             getattr(self, own).set_params(**inner_params)
         return self
 
+    def _check(self) -> None:
+        """Raise ``ValueError`` for a parameter that is no number where the default is one."""
+        for name, parameter in _parameters(type(self)).items():
+            value = getattr(self, name)
+            wanted = type(parameter.default) in (int, float) or (name == "n_iter" and value is not None)
+            if wanted and not is_number(value):
+                raise ValueError(f"{name} is a number, not {value!r}")
+
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn, from 1.6 on, asks of an estimator; only scikit-learn calls it."""
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
@@ -50,6 +68,11 @@ class Estimator:
         defaults = {name: p.default for name, p in _parameters(type(self)).items()}
         said = [f"{n}={v!r}" for n, v in self.get_params(deep=False).items() if not _same(v, defaults[n])]
         return f"{type(self).__name__}({', '.join(said)})"
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, of Python or numpy."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:

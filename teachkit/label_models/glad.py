@@ -14,6 +14,7 @@ from teachkit.label_models.glad_kernels import abilities, infer
 from teachkit.label_models.kernels import log_all
 from teachkit.label_models.start import majority_start
 from teachkit.label_models.sweep import Sweep
+from teachkit.votes.parts import in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +49,7 @@ class Glad(LabelModel):
 
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn abilities; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
-        if self.n_iter < 0:
-            raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
+        self._check()
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
         sweep = Sweep(folded, clamp, weight, threads=self.threads)
@@ -62,7 +62,7 @@ class Glad(LabelModel):
             self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
             abilities(*rows, weight, sweep.posterior, ease, self.abilities_)
             prior = log_all(np.maximum(self.prior_, 1e-300))
-            change = infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
+            change = self._infer(*rows, clamp, prior, self.abilities_, ease, sweep.posterior)
             sweep.count()
             done += 1
         self.prior_ = class_prior(self.class_prior, sweep.mass, 1.0)
@@ -77,6 +77,11 @@ class Glad(LabelModel):
         }
         return self
 
+    def _check(self) -> None:
+        super()._check()
+        if self.n_iter < 0:
+            raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
+
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K], with the ease that its votes show; the class prior where nobody votes."""
         found, ease = np.tile(self.prior_, (votes.n_patterns, 1)), np.zeros(votes.n_patterns)
@@ -84,10 +89,14 @@ class Glad(LabelModel):
         prior = log_all(np.maximum(self.prior_, 1e-300))
         rows = (votes.indptr, votes.voter, votes.code)
         for _ in range(self.n_iter):
-            if infer(*rows, nothing, prior, self.abilities_, ease, found) <= self.tolerance:
+            if self._infer(*rows, nothing, prior, self.abilities_, ease, found) <= self.tolerance:
                 break
         found[votes.votes_per_pattern == 0] = self.prior_
         return found
+
+    def _infer(self, indptr: Any, *rest: Any) -> float:
+        """``glad_kernels.infer`` of all patterns: each stands alone, so that threads change nothing."""
+        return max(in_parts(lambda start, stop: infer(start, stop, indptr, *rest), len(indptr) - 1, self.threads))
 
     def contributions(self, votes: Votes, pattern: int) -> dict[str, Any]:
         """The change of each posterior [K] that a vote makes: ease ties the votes of an item together."""

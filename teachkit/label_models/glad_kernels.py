@@ -44,13 +44,25 @@ def abilities(
 
 @jit
 def infer(
-    indptr: Any, voter: Any, code: Any, clamp: Any, prior: Any, ability: Any, ease: Any, posterior: Any
+    first: int,
+    last: int,
+    indptr: Any,
+    voter: Any,
+    code: Any,
+    clamp: Any,
+    prior: Any,
+    ability: Any,
+    ease: Any,
+    posterior: Any,
 ) -> float:  # pragma: no cover - compiled
-    """New ease [P] by posteriors [P, K], then new posteriors by it; the greatest change of a posterior."""
+    """New ease [P] by posteriors [P, K], then new posteriors by it; the greatest change of a posterior.
+
+    Of the patterns first..last.
+    """
     labels = len(prior)
     scores = np.zeros(labels)
     change = 0.0
-    for p in range(len(posterior)):
+    for p in range(first, last):
         start, stop = indptr[p], indptr[p + 1]
         if start == stop and clamp[p] < 0:
             continue

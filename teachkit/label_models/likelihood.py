@@ -68,6 +68,7 @@ class LikelihoodModel(LabelModel):
         return self
 
     def _check(self) -> None:
+        super()._check()
         if self.n_iter is not None and self.n_iter < 0:
             raise ValueError(f"n_iter is 0 or more, not {self.n_iter}")
         if self.prior_strength < 0 or self.silence_weight < 0:
@@ -179,8 +180,17 @@ class LikelihoodModel(LabelModel):
 
 
 def policies_of(abstain: Abstain, voters: Sequence[str], default: str) -> Any:
-    """What the silence of each voter says, as an array of words [V]; ``default`` where nothing is said of it."""
+    """What the silence of each voter says, as an array of words [V]; ``default`` where nothing is said of it.
+
+    Raises:
+        ValueError: it is no policy, or said of somebody who is no voter.
+    """
+    if not (abstain is None or isinstance(abstain, str | Mapping)):
+        raise ValueError(f"abstain is one of {', '.join(POLICIES)}, or a mapping from voters, not {abstain!r}")
     by_name = abstain if isinstance(abstain, Mapping) else {}
+    unknown = sorted(map(str, set(by_name) - set(voters)))
+    if unknown:
+        raise ValueError(f"abstain is given for voters that do not vote here: {', '.join(unknown)}")
     others = abstain if isinstance(abstain, str) else default
     policies = [by_name.get(voter, others) for voter in voters]
     for voter, policy in zip(voters, policies, strict=True):

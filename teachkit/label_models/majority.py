@@ -37,6 +37,7 @@ class Majority(LabelModel):
 
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn the class prior, and how often each voter agrees with the shares (its own vote counts in them)."""
+        self._check()
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
         sweep = Sweep(folded, clamp, weight, threads=self.threads)

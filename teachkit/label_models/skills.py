@@ -39,6 +39,7 @@ class SkillModel(LabelModel):
 
     def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
         """Learn skills; ``gold`` codes [N] (-1 unknown) are held fixed; ``abstain`` is not used."""
+        self._check()
         folded, clamp = self._to_fit(votes, gold)
         weight = item_weights(folded, clamp)
         sweep = Sweep(folded, clamp, weight, threads=self.threads)

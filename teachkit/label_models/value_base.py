@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from teachkit.label_models.base import TIE_POLICIES
-from teachkit.label_models.estimator import Estimator
+from teachkit.label_models.estimator import Estimator, is_number
+from teachkit.votes.answers import Answers, as_array
 from teachkit.votes.values import value_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from teachkit.label_models.base import Abstain
-    from teachkit.votes.answers import Answers
 
 Z95 = 1.959963984540054
 """How many standard deviations hold 95 % of a normal distribution on either side."""
@@ -102,6 +102,7 @@ class ValueModel(Estimator):
 
     def _known(self, answers: Answers, kinds: Sequence[str] | None = None) -> Answers:
         """The answers, if they are of the voters that were fitted."""
+        _check_answers(answers)
         if not hasattr(self, "voters_"):
             raise ValueError(f"{type(self).__name__} is not fitted yet: call fit first")
         if answers.voters != self.voters_:
@@ -110,6 +111,7 @@ class ValueModel(Estimator):
 
     def _to_fit(self, answers: Answers, gold: Any | None) -> Any:
         """The gold of each item [N], after a check of kind and sizes."""
+        _check_answers(answers)
         if answers.kind not in self.kinds:
             raise ValueError(f"{self.name} decides answers of the kind {', '.join(self.kinds)}, not {answers.kind}")
         self.voters_ = answers.voters
@@ -117,7 +119,13 @@ class ValueModel(Estimator):
             return value_kind(answers.kind).empty(answers.n_items)
         if len(gold) != answers.n_items:
             raise ValueError(f"gold has {len(gold)} answers for {answers.n_items} items")
-        return gold
+        return as_array(answers.of, gold)
+
+
+def _check_answers(given: Any) -> None:
+    if not isinstance(given, Answers):
+        advice = "make them with Answers.from_columns(kind, voters, columns, n_items)"
+        raise ValueError(f"votes that are values are teachkit.votes.Answers, not {type(given).__name__}: {advice}")
 
 
 def check_tie_policy(tie_policy: str) -> None:
@@ -128,7 +136,7 @@ def check_tie_policy(tie_policy: str) -> None:
 
 def check_at_least(name: str, value: float, least: float) -> None:
     """Raise ``ValueError`` for a parameter that is no number from ``least`` up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value < least:
+    if not is_number(value) or value < least:
         raise ValueError(f"{name} is a number from {least:g} up, not {value!r}")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from teachkit.label_models.skills import SkillModel
-
-if TYPE_CHECKING:
-    from teachkit.label_models.base import Abstain
 
 
 class ZeroBasedSkill(SkillModel):
@@ -39,11 +36,10 @@ class ZeroBasedSkill(SkillModel):
         """Steps at most."""
         return self.n_iter
 
-    def fit(self, votes: Any, gold: Any | None = None, *, abstain: Abstain = None) -> Self:
-        """As ``SkillModel.fit``."""
+    def _check(self) -> None:
+        super()._check()
         if not 0 < self.rate <= 1 or self.n_iter < 1:
             raise ValueError("rate is above 0 and at most 1, n_iter 1 or more")
-        return super().fit(votes, gold, abstain=abstain)
 
     def _skills(self, before: Any, agreement: Any) -> Any:
         return before + self.rate * (agreement - before)

@@ -105,4 +105,4 @@ def _check_kernels() -> str:
     folder = cache_folder()
     if folder is None:
         return "label models are compiled in every process: no folder can be written (set NUMBA_CACHE_DIR)"
-    return "label models are compiled" if is_compiled() else "the first build compiles the label models, once"
+    return "label models are compiled" if is_compiled("auto") else "the first build compiles the label models, once"

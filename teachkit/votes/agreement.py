@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from teachkit.votes.votes import Votes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from teachkit.votes.answers import Answers
-    from teachkit.votes.votes import Votes
 
 METRICS = ("nominal", "ordinal", "interval", "ratio")
 SET_METRICS = ("jaccard", "masi")
@@ -33,7 +34,7 @@ class Agreement:
 
 
 def krippendorff_alpha(
-    votes: Votes,
+    votes: Any,
     *,
     metric: str = "nominal",
     values: Sequence[float] | Any | None = None,
@@ -44,7 +45,7 @@ def krippendorff_alpha(
     """Krippendorff's alpha (2011), missing values allowed.
 
     Args:
-        votes: The votes; a unit counts if two voters spoke of it.
+        votes: ``Votes``, or a matrix of integers [N, V], -1 for abstain; a unit counts if two voters spoke of it.
         metric: How far two labels are apart: ``nominal``, ``ordinal``, ``interval``, ``ratio``; of sets of labels
             ``jaccard`` (1 - intersection / union) or ``masi`` (Passonneau 2006).
         values: [K] the number that each code stands for, of ``interval`` and ``ratio``; default: 0, 1, 2, …
@@ -53,8 +54,9 @@ def krippendorff_alpha(
         seed: Of the resamples; None: it follows from the votes.
 
     Raises:
-        ValueError: there is no such metric, or it lacks ``sets``.
+        ValueError: there is no such metric, or it lacks ``sets``; the matrix is none of votes.
     """
+    votes = _votes(votes)
     if metric in SET_METRICS:
         if sets is None or len(sets) != votes.n_labels:
             raise ValueError(f"metric '{metric}' needs sets, one row for each of the {votes.n_labels} codes")
@@ -101,13 +103,14 @@ def alpha_of_numbers(answers: Answers, *, bootstrap: int = 0, seed: int | None =
     return Agreement(found, len(used), *_interval(measure, units, bootstrap, seed))
 
 
-def fleiss_kappa(votes: Votes, *, bootstrap: int = 0, seed: int | None = None) -> Agreement:
+def fleiss_kappa(votes: Any, *, bootstrap: int = 0, seed: int | None = None) -> Agreement:
     """Fleiss' kappa (1971), generalised to units with different numbers of votes (two or more)."""
-    return _measured(votes, _fleiss, bootstrap, seed)
+    return _measured(_votes(votes), _fleiss, bootstrap, seed)
 
 
-def percent_agreement(votes: Votes) -> Agreement:
+def percent_agreement(votes: Any) -> Agreement:
     """The share of pairs of votes on the same unit that are equal."""
+    votes = _votes(votes)
     units = _units(votes)
     per, flat = votes.votes_per_pattern, votes.entry_pattern * votes.n_labels + votes.code
     same, times = np.unique(flat, return_counts=True)
@@ -124,9 +127,11 @@ def cohen_kappa(
     ``bootstrap`` resamples of the units give a 95 % interval.
 
     Raises:
-        ValueError: a code is no label, ``n_labels`` or more.
+        ValueError: a code is no label, ``n_labels`` or more, or no integer; there are not as many of both.
     """
     first, second = _codes(first), _codes(second)
+    if first.shape != second.shape:
+        raise ValueError(f"one voter has {first.size} codes, the other {second.size}")
     most = int(max(first.max(initial=-1), second.max(initial=-1)))
     if most >= n_labels:
         raise ValueError(f"code {most} is none of {n_labels} labels")
@@ -139,7 +144,9 @@ def cohen_kappa(
 def _codes(said: Any) -> Any:
     """Codes of any integer type, or none at all, as signed ones."""
     found = np.asarray(said)
-    return found.astype(np.int64) if found.dtype.kind in "iub" or not found.size else found
+    if found.size and found.dtype.kind not in "iub":
+        raise ValueError(f"codes of votes are integers, -1 for an abstention, not {found.dtype}")
+    return found.astype(np.int64)
 
 
 def kappa_of_table(table: Any, *, weights: str | None = None, bootstrap: int = 0, seed: int | None = None) -> Agreement:
@@ -170,6 +177,11 @@ class _Pairs:
     votes: Any
     agreed: float
     n: float
+
+
+def _votes(given: Any) -> Votes:
+    """Votes as they are, or those of a matrix."""
+    return given if isinstance(given, Votes) else Votes.from_matrix(given)
 
 
 def _units(votes: Votes) -> Any:

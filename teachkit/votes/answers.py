@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from teachkit.votes.values.kind import ValueKind
 
 
+def as_array(kind: ValueKind, values: Any) -> Any:
+    """Answers as they are, if they are an array of numpy; else one of plain values, None where somebody is silent."""
+    return values if isinstance(values, np.ndarray) else kind.made(values)
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """The answers of some voters on N items, M of them: sorted by item, and by voter within an item.
@@ -43,7 +48,8 @@ class Answers:
         if len(voters) != len(columns):
             raise ValueError(f"{len(voters)} names for {len(columns)} voters")
         items, who, said = [], [], []
-        for number, (name, column) in enumerate(zip(voters, columns, strict=True)):
+        for number, (name, given) in enumerate(zip(voters, columns, strict=True)):
+            column = as_array(about, given)
             if len(column) != n_items:
                 raise ValueError(f"voter '{name}' has {len(column)} answers for {n_items} items")
             there = np.flatnonzero(~about.missing(column))
@@ -70,8 +76,7 @@ class Answers:
         for array, size, what in ((items, n_items, "items"), (who, len(voters), "voters")):
             if len(array) and (array.min() < 0 or array.max() >= size):
                 raise ValueError(f"{what} are not within 0..{size - 1}")
-        if not isinstance(value, np.ndarray):
-            value = about.made(value)
+        value = as_array(about, value)
         order = np.lexsort((np.arange(len(items)), who, items))
         order = order[~about.missing(value)[order]]
         if len(order):

@@ -8,7 +8,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-COMMON = (
+KERNELS = (
     "votes/patterns.py",
     "votes/packing.py",
     "votes/counting.py",
-    "label_models/kernels.py",
-    "label_models/worth_kernels.py",
-)
-KERNELS = (
-    *COMMON,
     "votes/pairs.py",
     "votes/together.py",
+    "label_models/kernels.py",
+    "label_models/worth_kernels.py",
     "label_models/hierarchy.py",
     "label_models/dependence.py",
     "label_models/squarem.py",
@@ -41,7 +38,7 @@ KERNELS = (
     "label_models/comparison_kernels.py",
     "label_models/ranking_kernels.py",
 )
-"""The files of all kernels, from the package's folder: those of all label models of codes, and of single ones."""
+"""The files of all kernels, from the package's folder."""
 
 
 def jit(function: F) -> F:
@@ -60,13 +57,18 @@ def jit(function: F) -> F:
     return compiled
 
 
-def is_compiled(*more: str, common: bool = True) -> bool:
-    """Whether kernels were compiled before, by this numba for this machine (else somebody waits).
+def is_compiled(model: str) -> bool:
+    """Whether a label model was fitted with these kernels, by this numba on this machine; else somebody waits."""
+    folder = cache_folder()
+    return folder is not None and (folder / f"{model}.fitted").is_file()
 
-    Those of every build (not if ``common`` is false), and those of ``more`` files.
-    """
-    folder, names = cache_folder(), (*(COMMON if common else ()), *more)
-    return folder is not None and all(any(folder.rglob(f"{Path(name).stem}.*.nbi")) for name in names)
+
+def note_compiled(model: str) -> None:
+    """Keep that a label model was fitted. What other votes call for, such as more labels, may be left to compile."""
+    folder = cache_folder()
+    if folder is not None:
+        with suppress(OSError):
+            (folder / f"{model}.fitted").touch()
 
 
 def cache_folder() -> Path | None:

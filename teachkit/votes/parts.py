@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,21 +33,23 @@ def in_parts(work: Callable[[int, int], T], count: int, threads: int, *, least: 
 def in_turns(work: Callable[[int], T], count: int, threads: int) -> list[T]:
     """``work(i)`` for each number below ``count``; the results in order. Every thread takes the next that is left.
 
-    The caller works, too, and waits for no thread that has not begun: work may hand out work of its own.
+    The caller works, too, and waits for no thread that has not begun: work may hand out work of its own. After an
+    error, and after Ctrl-C, nothing more is begun.
     """
     done: list[Any] = [None] * count
     turns = iter(range(count))
 
     def take_turns() -> None:
-        for turn in turns:
-            done[turn] = work(turn)
+        try:
+            for turn in turns:
+                done[turn] = work(turn)
+        finally:
+            deque(turns, maxlen=0)  # nobody takes what an error left
 
     helpers = [_helpers().submit(take_turns) for _ in range(min(threads, count) - 1)]
     try:
         take_turns()
     finally:
-        for _ in turns:  # after an error, or Ctrl-C, nobody takes another
-            pass
         begun = [helper for helper in helpers if not helper.cancel()]
         failed = [helper.exception() for helper in begun]  # waits for each
     for problem in failed:

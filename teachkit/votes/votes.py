@@ -169,14 +169,16 @@ class Votes:
 
         if first.n_items != second.n_items or first.n_labels != second.n_labels:
             raise ValueError("both must be votes on the same items and labels")
+        voters = (*first.voters, *second.voters)
+        _check_shape(voters, first.n_labels, len(voters))
         pairs = first.pattern_of.astype(np.int64) * max(1, second.n_patterns) + second.pattern_of
         folded = fold(pairs.view(np.uint64)[:, None])
         many = [votes.votes_per_pattern[votes.pattern_of[folded[0]]] for votes in (first, second)]
         found, pattern_of, counts = by_length(*folded, many[0] + many[1])
         left = take(first.indptr, first.voter, first.code, first.pattern_of[found])
         right = take(second.indptr, second.voter, second.code, second.pattern_of[found])
-        rows = join(left, right, len(first.voters), len(first.voters) + len(second.voters))
-        return cls((*first.voters, *second.voters), first.n_labels, *rows, counts, pattern_of)
+        rows = join(left, right, len(first.voters), len(voters))
+        return cls(voters, first.n_labels, *rows, counts, pattern_of)
 
     def regrouped(self, patterns: Array, pattern_of: Array) -> Votes:
         """The same votes with other patterns: some of these [Q] (int64) in any order, and the new one of each item."""

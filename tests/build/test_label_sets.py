@@ -87,6 +87,16 @@ def test_tie_policies(policy: str, tie: str | None, small: Sandbox) -> None:
     assert small.labels("t_labels")["a"] == "yes"
 
 
+def test_compiling_is_said_once(small: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    said = "compiling the label models' kernels"
+    assert said in small("build").out
+    configure(small, "unlabeled: drop")
+    found = small("build").out
+    assert "label_set.t_labels" in found
+    assert said not in found
+
+
 def test_items_without_a_vote_can_be_left_out(small: Sandbox) -> None:
     configure(small, "unlabeled: drop")
     small("build")

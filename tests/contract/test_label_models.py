@@ -112,3 +112,11 @@ def test_known_labels_all_around_give_the_share_of_right_votes(name: str) -> Non
     found = new(name).fit(votes, gold=truth, abstain="at_random").voter_report()
     right = (votes.to_dense() == truth[:, None]).mean(axis=0)
     assert [f.accuracy for f in found] == pytest.approx(right.tolist())
+
+
+@pytest.mark.parametrize("value", ["many", float("nan"), True])
+def test_a_parameter_that_is_no_number_is_refused(name: str, value: Any) -> None:
+    numbers = [p for p, given_ in new(name).get_params().items() if type(given_) in (int, float) or p == "n_iter"]
+    for parameter in numbers:
+        with pytest.raises(ValueError, match=f"^{parameter} is a number, not {value!r}$"):
+            new(name, **{parameter: value}).fit([[0, 1], [1, 1]])

@@ -73,11 +73,15 @@ def test_a_class_prior_is_learned_uniform_or_given() -> None:
         ([0, 0], "not all 0"),
         ([1, -1], "numbers from 0 up"),
         ([1, float("nan")], "numbers from 0 up"),
+        (0.5, "class_prior has 1 numbers for 2 labels"),
+        (None, "class_prior has 1 numbers for 2 labels"),
     ],
 )
 def test_a_class_prior_that_is_none_is_refused(prior: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         class_prior(prior, np.ones(2), 1.0)
+    with pytest.raises(ValueError, match=problem):
+        DawidSkene(class_prior=prior).fit(Votes.from_matrix([[0, 1]], 2))
 
 
 def test_votes_of_other_voters_or_labels_are_refused() -> None:
@@ -165,6 +169,12 @@ def test_codes_may_be_of_any_integer_type(dtype: Any) -> None:
     found = DawidSkene().fit(votes, gold).predict_proba(votes)
     expected = DawidSkene().fit(votes.astype(np.int8), gold.astype(np.int8)).predict_proba(votes.astype(np.int8))
     assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("prior", [0.5, None])
+def test_what_is_no_list_of_shares_is_refused_for_a_matrix_too(prior: Any) -> None:
+    with pytest.raises(ValueError, match="class_prior has 1 numbers for 2 labels"):
+        Majority(class_prior=prior).fit([[0, 1], [1, 1]])
 
 
 def test_a_class_prior_by_name_is_refused() -> None:

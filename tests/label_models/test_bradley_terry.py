@@ -161,7 +161,7 @@ def test_more_reliable_voters_move_more() -> None:
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_a_spread_that_is_none_is_refused(name: str, value: float) -> None:
     votes = Comparisons.of(Votes.from_matrix([[0]], 2), ["a"], ["b"])
-    with pytest.raises(ValueError, match=f"{name} is more than 0"):
+    with pytest.raises(ValueError, match=f"{name} is (more than 0|a number)"):
         given: dict[str, Any] = {name: value}
         BradleyTerry(**given).fit(votes)
 

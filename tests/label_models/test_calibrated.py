@@ -184,6 +184,13 @@ def test_what_it_cannot_do_is_refused(options: dict[str, Any], problem: str) -> 
         Calibrated(Majority(), **options).fit(votes, truth)
 
 
+@pytest.mark.parametrize("clamp", [False, True])
+def test_gold_that_is_no_label_is_refused(clamp: bool) -> None:
+    votes, truth = copied(80)
+    with pytest.raises(ValueError, match=r"gold is not within -1\.\.1"):
+        Calibrated(Majority(), clamp=clamp).fit(votes, truth + 7)
+
+
 def test_what_its_model_lacks_it_lacks() -> None:
     model = Calibrated(Majority()).fit([[0, 1]])
     assert not hasattr(model, "log_prior")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from teachkit.label_models import DawidSkene, LabelModel, Majority, Weighted
+from teachkit.label_models import Auto, Calibrated, DawidSkene, Gaussian, LabelModel, Majority, Weighted
 from teachkit.label_models.estimator import Estimator
 from teachkit.votes import Votes
 from teachkit.votes.intervals import wilson
@@ -76,6 +77,16 @@ def test_what_is_learned_is_not_there_before_the_fit() -> None:
     assert model.n_features_in_ == 3
     with pytest.raises(ValueError, match="Majority is not fitted yet: call fit first"):
         Majority().predict(L)
+    with pytest.raises(AttributeError, match="Majority has no attribute 'likelihood_'"):
+        getattr(model, "likelihood_")  # noqa: B009
+
+
+@pytest.mark.parametrize("model", [Auto(), DawidSkene(), Majority(), Gaussian(), Calibrated(DawidSkene())])
+def test_what_was_not_fitted_has_nothing_to_tell_and_says_so(model: Any) -> None:
+    for use in (model.voter_report, model.parameters, lambda: model.voters_, lambda: model.diagnostics_):
+        with pytest.raises(AttributeError, match=f"{type(model).__name__} is not fitted yet: call fit first"):
+            use()
+    assert copy.deepcopy(model).__dict__.keys() == model.__dict__.keys()
 
 
 def test_fit_and_predict_in_one_call() -> None:

@@ -177,6 +177,27 @@ def test_parameters_that_are_none_are_refused() -> None:
             Gaussian(**wrong).fit(given_)
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    given_ = answers("number", [[1.0], [2.0]])
+    numbers: dict[str, Any] = {"strength": np.int64(2), "n_iter": np.int64(9)}
+    found, expected = (m.fit(given_).parameters() for m in (Gaussian(**numbers), Gaussian(strength=2.0, n_iter=9)))
+    assert found == expected
+
+
+@pytest.mark.parametrize("model", [Gaussian, Mean, Median])
+def test_gold_may_be_a_plain_list(model: Any) -> None:
+    given_ = answers("number", [[1.0, 5.0, 3.0], [2.0, 7.0, 3.0]])
+    found, expected = (model().fit(given_, gold=g) for g in ([1.5, None, None], np.array([1.5, np.nan, np.nan])))
+    assert found.parameters() == expected.parameters()
+
+
+@pytest.mark.parametrize("model", [Gaussian, Mean])
+def test_a_matrix_is_no_answers(model: Any) -> None:
+    for use in (model().fit, model().fit(answers("number", [[1.0], [2.0]])).predict):
+        with pytest.raises(ValueError, match=r"teachkit\.votes\.Answers, not ndarray: make them with Answers\.from_c"):
+            use(np.ones((3, 2)))
+
+
 def test_the_median_is_the_middle_and_the_mean_the_mean() -> None:
     given_ = answers("number", [[1.0, 5.0], [2.0, 7.0], [90.0, None]])
     assert Median().fit(given_).predict(given_).label.tolist() == [2.0, 6.0]

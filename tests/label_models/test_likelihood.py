@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from teachkit.label_models import DawidSkene, OneCoin
+from teachkit.label_models import Auto, DawidSkene, OneCoin
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd, one_sided
 
@@ -24,10 +24,19 @@ def test_silence_is_informative_where_nothing_else_is_said() -> None:
         assert OneCoin().fit(votes, abstain=policies).informative_.tolist() == expected
 
 
-def test_an_unknown_policy_for_silence_is_refused() -> None:
+@pytest.mark.parametrize("model", [OneCoin, Auto])
+@pytest.mark.parametrize(
+    ("abstain", "problem"),
+    [
+        ({"ann": "random"}, "silence of voter 'ann' is one of informative, at_random, not 'random'"),
+        ({"*": "at_random", "ann": "at_random"}, r"abstain is given for voters that do not vote here: \*$"),
+        (["at_random"] * 2, "abstain is one of informative, at_random, or a mapping from voters, not"),
+    ],
+)
+def test_what_says_nothing_of_silence_is_refused(model: Any, abstain: Any, problem: str) -> None:
     votes = Votes.from_matrix([[0, 1]], 2, ["ann", "rule"])
-    with pytest.raises(ValueError, match="silence of voter 'ann' is one of informative, at_random, not 'random'"):
-        OneCoin().fit(votes, abstain={"ann": "random"})
+    with pytest.raises(ValueError, match=problem):
+        model().fit(votes, abstain=abstain)
 
 
 def test_items_that_nobody_was_asked_about_change_nothing() -> None:

@@ -146,6 +146,29 @@ def test_unknown_metrics_and_weights_are_refused() -> None:
         cohen_kappa(np.array([0]), np.array([0]), 2, weights="cubic")
 
 
+def test_a_matrix_is_read_as_votes() -> None:
+    matrix = [[0, 0, -1], [1, 1, 1], [2, 1, 2], [0, 0, 0], [2, 2, -1]]
+    votes = Votes.from_matrix(matrix)
+    assert krippendorff_alpha(matrix, metric="ordinal") == krippendorff_alpha(votes, metric="ordinal")
+    assert fleiss_kappa(np.array(matrix)) == fleiss_kappa(votes)
+    assert percent_agreement(matrix) == percent_agreement(votes)
+    with pytest.raises(ValueError, match="votes are integers, -1 for an abstention"):
+        krippendorff_alpha([["a", "b"]])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        ([0, 1], [0, 1, 1], "one voter has 2 codes, the other 3"),
+        ([0.0, 1.0], [0, 1], "codes of votes are integers, -1 for an abstention, not float64"),
+        (["a", "b"], ["a", "b"], "codes of votes are integers, -1 for an abstention, not <U1"),
+    ],
+)
+def test_what_is_no_codes_of_two_voters_is_refused(first: Any, second: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        cohen_kappa(first, second, 2)
+
+
 def test_a_code_that_is_no_label_is_refused() -> None:
     with pytest.raises(ValueError, match="code 3 is none of 2 labels"):
         cohen_kappa([0, 0, 1], [3, 1, 1], 2)

@@ -18,18 +18,6 @@ print(Votes.from_matrix([[0, 1], [0, 1], [1, -1]]).n_patterns, numba.config.CACH
 """
 
 
-FIT = """
-from teachkit import registry
-from teachkit.build.label_sets import OWN_KERNELS
-from teachkit.votes.jit import is_compiled
-votes = [[0, 1, 1], [0, 1, -1], [1, -1, 1], [0, 0, 1]]
-models = [name for name in OWN_KERNELS if name not in ("bradley_terry", "plackett_luce")]
-for name in models:
-    registry.load("label_model", name)().fit(votes)
-print([name for name in models if not is_compiled(*OWN_KERNELS[name])])
-"""
-
-
 def fold(**places: str) -> str:
     """Fold some votes."""
     return run(FOLD, **places)
@@ -79,32 +67,19 @@ def test_the_users_cache_folder_is_the_default(tmp_path: Path, monkeypatch: pyte
 def test_there_is_no_cache_folder_where_none_can_be_written(blocked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))
     assert jit.cache_folder() is None
-    assert not jit.is_compiled()
+    jit.note_compiled("auto")
+    assert not jit.is_compiled("auto")
 
 
-def test_compiled_means_these_very_kernels_of_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_means_a_fit_with_these_very_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    stale = tmp_path / "teachkit" / "0123456789abcdef" / "votes_0"
+    stale = tmp_path / "teachkit" / "0123456789abcdef"
     stale.mkdir(parents=True)
-    for name in ("patterns", "kernels"):
-        (stale / f"{name}.f-1.py311.nbi").write_bytes(b"")
-    assert not jit.is_compiled()
-    folder = jit.cache_folder()
-    assert folder is not None
-    for name in jit.COMMON:
-        assert not jit.is_compiled()
-        (folder / f"{Path(name).stem}.f-1.py311.nbi").write_bytes(b"")
-    assert jit.is_compiled()
-    assert not jit.is_compiled("label_models/ranking_kernels.py")
-    (folder / "ranking_kernels.f-1.py311.nbi").write_bytes(b"")
-    assert jit.is_compiled("label_models/ranking_kernels.py")
-    (folder / "kernels.f-1.py311.nbi").unlink()
-    assert not jit.is_compiled("label_models/ranking_kernels.py")
-    assert jit.is_compiled("label_models/ranking_kernels.py", common=False)
-
-
-def test_what_fits_have_compiled_is_known_to_be_compiled(tmp_path: Path) -> None:
-    assert run(FIT, NUMBA_CACHE_DIR=str(tmp_path)) == "[]\n"
+    (stale / "auto.fitted").touch()
+    assert not jit.is_compiled("auto")
+    jit.note_compiled("auto")
+    assert jit.is_compiled("auto")
+    assert not jit.is_compiled("metal")
 
 
 def test_every_file_with_kernels_counts_for_the_cache() -> None:

@@ -159,6 +159,13 @@ def test_the_last_answer_of_a_voter_counts() -> None:
     assert found.votes_per_item.tolist() == [1, 1]
 
 
+def test_columns_may_be_plain_lists() -> None:
+    found = Answers.from_columns("number", ["a", "b"], [[700, None], [690.0, 950.0]], 2)
+    assert (found.item.tolist(), found.voter.tolist()) == ([0, 0, 1], [0, 1, 1])
+    assert found.value.tolist() == [700.0, 690.0, 950.0]
+    assert Answers.from_columns("text", ["a"], [["x", None]], 2).value.tolist() == ["x"]
+
+
 def test_answers_that_do_not_fit_are_refused() -> None:
     for how, says in (
         ({"item": [5], "voter": [0], "value": np.array([1.0])}, "items are not within 0..1"),

@@ -141,6 +141,8 @@ def test_votes_on_other_items_or_labels_do_not_join() -> None:
         Votes.joined(Votes.from_matrix([[0]], 2), Votes.from_matrix([[0], [1]], 2))
     with pytest.raises(ValueError, match="same items and labels"):
         Votes.joined(Votes.from_matrix([[0]], 2), Votes.from_matrix([[0]], 3))
+    with pytest.raises(ValueError, match="two voters are called 'voter_0'"):
+        Votes.joined(Votes.from_matrix([[0]], 2), Votes.from_matrix([[1]], 2))
 
 
 def test_regrouped_votes_have_the_patterns_that_are_asked_for() -> None:
