@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KERNELS = (
     "votes/patterns.py",
+    "votes/folding.py",
     "votes/packing.py",
     "votes/counting.py",
     "votes/pairs.py",

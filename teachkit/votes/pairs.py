@@ -119,7 +119,7 @@ def _fill(
 
 def without(votes: Votes, left_out: Any) -> Votes:
     """The same votes, with the voters of a mask [V] silent; patterns that are then equal are one."""
-    from teachkit.votes.patterns import fold_rows
+    from teachkit.votes.folding import fold_rows
 
     silent = votes.keeping(~np.asarray(left_out)[votes.voter])
     first, new, _ = fold_rows(silent.indptr, silent.voter, silent.code)

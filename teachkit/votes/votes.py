@@ -88,8 +88,9 @@ class Votes:
     @classmethod
     def _folded(cls, voters: Sequence[str], n_labels: int, words: Array, bits: int, threads: int) -> Self:
         """From packed words [N, W]."""
+        from teachkit.votes.folding import fold
         from teachkit.votes.packing import lengths_of, unpack
-        from teachkit.votes.patterns import by_length, fold
+        from teachkit.votes.patterns import by_length
 
         found = fold(words, threads)
         first, pattern_of, counts = by_length(*found, lengths_of(words, found[0], bits, threads), threads)
@@ -98,7 +99,8 @@ class Votes:
     @classmethod
     def from_long(cls, item: Any, voter: Any, code: Any, *, voters: Sequence[str], n_items: int, n_labels: int) -> Self:
         """From one entry [M] for each vote; of two of one voter on one item the last counts. Never dense."""
-        from teachkit.votes.patterns import by_item, by_length, fold_rows, take
+        from teachkit.votes.folding import fold_rows
+        from teachkit.votes.patterns import by_item, by_length, take
 
         _check_shape(voters, n_labels, len(voters))
         entries = [np.asarray(a) for a in (item, voter, code)]
@@ -165,7 +167,8 @@ class Votes:
     @classmethod
     def joined(cls, first: Votes, second: Votes) -> Votes:
         """The votes of two groups of voters on the same items."""
-        from teachkit.votes.patterns import by_length, fold, join, take
+        from teachkit.votes.folding import fold
+        from teachkit.votes.patterns import by_length, join, take
 
         if first.n_items != second.n_items or first.n_labels != second.n_labels:
             raise ValueError("both must be votes on the same items and labels")
