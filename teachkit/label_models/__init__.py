@@ -68,7 +68,7 @@ ALGORITHMS = {
     "zero_based_skill": Algorithm(1, (*_PRIOR, "rate", *_ROUNDS)),
     "mace": Algorithm(1, (*_PRIOR, "alpha", "beta", "smoothing", *_ROUNDS)),
     "glad": Algorithm(1, (*_PRIOR, *_ROUNDS)),
-    "metal": Algorithm(2, (*_PRIOR, "precision", "l2", "strength", *_ROUNDS)),
+    "metal": Algorithm(3, (*_PRIOR, "precision", "l2", "strength", *_ROUNDS)),
     "triplet": Algorithm(2, (*_PRIOR, "strength")),
     "kos": Algorithm(1, (*_PRIOR, *_ROUNDS)),
     "ordinal_dawid_skene": Algorithm(1, (*_PRIOR, *_CONFUSIONS, *_ROUNDS), kinds=("ordinal", "choice")),
