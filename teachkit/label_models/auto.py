@@ -107,7 +107,7 @@ class Auto(LabelModel):
         """
         self._check()
         folded, clamp = self._to_fit(votes, gold)
-        said = dependence.labels_said(folded, self.threads)
+        said = folded.said(self.threads)[0]
         own = np.where((said > 0).sum(axis=1) == 1, said.argmax(axis=1), -1)  # of voters that say one label only
         self.informative_ = _policies(abstain, self.voters_, said.sum(axis=1), own)
         weight = item_weights(folded, clamp, self.informative_)

@@ -354,11 +354,11 @@ def _greatest(rows: Any) -> Any:
 def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     """Votes whose patterns are split by known gold, and the label to hold fixed for each (-1: none)."""
     if gold is None:
-        return votes, np.full(votes.n_patterns, -1, dtype=np.int64)
+        return votes, np.full(votes.n_patterns, -1, dtype=np.int16)
     gold = known_codes(votes, gold)
     found, pattern_of = np.unique(votes.pattern_of * (votes.n_labels + 1) + gold + 1, return_inverse=True)
     old, clamp = found // (votes.n_labels + 1), found % (votes.n_labels + 1) - 1
-    return votes.regrouped(old, pattern_of), clamp
+    return votes.regrouped(old, pattern_of), clamp.astype(np.int16)
 
 
 def leave_one_out(model: Any, votes: Votes, pattern: int) -> dict[str, Any]:

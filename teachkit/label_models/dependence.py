@@ -22,7 +22,6 @@ import numpy as np
 
 from teachkit.label_models.exact import marks_of_names
 from teachkit.label_models.kernels import in_order
-from teachkit.votes.counting import said_by
 from teachkit.votes.jit import jit
 from teachkit.votes.parts import in_parts
 from teachkit.votes.patterns import entries_of
@@ -63,13 +62,8 @@ class Pairs:
     items: float
 
 
-def labels_said(votes: Votes, threads: int = 1) -> Any:
-    """How often each voter says each label [V, K]."""
-    return said_by(votes.indptr, votes.voter, votes.code, votes.counts, len(votes.voters), votes.n_labels, threads)[0]
-
-
 def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
-    """Count on how many items two voters both vote, and say the same; ``said`` is ``labels_said(votes)``."""
+    """Count on how many items two voters both vote, and say the same; ``said`` [V, K] is how often each says what."""
     per_voter = said.sum(axis=1)
     names = np.argsort(np.array(votes.voters, dtype=object), kind="stable") if len(votes.voters) else np.zeros(0, int)
     ranked = names[np.argsort(-per_voter[names], kind="stable")] if len(votes.voters) else names

@@ -44,7 +44,7 @@ class Sweep:
     def __init__(self, votes: Votes, clamp: Any | None = None, weight: Any | None = None, *, threads: int = 1) -> None:
         patterns, labels = votes.n_patterns, votes.n_labels
         self.votes, self.threads = votes, threads
-        self.clamp = np.full(patterns, -1, dtype=np.int64) if clamp is None else clamp
+        self.clamp = np.full(patterns, -1, dtype=np.int16) if clamp is None else clamp
         self.weight = votes.counts.astype(np.float64) if weight is None else weight
         self.posterior = np.zeros((patterns, labels))
         self.sums, self.mass = np.zeros((len(votes.voters), labels, labels)), np.zeros(labels)

@@ -115,7 +115,7 @@ def dependence_of(votes: Any, model: Any) -> Mapping[tuple[str, str], float]:
 
     from teachkit.label_models import dependence
 
-    said = dependence.labels_said(votes)
+    said = votes.said()[0]
     pairs = dependence.pairs_of(votes, said)
     sides = (said[pairs.chosen] > 0).sum(axis=1) == 1
     chance = mass = None

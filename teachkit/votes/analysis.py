@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from teachkit.votes.answers import Answers
-from teachkit.votes.counting import judge, said_by, tally, tally_matrix
+from teachkit.votes.counting import judge, tally, tally_matrix
 from teachkit.votes.intervals import wilson
 from teachkit.votes.votes import MOST_LABELS, Votes, as_matrix
 
@@ -105,8 +105,7 @@ def conflict_rate(votes: Votes | Answers) -> float:
 
 def overview(votes: Votes, threads: int = 1) -> tuple[Any, Any, float]:
     """Votes of each voter [V], whether it gives each label [V, K], and the share of items on which voters disagree."""
-    rows = (votes.indptr, votes.voter, votes.code, votes.counts)
-    said, differing = said_by(*rows, len(votes.voters), votes.n_labels, threads)
+    said, differing = votes.said(threads)
     return said.sum(axis=1), said > 0, differing / votes.n_items if votes.n_items else 0.0
 
 

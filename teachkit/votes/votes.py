@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -34,6 +34,8 @@ class Votes:
     pattern_of: Array
     items: Sequence[Any] | None = None
     labels: tuple[Hashable, ...] | None = None
+    _counted: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What was counted once, and is asked for often."""
 
     @property
     def n_items(self) -> int:
@@ -211,8 +213,25 @@ class Votes:
 
     @property
     def votes_per_pattern(self) -> Array:
-        """How many voters did not abstain [P]."""
-        return np.diff(self.indptr)
+        """How many voters did not abstain [P]; not to be written to."""
+        if "lengths" not in self._counted:
+            lengths = np.diff(self.indptr)
+            lengths.flags.writeable = False
+            self._counted["lengths"] = lengths
+        found: Array = self._counted["lengths"]
+        return found
+
+    def said(self, threads: int = 1) -> tuple[Array, int]:
+        """How often each voter gives each label [V, K], not to be written to, and on how many items votes differ."""
+        from teachkit.votes.counting import said_by
+
+        if "said" not in self._counted:
+            rows = (self.indptr, self.voter, self.code, self.counts)
+            said, differing = said_by(*rows, len(self.voters), self.n_labels, threads)
+            said.flags.writeable = False
+            self._counted["said"] = said, differing
+        found: tuple[Array, int] = self._counted["said"]
+        return found
 
     @property
     def votes_per_item(self) -> Array:

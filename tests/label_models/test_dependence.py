@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 from teachkit.label_models import Auto, dependence
-from teachkit.label_models.dependence import (
-    excess_of_graded,
-    excess_of_kin,
-    excess_of_one_sided,
-    labels_said,
-    pairs_of,
-    say_of,
-)
+from teachkit.label_models.dependence import excess_of_graded, excess_of_kin, excess_of_one_sided, pairs_of, say_of
 from teachkit.votes import Votes
 from tests.label_models.examples import crowd, one_sided
 
@@ -27,14 +20,14 @@ def doubled(votes: Votes, voter: int, times: int) -> Votes:
 
 
 def graded(votes: Votes) -> Any:
-    return excess_of_graded(pairs_of(votes, labels_said(votes)), np.zeros(len(votes.voters), dtype=bool))
+    return excess_of_graded(pairs_of(votes, votes.said()[0]), np.zeros(len(votes.voters), dtype=bool))
 
 
 def test_pairs_are_counted() -> None:
     matrix = np.array([[0, 0, -1], [1, 0, 1], [1, 1, -1], [-1, -1, -1], [1, 1, -1]])
     votes = Votes.from_matrix(matrix, 2)
-    found = pairs_of(votes, labels_said(votes))
-    assert labels_said(votes).tolist() == [[1, 3], [2, 2], [0, 1]]
+    found = pairs_of(votes, votes.said()[0])
+    assert votes.said()[0].tolist() == [[1, 3], [2, 2], [0, 1]]
     assert found.shared.tolist() == [[0, 4, 1], [4, 0, 1], [1, 1, 0]]
     assert found.agreed.tolist() == [[0, 3, 1], [3, 0, 0], [1, 0, 0]]
     assert found.items == 5
@@ -43,7 +36,7 @@ def test_pairs_are_counted() -> None:
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_threads_change_no_count(threads: int) -> None:
     votes, _ = crowd(500, [0.9, 0.8, 0.7, 0.6], 3, coverage=0.5)
-    said = labels_said(votes)
+    said = votes.said()[0]
     one, several = pairs_of(votes, said), pairs_of(votes, said, threads)
     assert (one.agreed == several.agreed).all() and (one.shared == several.shared).all()
     assert one.items == several.items == 500
@@ -60,7 +53,7 @@ def test_copies_are_found_and_count_as_one() -> None:
     copies = [5, 6, 7, 8, 9]
     assert found[np.ix_(copies, copies)][~np.eye(5, dtype=bool)].min() > 0.8
     assert found[:5, :5].max() < 0.15
-    say = say_of(pairs_of(votes, labels_said(votes)), 10, np.zeros((6, 6)), np.zeros((6, 6)), np.zeros((6, 6)), 3.0)
+    say = say_of(pairs_of(votes, votes.said()[0]), 10, np.zeros((6, 6)), np.zeros((6, 6)), np.zeros((6, 6)), 3.0)
     assert say.tolist() == [1.0] * 10
 
 
@@ -111,7 +104,7 @@ def test_any_number_of_one_source_weigh_as_two_at_most_where_they_share_items() 
     matrix = np.random.default_rng(1).integers(0, 2, (200, 30))
     matrix[100:, 0] = -1  # of its items all are shared; of the others' half are
     matrix[:, 29] = -1
-    pairs = pairs_of(votes := Votes.from_matrix(matrix, 2), labels_said(votes))
+    pairs = pairs_of(votes := Votes.from_matrix(matrix, 2), votes.said()[0])
     kin, none = np.array([0] * 20 + [1, 1] + [-1] * 8), np.zeros((29, 29))
     say = say_of(pairs, 30, none, none, excess_of_kin(pairs, kin), 3.0)
     assert say[0] == pytest.approx(1 / (1 + 19 * 0.49))
@@ -129,7 +122,7 @@ def test_kin_that_is_no_mapping_of_names_is_refused(kin: Any) -> None:
 
 def test_one_sided_voters_that_fire_together_depend_on_each_other() -> None:
     votes, _ = one_sided()
-    said = labels_said(doubled(votes, 0, 2))
+    said = doubled(votes, 0, 2).said()[0]
     pairs, sides = pairs_of(doubled(votes, 0, 2), said), np.ones(10, dtype=bool)
     found = excess_of_one_sided(pairs, sides, None, None)
     assert found[0, 8] > 0.9 and found[8, 9] > 0.9
@@ -142,7 +135,7 @@ def test_votes_that_the_labels_explain_are_no_dependence() -> None:
     truth = np.random.default_rng(0).random(2000) < 0.3
     matrix = np.where(truth[:, None], 1, -1).repeat(2, axis=1)
     votes = Votes.from_matrix(matrix, 2)
-    pairs, sides = pairs_of(votes, labels_said(votes)), np.ones(2, dtype=bool)
+    pairs, sides = pairs_of(votes, votes.said()[0]), np.ones(2, dtype=bool)
     assert excess_of_one_sided(pairs, sides, None, None)[0, 1] > 0.9
     chance, mass = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([2000.0 - truth.sum(), float(truth.sum())])
     assert excess_of_one_sided(pairs, sides, chance, mass)[0, 1] == 0.0
@@ -155,15 +148,15 @@ def test_among_many_voters_those_with_most_votes_are_looked_at(monkeypatch: pyte
     matrix[:200, 1] = -1
     matrix[:100, 3] = -1
     sparse = Votes.from_matrix(matrix, 2)
-    assert pairs_of(sparse, labels_said(sparse)).chosen.tolist() == [0, 2, 4]
+    assert pairs_of(sparse, sparse.said()[0]).chosen.tolist() == [0, 2, 4]
     assert len(Auto().fit(sparse).say_) == 5
 
 
 def test_of_very_many_pairs_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     votes, _ = crowd(4000, [0.9, 0.8, 0.7, 0.6, 0.6, 0.7, 0.8, 0.6, 0.7], 4)
-    whole = pairs_of(votes, labels_said(votes))
+    whole = pairs_of(votes, votes.said()[0])
     monkeypatch.setattr(dependence, "MOST_PAIRS", 20_000)
-    some = pairs_of(votes, labels_said(votes))
+    some = pairs_of(votes, votes.said()[0])
     assert 0 < some.items < 0.5 * whole.items
     share = some.agreed[0, 1] / some.shared[0, 1]
     assert share == pytest.approx(whole.agreed[0, 1] / whole.shared[0, 1], abs=0.06)
@@ -175,7 +168,7 @@ def test_which_items_are_looked_at_does_not_depend_on_the_order_of_voters(monkey
     monkeypatch.setattr(dependence, "MOST_PAIRS", 20_000)
     order = [3, 1, 8, 0, 2, 7, 5, 6, 4]
     other = Votes.from_matrix(votes.to_dense()[:, order], 4, [votes.voters[v] for v in order])
-    found, turned = (pairs_of(v, labels_said(v)) for v in (votes, other))
+    found, turned = (pairs_of(v, v.said()[0]) for v in (votes, other))
     assert 0 < found.items < 2000
     assert found.items == turned.items
     assert (found.shared[np.ix_(order, order)] == turned.shared).all()

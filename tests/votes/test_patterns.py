@@ -53,12 +53,13 @@ def test_votes_are_the_same_from_rows_from_columns_and_by_any_number_of_threads(
 @pytest.mark.parametrize("labels", [2, 5])
 def test_counts_are_the_same_by_any_number_of_threads(labels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "LEAST", 1)
-    votes = Votes.from_matrix(np.random.default_rng(labels).integers(-1, labels, (200, 6)), labels)
+    matrix = np.random.default_rng(labels).integers(-1, labels, (200, 6))
 
     def counted(threads: int) -> list[Any]:
-        said = dependence.labels_said(votes, threads)
+        votes = Votes.from_matrix(matrix, labels)
+        said, differing = votes.said(threads)
         pairs = dependence.pairs_of(votes, said, threads)
-        found = (*overview(votes, threads), said, pairs.agreed, pairs.shared, outcome_counts(votes, threads))
+        found = (*overview(votes), said, differing, pairs.agreed, pairs.shared, outcome_counts(votes, threads))
         marks = signatures(votes.indptr, votes.voter, votes.code, votes.counts, 6, threads)
         return [np.asarray(x).tolist() for x in (*found, marks)]
 
@@ -68,7 +69,7 @@ def test_counts_are_the_same_by_any_number_of_threads(labels: int, monkeypatch: 
 def test_pairs_and_outcomes_are_those_of_the_items() -> None:
     matrix = np.random.default_rng(3).integers(-1, 3, (150, 5))
     votes = Votes.from_matrix(matrix, 3)
-    pairs = dependence.pairs_of(votes, dependence.labels_said(votes))
+    pairs = dependence.pairs_of(votes, votes.said()[0])
     outcomes = outcome_counts(votes)
     for u in range(5):
         for v in range(5):
