@@ -351,10 +351,15 @@ def _greatest(rows: Any) -> Any:
     return rows >= rows.max(axis=1, keepdims=True) * (1.0 - TIE)
 
 
+def none_known(patterns: int) -> Any:
+    """What label is held fixed for each of so many patterns where none is: kernels are compiled for this type alone."""
+    return np.full(patterns, -1, dtype=np.int16)
+
+
 def with_gold(votes: Votes, gold: Any | None) -> tuple[Votes, Any]:
     """Votes whose patterns are split by known gold, and the label to hold fixed for each (-1: none)."""
     if gold is None:
-        return votes, np.full(votes.n_patterns, -1, dtype=np.int16)
+        return votes, none_known(votes.n_patterns)
     gold = known_codes(votes, gold)
     found, pattern_of = np.unique(votes.pattern_of * (votes.n_labels + 1) + gold + 1, return_inverse=True)
     old, clamp = found // (votes.n_labels + 1), found % (votes.n_labels + 1) - 1

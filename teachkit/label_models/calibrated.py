@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from teachkit.label_models.base import TIE, Abstain, LabelModel, Learned, as_votes, known_codes
+from teachkit.label_models.base import TIE, Abstain, LabelModel, Learned, as_votes, known_codes, none_known
 from teachkit.label_models.bootstrap import marks_of
 from teachkit.label_models.kernels import log_all, normalise
 from teachkit.votes import Votes
@@ -194,7 +194,7 @@ def _applied(calibration: Isotonic | Temperature, shares: Any) -> Any:
     if isinstance(calibration, Temperature):
         scores = (log_all(np.maximum(shares, _FLOOR).ravel()) / calibration.value).ravel()
         found = np.zeros_like(shares)
-        normalise(0, len(shares), scores, np.zeros(len(shares)), np.full(len(shares), -1, dtype=np.int64), found)
+        normalise(0, len(shares), scores, np.zeros(len(shares)), none_known(len(shares)), found)
         return found
     top, place, tied = _top(shares)
     rows = np.arange(len(shares))

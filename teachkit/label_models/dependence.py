@@ -82,10 +82,9 @@ def pairs_of(votes: Votes, said: Any, threads: int = 1) -> Pairs:
 
 def _of_outcomes(votes: Votes, chosen: Any, threads: int) -> tuple[Any, Any, int]:
     """``agreed`` and ``shared`` of some voters, from how often all say what together, and the items."""
-    labels, voters = range(votes.n_labels), len(votes.voters)
-    both = outcomes_together(votes, threads).reshape(voters, votes.n_labels, voters, votes.n_labels)
-    agreed = np.sum([both[:, c, :, c] for c in labels], axis=0)
-    shared = np.sum([both[:, c, :, d] for c in labels for d in labels], axis=0)
+    voters, labels = len(votes.voters), votes.n_labels
+    both = outcomes_together(votes, threads).reshape(voters, labels, voters, labels)
+    agreed, shared = np.einsum("ucvc->uv", both), both.sum(axis=(1, 3))
     for found in (agreed, shared):
         np.fill_diagonal(found, 0)
     within = np.ix_(chosen, chosen)

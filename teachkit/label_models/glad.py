@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from teachkit.label_models.base import Abstain, LabelModel, Learned, class_prior, item_weights, leave_one_out
+from teachkit.label_models.base import (
+    Abstain,
+    LabelModel,
+    Learned,
+    class_prior,
+    item_weights,
+    leave_one_out,
+    none_known,
+)
 from teachkit.label_models.diagnostics import flips, identifiability, learned
 from teachkit.label_models.exact import hexed, unhexed
 from teachkit.label_models.glad_kernels import abilities, infer
@@ -85,7 +93,7 @@ class Glad(LabelModel):
     def pattern_proba(self, votes: Votes) -> Any:
         """Posterior of each pattern [P, K], with the ease that its votes show; the class prior where nobody votes."""
         found, ease = np.tile(self.prior_, (votes.n_patterns, 1)), np.zeros(votes.n_patterns)
-        nothing = np.full(votes.n_patterns, -1, dtype=np.int64)
+        nothing = none_known(votes.n_patterns)
         prior = log_all(np.maximum(self.prior_, 1e-300))
         rows = (votes.indptr, votes.voter, votes.code)
         for _ in range(self.n_iter):

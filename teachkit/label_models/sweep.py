@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from teachkit.label_models import kernels, worth_kernels
-from teachkit.label_models.base import decide
+from teachkit.label_models.base import decide, none_known
 from teachkit.votes.parts import in_turns
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Sweep:
     def __init__(self, votes: Votes, clamp: Any | None = None, weight: Any | None = None, *, threads: int = 1) -> None:
         patterns, labels = votes.n_patterns, votes.n_labels
         self.votes, self.threads = votes, threads
-        self.clamp = np.full(patterns, -1, dtype=np.int16) if clamp is None else clamp
+        self.clamp = none_known(patterns) if clamp is None else clamp
         self.weight = votes.counts.astype(np.float64) if weight is None else weight
         self.posterior = np.zeros((patterns, labels))
         self.sums, self.mass = np.zeros((len(votes.voters), labels, labels)), np.zeros(labels)
@@ -121,7 +121,7 @@ class Sweep:
             return found
 
         total = _sum(self._by_groups(one), worth_kernels.no_chances(len(share)))
-        return worth_kernels.worth(total, share, self.threads)
+        return worth_kernels.worth(total, near, self.threads)
 
     def _scored(self, chunk: Chunk, scores: Any, base: Any, table: Any) -> None:
         """The log-odds of a chunk, to ``scores``."""

@@ -56,12 +56,12 @@ def worth(found: Any, share: Any, threads: int = 1) -> tuple[Any, Any]:
     of t, the log-likelihood of a voter's votes is the sum of log(t s + (1 - t)(1 - s)), concave with its top at t = a.
     That of a binomial sample of n trials falls by n KL(a, t) from there; the n found here is the one with which both
     fall by ``_DROP`` at the same t. It is the number of votes where each s is 0 or 1, and nothing where each is 1/2.
-    The sum goes over ``_BINS`` means of s. Other voters are taken as they are.
+    The sum goes over ``_BINS`` means of s. Other voters are taken as they are. ``share`` is ``within`` its bounds.
     """
-    below, above, near = np.zeros(len(share)), np.zeros(len(share)), within(share)
+    below, above = np.zeros(len(share)), np.zeros(len(share))
 
     def one(start: int, stop: int) -> None:
-        _worth(start, stop, found, near, np.empty((3, _BINS)), below, above)
+        _worth(start, stop, found, share, np.empty((3, _BINS)), below, above)
 
     in_parts(one, len(share), threads, least=_FEW)
     return below, above

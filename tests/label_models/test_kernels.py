@@ -125,10 +125,10 @@ def plain_worth(chances: list[float]) -> list[float]:
     """What the votes of one voter are worth, with these chances of their labels."""
     posterior = np.array([[q, 1 - q] for q in chances])
     n = len(chances)
-    share = np.array([math.fsum(chances) / n])
+    share = worth_kernels.within(np.array([math.fsum(chances) / n]))
     rows = (np.arange(n + 1), np.zeros(n, np.uint16), np.zeros(n, np.int16), np.ones(n), posterior)
     found = worth_kernels.no_chances(1)
-    worth_kernels.chances(0, n, *rows, worth_kernels.within(share), found)
+    worth_kernels.chances(0, n, *rows, share, found)
     below, above = worth_kernels.worth(found, share)
     return [float(below[0]), float(above[0])]
 
