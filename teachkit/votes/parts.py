@@ -64,4 +64,5 @@ def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST_HELPERS, thread_name_prefix="teachkit")
 
 
-os.register_at_fork(after_in_child=_helpers.cache_clear)  # a forked process has none of these threads
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a forked process has none of these threads

@@ -190,7 +190,7 @@ class Votes:
         from teachkit.votes.patterns import take
 
         counts = np.bincount(pattern_of, minlength=len(patterns)).astype(np.int64)
-        rows = take(self.indptr, self.voter, self.code, np.asarray(patterns, dtype=np.int64))
+        rows = take(self.indptr, self.voter, self.code, patterns)
         items = self.items if len(pattern_of) == self.n_items else None
         return Votes(self.voters, self.n_labels, *rows, counts, pattern_of, items, self.labels)
 
